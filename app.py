@@ -1,0 +1,202 @@
+"""The HTTP API: routes only. Each parses, calls one use case and builds the answer; docs/api.md has the schemas."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from chalice.app import Chalice, Rate, Request, Response
+
+from chalicelib import answers, carts, logs
+from chalicelib.errors import BadRequest, BodyTooLarge, CartError, CartNotFound, TransientError
+from chalicelib.service import CartService
+from chalicelib.settings import load
+from chalicelib.unpacking import TooLarge, unpacked
+from chalicelib.wiring import build
+
+OWNER = ""  # one name space of uids, until clients are told apart
+STATUS_OF = ((BodyTooLarge, 413), (BadRequest, 400), (CartNotFound, 404), (TransientError, 503), (CartError, 500))
+PAGE, LONGEST_PAGE = 1000, 10000
+UNPACKED = 4  # times MAX_BODY, the most a gzipped body may unpack to
+
+log = logging.getLogger(__name__)
+
+Route = Callable[..., Response]
+
+
+class Api(Chalice):
+    """Chalice keeps the request it is answering on itself; here each thread of a WSGI server has its own."""
+
+    _of_thread = threading.local()
+
+    @property
+    def current_request(self) -> Request | None:
+        return getattr(self._of_thread, "request", None)
+
+    @current_request.setter
+    def current_request(self, request: Request | None) -> None:
+        self._of_thread.request = request
+
+
+app = Api(app_name="pacifica-data-cart", env={})  # or it would write itself into the process's environment
+app.debug = False
+
+
+@functools.cache
+def service() -> CartService:
+    """The use cases, built at the first request: importing this module does no I/O."""
+    settings = load(os.environ)
+    logs.configure(settings.log_level)
+    return build(settings).service
+
+
+@functools.cache
+def max_body() -> int:
+    return load(os.environ).max_body
+
+
+def answering(route: Route) -> Route:
+    """Turn what a route raises into its status and JSON; a client never sees a traceback."""
+
+    @functools.wraps(route)
+    def answered(**parameters: str) -> Response:
+        try:
+            return route(**{name: unquote(value) for name, value in parameters.items()})
+        except CartError as error:
+            status = next(code for kind, code in STATUS_OF if isinstance(error, kind))
+            if status >= 500:
+                log.warning("%s %s: %s", _method(), status, error.message)
+            return answers.failure(_method(), status, error.message)
+        except Exception:
+            log.exception("%s failed", _method())
+            return answers.failure(_method(), 500, "The server failed; its log says why.")
+
+    return answered
+
+
+@app.middleware("http")
+def in_our_words(request: Request | None, get_response: Callable[[Any], Response]) -> Response:
+    """What chalice answers by itself, a wrong method above all, said as every other error is."""
+    response = get_response(request)
+    if request is None or not isinstance(response.body, dict):
+        return response
+    ours = answers.failure(_method(), response.status_code, str(response.body.get("Message", "")))
+    ours.headers = {**ours.headers, **response.headers}
+    return ours
+
+
+@app.route("/", methods=["GET"])
+@answering
+def up() -> Response:
+    return answers.document(200, {"message": "Pacifica Cartd Interface Up and Running"})
+
+
+@app.route("/{uid}", methods=["POST"], content_types=["*/*"])
+@answering
+def create(uid: str) -> Response:
+    service().create(OWNER, uid, _body())
+    return answers.document(201, {"message": "Cart Processing has begun"})
+
+
+@app.route("/{uid}/manifest", methods=["POST"], content_types=["*/*"])
+@answering
+def upload(uid: str) -> Response:
+    url, life = service().upload(OWNER, uid)
+    return answers.document(200, {"url": url, "method": "PUT", "expires_in": life})
+
+
+@app.route("/{uid}", methods=["HEAD"])
+@answering
+def head(uid: str) -> Response:
+    try:
+        return answers.state(service().find(OWNER, uid))
+    except CartNotFound as error:
+        message = f"No cart with uid {uid} found" if type(error) is CartNotFound else error.message
+        return answers.failure("HEAD", 404, message)
+
+
+@app.route("/{uid}", methods=["GET"])
+@answering
+def download(uid: str) -> Response:
+    filename = _query("filename")
+    cart, bundle = service().download(OWNER, uid, filename)
+    if bundle is not None:
+        return answers.redirect(bundle)
+    if cart.state == carts.ERROR:
+        return answers.document(409, {"status": carts.ERROR, "message": cart.message})
+    return answers.not_ready(cart)
+
+
+@app.route("/{uid}", methods=["DELETE"])
+@answering
+def delete(uid: str) -> Response:
+    service().delete(OWNER, uid)
+    return answers.document(200, {"message": "Cart Deleted Successfully"})
+
+
+@app.route("/{uid}/status", methods=["GET"])
+@answering
+def status(uid: str) -> Response:
+    return answers.document(200, service().status(OWNER, uid))
+
+
+@app.route("/{uid}/files", methods=["GET"])
+@answering
+def files(uid: str) -> Response:
+    after, most = _number("after", -1, 1 << 31), _number("limit", PAGE, LONGEST_PAGE)
+    return answers.document(200, service().files(OWNER, uid, after, max(1, most)))
+
+
+@app.schedule(Rate(1, unit=Rate.MINUTES))
+def sweep(event: Any) -> dict[str, int]:
+    """Repair what a crash left; EventBridge runs it every minute."""
+    return {"sent_again": service().sweep()}
+
+
+def _body() -> bytes:
+    raw = _request().raw_body or b""
+    body: bytes = raw.encode() if isinstance(raw, str) else raw
+    if len(body) > max_body():
+        raise BodyTooLarge(max_body())
+    return _unpacked(body) if _request().headers.get("content-encoding", "").strip().lower() == "gzip" else body
+
+
+def _unpacked(body: bytes) -> bytes:
+    limit = UNPACKED * max_body()
+    try:
+        return b"".join(unpacked([body], limit))
+    except TooLarge as error:
+        raise BodyTooLarge(limit) from error
+    except ValueError as error:
+        raise BadRequest(f"body: {error}") from error
+
+
+def _number(name: str, default: int, most: int) -> int:
+    value = _query(name)
+    if value is None:
+        return default
+    digits = value.lstrip("0") or value[-1:]
+    if not value.isascii() or not value.isdigit() or len(digits) > len(str(most)) or int(digits) > most:
+        raise BadRequest(f"{name}: must be a number, 0 to {most} (it is {json.dumps(value[:40])})")
+    return int(digits)
+
+
+def _query(name: str) -> str | None:
+    parameters: Mapping[str, str] = _request().query_params or {}
+    return parameters.get(name)
+
+
+def _method() -> str:
+    return str(_request().method)
+
+
+def _request() -> Request:
+    request = app.current_request
+    assert request is not None, "routes run within a request"
+    return request

@@ -1,0 +1,1 @@
+"""The benchmark: the cart beside its peer and beside the floor. `python -m bench --help` says how."""

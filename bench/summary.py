@@ -1,0 +1,136 @@
+"""Medians of what was measured, their ratios, and whether the targets are reached. Pure."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from bench.records import FLOOR, OURS, PEER, SECONDS, Record
+
+REAL, SIMULATOR = "real archive", "simulator archive"
+HEADS = "HEAD, 8 at once"
+RSS_BOUND = 200 * 10**6
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """The median of some repetitions and their range."""
+
+    median: float
+    low: float
+    high: float
+    count: int
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    text: str
+    #: None where the run has nothing to tell
+    value: float | None
+    wanted: float
+    at_most: bool
+
+    @property
+    def reached(self) -> bool | None:
+        if self.value is None:
+            return None
+        return self.value <= self.wanted if self.at_most else self.value >= self.wanted
+
+
+class Summary:
+    def __init__(self, records: Sequence[Record]) -> None:
+        self.records = records
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Workloads and their variants, in the order of the workloads' names."""
+        seen = dict.fromkeys((record.workload, record.variant) for record in self.records)
+        return sorted(seen, key=lambda row: row[0])
+
+    def of(self, workload: str, variant: str, side: str) -> list[Record]:
+        """The repetitions that went well."""
+        return [
+            record
+            for record in self.records
+            if (record.workload, record.variant, record.side) == (workload, variant, side) and not record.problem
+        ]
+
+    def figure(self, workload: str, variant: str, side: str) -> Figure | None:
+        found = self.of(workload, variant, side)
+        values = [record.figure for record in found]
+        if not values:
+            return None
+        return Figure(statistics.median(values), min(values), max(values), len(values), found[0].unit)
+
+    def faster_than(self, workload: str, variant: str, side: str) -> float | None:
+        """How many times faster ours is than that side."""
+        return _times_faster(self.figure(workload, variant, OURS), self.figure(workload, variant, side))
+
+    def of_floor(self, workload: str, variant: str) -> float | None:
+        """How many times as long as the floor ours takes."""
+        times = self.faster_than(workload, variant, FLOOR)
+        return None if not times else 1 / times
+
+    def problems(self) -> list[Record]:
+        return [record for record in self.records if record.problem]
+
+    def targets(self) -> list[Target]:
+        """All of them; those of workloads that were not run have no value."""
+        at_least = [
+            ("W1: times faster than the peer", self.faster_than("W1", REAL, PEER), 10.0),
+            ("W2: times faster than the peer", self.faster_than("W2", REAL, PEER), 40.0),
+            ("W4: times faster than the peer", self.faster_than("W4", REAL, PEER), 7.0),
+            ("W5: HEAD rate, times the peer's", self.faster_than("W5", HEADS, PEER), 5.0),
+            ("W7: times faster than W1", self._ratio(("W1", REAL), ("W7", REAL)), 3.0),
+            ("W8: 4 workers, times faster than 1", self._ratio(("W8", "1 worker"), ("W8", "4 workers")), 3.0),
+        ]
+        at_most = [
+            ("W1: times the floor, real archive", self.of_floor("W1", REAL), 1.4),
+            ("W1: times the floor, simulator", self.of_floor("W1", SIMULATOR), 1.4),
+            ("W2: times the floor, real archive", self.of_floor("W2", REAL), 1.4),
+            ("W2: times the floor, simulator", self.of_floor("W2", SIMULATOR), 1.4),
+            ("W2: time per file, times W1's", self._growth(), 1.1),
+            ("W3: times the floor", self.of_floor("W3", REAL), 1.25),
+            ("W4: carts not ready or wrong", self._wrong_carts(), 0.0),
+            ("W7: archive requests", self._archive_requests("W7"), 0.0),
+            ("peak memory of one worker, MB", self._largest_worker(), RSS_BOUND / 10**6),
+        ]
+        return [Target(*given, at_most=False) for given in at_least] + [
+            Target(*given, at_most=True) for given in at_most
+        ]
+
+    def _ratio(self, one: tuple[str, str], other: tuple[str, str]) -> float | None:
+        return _times_faster(self.figure(*other, OURS), self.figure(*one, OURS))
+
+    def _growth(self) -> float | None:
+        small, large = self.of("W1", REAL, OURS), self.of("W2", REAL, OURS)
+        ratio = self._ratio(("W2", REAL), ("W1", REAL))
+        return ratio * small[0].files / large[0].files if ratio and small and large else None
+
+    def _wrong_carts(self) -> float | None:
+        ours = [record for record in self.records if (record.workload, record.side) == ("W4", OURS)]
+        return float(sum(bool(record.problem) for record in ours)) if ours else None
+
+    def _archive_requests(self, workload: str) -> float | None:
+        return _largest(
+            (record for record in self.records if record.workload == workload),
+            lambda record: float(record.cost.archive_requests) if record.cost else 0.0,
+        )
+
+    def _largest_worker(self) -> float | None:
+        return _largest(
+            (record for record in self.records if record.side == OURS and record.cost),
+            lambda record: record.cost.reading.largest_rss.get("workers", 0) / 10**6 if record.cost else 0.0,
+        )
+
+
+def _times_faster(one: Figure | None, other: Figure | None) -> float | None:
+    """How many times faster the first is."""
+    if one is None or other is None or not one.median or not other.median:
+        return None
+    return other.median / one.median if one.unit == SECONDS else one.median / other.median
+
+
+def _largest(records: Iterable[Record], value: Callable[[Record], float]) -> float | None:
+    return max(map(value, records), default=None)

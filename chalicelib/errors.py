@@ -1,0 +1,138 @@
+"""Every error this system raises on purpose.
+
+    CartError
+    ├── BadRequest            the client can mend it
+    │   ├── InvalidManifest
+    │   ├── InvalidUid
+    │   └── BodyTooLarge
+    ├── CartNotFound
+    │   └── CartExpired
+    ├── PermanentError        a cart ends in `error` with this message
+    │   ├── HashMismatch
+    │   ├── ArchiveRefused
+    │   ├── EntriesFailed
+    │   └── NoSpaceAvailable
+    ├── TransientError        trying again may help
+    │   ├── ArchiveUnavailable
+    │   ├── DatabaseUnavailable
+    │   └── StoreUnavailable
+    ├── SchemaOutdated
+    └── SettingsError
+
+    Control signals of the workers, never shown to anyone: Retry, LeaseLost, LayoutChanged.
+
+A class's docstring is its default message.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+
+
+class CartError(Exception):
+    """The cart service failed."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or inspect.getdoc(type(self)) or type(self).__name__)
+
+    @property
+    def message(self) -> str:
+        return str(self.args[0])
+
+
+class BadRequest(CartError):
+    """The request is not valid."""
+
+
+class InvalidManifest(BadRequest):
+    """The manifest is not valid."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        """`problems`: one line each, led by its place, as in `fileids[3].path: is empty`."""
+        self.problems = tuple(problems)
+        super().__init__("; ".join(self.problems))
+
+
+class InvalidUid(BadRequest):
+    """The cart's uid must be 1 to 255 of A-Z a-z 0-9 . _ - and neither '.' nor '..'."""
+
+
+class BodyTooLarge(CartError):
+    """The body is too large."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The body is larger than MAX_BODY, {limit} bytes.")
+
+
+class CartNotFound(CartError):
+    """The cart does not exist or has already been deleted"""
+
+
+class CartExpired(CartNotFound):
+    """The cart has expired; post its manifest again to have it made again."""
+
+
+class PermanentError(CartError):
+    """The cart cannot be made."""
+
+
+class HashMismatch(PermanentError):
+    """The file does not have the hash its manifest names."""
+
+
+class ArchiveRefused(PermanentError):
+    """The archive does not have this file."""
+
+
+class EntriesFailed(PermanentError):
+    """Some files of the cart cannot be had."""
+
+
+class NoSpaceAvailable(PermanentError):
+    """No Space Available"""
+
+
+class TransientError(CartError):
+    """Something this service needs did not answer."""
+
+
+class ArchiveUnavailable(TransientError):
+    """The archive did not answer as it should."""
+
+
+class DatabaseUnavailable(TransientError):
+    """The database did not answer."""
+
+
+class StoreUnavailable(TransientError):
+    """The bundle store did not answer."""
+
+
+class SchemaOutdated(CartError):
+    """The database's tables are older than the code: run `pacifica-cartd-cmd dbsync`."""
+
+
+class SettingsError(CartError):
+    """The settings are not valid."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("Bad settings:\n  " + "\n  ".join(self.problems))
+
+
+class Retry(Exception):
+    """Not now: look at this job again after `delay` seconds. Never counts as a failed attempt."""
+
+    def __init__(self, delay: float, reason: str = "") -> None:
+        super().__init__(reason)
+        self.delay = delay
+        self.reason = reason
+
+
+class LeaseLost(Exception):
+    """Another worker holds the job now, or its cart is gone: stop, write nothing more."""
+
+
+class LayoutChanged(Exception):
+    """A file is not what the layout was made from: the cart has to be laid out anew."""

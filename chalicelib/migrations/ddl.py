@@ -1,0 +1,31 @@
+"""DDL in the words both dialects understand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+ENGINE = " ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+
+
+def auto_key(dialect: str) -> str:
+    """Column definition of a key the database counts up."""
+    if dialect == "mysql":
+        return "BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY"
+    return "INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT"
+
+
+def create_table(
+    dialect: str, name: str, columns: Sequence[str], indexes: Mapping[str, str], unique: Mapping[str, str]
+) -> list[str]:
+    """Statements for a table and its indexes (index name -> columns), which may be run again."""
+    lines = list(columns) + [f"CONSTRAINT {key} UNIQUE ({on})" for key, on in unique.items()]
+    if dialect == "mysql":
+        lines += [f"INDEX {key} ({on})" for key, on in indexes.items()]
+        return [f"CREATE TABLE IF NOT EXISTS {name} ({', '.join(lines)}){ENGINE}"]
+    table = f"CREATE TABLE IF NOT EXISTS {name} ({', '.join(lines)})"
+    return [table] + [f"CREATE INDEX IF NOT EXISTS {key} ON {name} ({on})" for key, on in indexes.items()]
+
+
+def add_column(name: str, definition: str) -> str:
+    """A column more; the runner takes one that is there already for done."""
+    return f"ALTER TABLE {name} ADD COLUMN {definition}"

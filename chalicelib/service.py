@@ -1,0 +1,124 @@
+"""The use cases behind the API, one public method each; nothing here knows HTTP."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from chalicelib import carts, progress
+from chalicelib.bundles import BundleStore, key_of
+from chalicelib.carts import Cart, CartStore
+from chalicelib.disposition import attachment
+from chalicelib.errors import InvalidManifest, StoreUnavailable
+from chalicelib.jobs import JobStore
+from chalicelib.manifest import check_uid, is_uploaded, parse
+from chalicelib.progress import ProgressStore
+from chalicelib.queue import JobQueue
+from chalicelib.uploads import UploadStore, manifest_key
+
+RECONCILE_EVERY = 45.0  # seconds
+SWEEP_BATCH = 1000  # jobs sent again in one sweep
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A bundle that can be had: `url` is valid for `life` seconds."""
+
+    url: str
+    life: int
+    size: int
+    etag: str
+    checksum: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """How long bundles are kept: seconds after the last use, seconds in which none goes, bytes in all (0: any)."""
+
+    ttl: float
+    safe: float
+    limit: int
+
+
+class CartService:
+    def __init__(
+        self,
+        cart_store: CartStore,
+        job_store: JobStore,
+        progress_store: ProgressStore,
+        queue: JobQueue,
+        bundles: BundleStore,
+        uploads: UploadStore,
+        keep: Keep,
+        clock: Callable[[], float],
+    ) -> None:
+        self._carts = cart_store
+        self._jobs = job_store
+        self._progress = progress_store
+        self._queue = queue
+        self._bundles = bundles
+        self._uploads = uploads
+        self._keep = keep
+        self._clock = clock
+
+    def create(self, owner: str, uid: str, body: bytes) -> None:
+        """Make `body`, a manifest, the cart of `uid`. Nothing changes when it raises InvalidUid or InvalidManifest."""
+        check_uid(uid)
+        if is_uploaded(body):
+            self._create_uploaded(owner, uid)
+        else:
+            self._queue.send(self._carts.add(owner, uid, parse(body, uid)))
+
+    def upload(self, owner: str, uid: str) -> tuple[str, int]:
+        """Where to PUT a manifest too large for a request, and for how many seconds that is valid."""
+        return self._uploads.presign(manifest_key(owner, check_uid(uid)))
+
+    def find(self, owner: str, uid: str) -> Cart:
+        """Raises InvalidUid, CartNotFound or CartExpired."""
+        return self._carts.find(owner, check_uid(uid))
+
+    def download(self, owner: str, uid: str, filename: str | None) -> tuple[Cart, Download | None]:
+        """The cart and, once it is ready, where its bundle is for the client to fetch."""
+        cart = self.find(owner, uid)
+        if cart.state != carts.READY:
+            return cart, None
+        now = self._clock()
+        name = attachment(filename, datetime.fromtimestamp(now, UTC))
+        url, life = self._bundles.presign(key_of(cart.id, cart.attempt), name)
+        self._carts.handed_out(cart, now, life)
+        return cart, Download(url, life, cart.bundle_size, cart.bundle_etag, cart.bundle_checksum)
+
+    def status(self, owner: str, uid: str) -> dict[str, Any]:
+        cart = self.find(owner, uid)
+        return progress.report(cart, self._progress.counts(cart), self._clock())
+
+    def files(self, owner: str, uid: str, after: int, most: int) -> dict[str, Any]:
+        """A page of the cart's files: those behind position `after`."""
+        return self._progress.files(self.find(owner, uid), after, most)
+
+    def delete(self, owner: str, uid: str) -> None:
+        """Take a cart away, with its bundle. Raises InvalidUid or CartNotFound."""
+        cart, hints = self._carts.delete(owner, check_uid(uid))
+        try:
+            self._bundles.delete(key_of(cart.id, cart.attempt), cart.upload_id)
+        except StoreUnavailable as error:
+            log.warning("left to the clean-up of cart %d: %s", cart.id, error)
+        self._queue.send(hints)
+
+    def _create_uploaded(self, owner: str, uid: str) -> None:
+        digest = self._uploads.digest(manifest_key(owner, uid))
+        if digest is None:
+            raise InvalidManifest([f"manifest: nothing was uploaded; ask POST /{uid}/manifest where to"])
+        self._queue.send(self._carts.add_uploaded(owner, uid, digest))
+
+    def sweep(self) -> int:
+        """Send again what stalled; how many jobs that were. Two sweeps at once are harmless."""
+        hints = self._jobs.due(SWEEP_BATCH)
+        expired = self._carts.expire(self._keep.ttl, self._keep.safe, self._keep.limit)
+        self._queue.send([*hints, *expired, *self._jobs.ask_to_reconcile(RECONCILE_EVERY)])
+        return len(hints)

@@ -1,0 +1,61 @@
+"""Gzip from clients, unpacked only as far as a limit. Pure."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator
+
+GZIP = 16 + zlib.MAX_WBITS
+MAGIC = b"\x1f\x8b"
+STEP = 1 << 18  # bytes unpacked at once, whatever a few packed bytes claim to be
+
+
+class TooLarge(Exception):
+    """Unpacked, it is over the limit."""
+
+
+def unpacked(blocks: Iterable[bytes], limit: int) -> Iterator[bytes]:
+    """The content of `blocks`, which may be gzipped or not, in bounded blocks.
+
+    Raises TooLarge beyond `limit` bytes, ValueError for gzip that is broken or cut short.
+    """
+    total = 0
+    for block in _plain(iter(blocks)):
+        total += len(block)
+        if total > limit:
+            raise TooLarge
+        yield block
+
+
+def _plain(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    first = next(blocks, b"")
+    while len(first) < len(MAGIC) and (more := next(blocks, b"")):
+        first += more
+    if not first.startswith(MAGIC):
+        yield first
+        yield from blocks
+        return
+    yield from _gunzipped(first, blocks)
+
+
+def _gunzipped(first: bytes, blocks: Iterator[bytes]) -> Iterator[bytes]:
+    unpacker = zlib.decompressobj(GZIP)
+    packed = first
+    while True:
+        try:
+            block = unpacker.decompress(packed, STEP)
+        except zlib.error as error:
+            raise ValueError("is not valid gzip") from error
+        yield block
+        packed = unpacker.unconsumed_tail
+        if len(block) == STEP and not unpacker.eof:
+            continue  # it may hold more than it was let give out
+        if unpacker.eof:
+            packed = unpacker.unused_data or next(blocks, b"")
+            if not packed:
+                return
+            unpacker = zlib.decompressobj(GZIP)  # gzip files may follow one another
+        elif not packed:
+            packed = next(blocks, b"")
+            if not packed:
+                raise ValueError("is gzip that is cut short")

@@ -1,0 +1,1 @@
+"""What is deployed, and the stand-ins for running it locally."""

@@ -1,0 +1,93 @@
+"""Faults the simulated archive can be told to have, as values; drawn from a seeded generator, so that a run repeats.
+
+Rates are probabilities per request. `error`, `reset` and `stall` befall every request for a file, `truncate` and
+`wrong` only the bodies of a GET, where resets and stalls too come past the middle, so that a reader has begun.
+`fail` names ids whose first GETs go wrong: {"42": {"wrong": 2}}.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from infra.local.archive_simulator_files import Chunk
+
+RATES = ("error", "reset", "stall", "truncate", "wrong")
+BODY_FAULTS = ("truncate", "wrong")
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    error: float = 0.0
+    reset: float = 0.0
+    stall: float = 0.0
+    truncate: float = 0.0
+    wrong: float = 0.0
+    stall_seconds: float = 5.0
+    latency_ms: float = 0.0
+    #: A recall is answered only when the file is online, as the archive's Oracle HSM back end does.
+    recall_blocks: bool = False
+    #: Every answer ends its connection, as the real archive's do.
+    close_each: bool = False
+    #: Everything is answered 503, GET / too.
+    down: bool = False
+    #: Ids the archive does not have, and ids whose storage media is `error`.
+    missing: frozenset[str] = frozenset()
+    damaged: frozenset[str] = frozenset()
+    fail: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    seed: int = 0
+
+    def changed(self, changes: Mapping[str, Any]) -> Faults:
+        """These faults with some changed, as JSON gives them. Raises ValueError for what is not one."""
+        unknown = sorted(changes.keys() - {known.name for known in fields(Faults)})
+        if unknown:
+            raise ValueError(f"unknown: {', '.join(unknown)}")
+        sets = {name: frozenset(map(str, changes[name])) for name in ("missing", "damaged") if name in changes}
+        faults = replace(self, **{**changes, **sets})
+        _check(faults)
+        return faults
+
+
+class FaultDice:
+    """Draws what befalls each request."""
+
+    def __init__(self, faults: Faults) -> None:
+        self.faults = faults
+        self._random = random.Random(faults.seed)
+        self._left = {archive_id: dict(kinds) for archive_id, kinds in faults.fail.items()}
+
+    def draw(self, archive_id: str, *, body: bool) -> str | None:
+        """The fault of this request, or None; `body` says that its answer has one."""
+        if body and archive_id in self._left:
+            for kind, left in self._left[archive_id].items():
+                if left > 0:
+                    self._left[archive_id][kind] -= 1
+                    return kind
+        for kind in RATES:
+            rate: float = getattr(self.faults, kind)
+            if rate and (body or kind not in BODY_FAULTS) and self._random.random() < rate:
+                return kind
+        return None
+
+
+def corrupted(chunks: Iterator[Chunk], at: int) -> Iterator[Chunk]:
+    """The same number of bytes, the one at `at` wrong."""
+    for chunk in chunks:
+        if 0 <= at < len(chunk):
+            wrong = bytearray(chunk)
+            wrong[at] ^= 0xFF
+            yield bytes(wrong)
+        else:
+            yield chunk
+        at -= len(chunk)
+
+
+def _check(faults: Faults) -> None:
+    for rate in RATES:
+        if not 0 <= getattr(faults, rate) <= 1:
+            raise ValueError(f"{rate}: must be 0 to 1")
+    kinds = {kind for kinds in faults.fail.values() for kind in kinds}
+    if kinds - set(RATES):
+        raise ValueError(f"fail: unknown {', '.join(sorted(kinds - set(RATES)))}")

@@ -1,0 +1,93 @@
+"""What the simulated archive holds: the files of one folder, and synthetic ones that need no disk.
+
+The id `gen-<size>-<seed>` is a file of `<size>` bytes for every `<seed>`: its bytes and its mtime follow from the id
+alone. Its block repeats with a prime period, so that bytes taken from a wrong round offset are never the right ones.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+PERIOD = 262_139  # the largest prime below 256 KiB
+READ_SIZE = 256 * 1024
+LARGEST = 1 << 50
+EARLIEST_MTIME = 1_400_000_000
+SYNTHETIC_ID = re.compile(r"gen-([0-9]{1,16})-(.{0,200})", re.ASCII | re.DOTALL)
+
+Chunk = bytes | memoryview
+
+
+class Held(Protocol):
+    """A file of the archive: its size, its mtime (epoch seconds) and the bytes of any range of it."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def mtime(self) -> float: ...
+
+    def chunks(self, start: int, stop: int) -> Iterator[Chunk]: ...
+
+
+def find(folder: Path | None, archive_id: str) -> Held | None:
+    """The file of this id, or None."""
+    synthetic = SYNTHETIC_ID.fullmatch(archive_id)
+    if synthetic and int(synthetic[1]) <= LARGEST:
+        return SyntheticFile(archive_id, int(synthetic[1]))
+    if folder is None or "/" in archive_id or "\0" in archive_id or archive_id in ("", ".", ".."):
+        return None
+    path = folder / archive_id
+    try:
+        return StoredFile(path, path.stat().st_size, path.stat().st_mtime) if path.is_file() else None
+    except OSError:  # a name longer than the file system has
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    path: Path
+    size: int
+    mtime: float
+
+    def chunks(self, start: int, stop: int) -> Iterator[Chunk]:
+        with self.path.open("rb", buffering=0) as file:
+            file.seek(start)
+            while start < stop:
+                chunk = file.read(min(READ_SIZE, stop - start))
+                if not chunk:
+                    return
+                start += len(chunk)
+                yield chunk
+
+
+@dataclass(frozen=True, slots=True)
+class SyntheticFile:
+    archive_id: str
+    size: int
+
+    @property
+    def mtime(self) -> float:
+        digest = hashlib.sha256(self.archive_id.encode()).digest()
+        return EARLIEST_MTIME + int.from_bytes(digest[:4], "big") / 16
+
+    def chunks(self, start: int, stop: int) -> Iterator[Chunk]:
+        stop = min(stop, self.size)
+        block = _block(self.archive_id, min(self.size, PERIOD))
+        while start < stop:
+            at = start % PERIOD
+            chunk = block[at : at + min(stop - start, PERIOD)]
+            start += len(chunk)
+            yield chunk
+
+
+@functools.lru_cache(maxsize=32)
+def _block(archive_id: str, length: int) -> memoryview:
+    """The file's first `length` bytes; twice when they repeat, so that a whole period starts anywhere in it."""
+    block = hashlib.shake_128(archive_id.encode()).digest(length)
+    return memoryview(block + block if length == PERIOD else block)

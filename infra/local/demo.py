@@ -1,0 +1,149 @@
+"""`make demo`: one cart from POST to verified tar, over HTTP alone, shown as it goes.
+
+Uses the system that runs at PORT; when there is none it starts one, and stops it at the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from infra.local.demo_client import CartClient, DemoFailed, download
+from infra.local.demo_files import DemoFile, make_files, samples
+from infra.local.environment import Wanted, wanted
+from infra.local.home import InTheWay
+from infra.local.ports import LOOPBACK
+from infra.local.probes import is_cart_service
+from infra.local.process import ROOT
+from infra.local.progress_bar import ProgressBar
+
+ENDED = ("ready", "error")
+START_WITHIN = 120.0
+
+
+def demo(environ: Mapping[str, str]) -> int:
+    """The exit code: 0 when every file came as it should."""
+    try:
+        want = wanted(environ)
+        want.home.make()
+        with _system(want, environ):
+            _show(want)
+    except (InTheWay, DemoFailed, OSError) as error:
+        print(f"demo failed: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _show(want: Wanted) -> None:
+    holder = want.home.holder()
+    ours = holder.get("port") == want.port and bool(holder.get("own_archive"))
+    files = make_files(want.home.archive) if ours else samples()
+    uid = str(uuid.uuid4())
+    cart = CartClient(LOOPBACK, want.port, uid)
+    print(f"POST   http://{LOOPBACK}:{want.port}/{uid}   {len(files)} files")
+    cart.post({"fileids": [file.entry() for file in files]})
+    _watch(cart)
+    url = cart.bundle_url("demo.tar")
+    print(f"GET    302 to {url.partition('?')[0]}?...")
+    tar = want.home.root / "demo.tar"
+    _save(url, tar)
+    _verify(tar, uid, files)
+    cart.delete()
+    print(f"DELETE 200; the tar stays in {tar}")
+
+
+@contextlib.contextmanager
+def _system(want: Wanted, environ: Mapping[str, str]) -> Iterator[None]:
+    """A running system; our own ends with the block."""
+    if is_cart_service(want.port):
+        print(f"using the system at port {want.port}")
+        yield
+        return
+    log = want.home.log / "system.log"
+    print(f"starting the system, which says what it does in {log} ...")
+    with log.open("wb") as out:
+        command = [sys.executable, "-m", "infra.local", "run"]
+        system = subprocess.Popen(command, env=dict(environ), cwd=ROOT, stdout=out, stderr=out, start_new_session=True)
+    try:
+        _await_start(system, want.port, log)
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(system.pid, signal.SIGTERM)
+        system.wait()
+
+
+def _await_start(system: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + START_WITHIN
+    while not is_cart_service(port):
+        if system.poll() is not None or time.monotonic() > deadline:
+            raise DemoFailed(f"the system did not start:\n{log.read_text()[-2000:]}")
+        time.sleep(0.1)
+
+
+def _watch(cart: CartClient) -> None:
+    bar = ProgressBar()
+    while True:
+        status = cart.status()
+        files = status["files"]
+        done = files["total"] if status["status"] == "ready" else files["staged"]
+        bar.show(status["status"], done, files["total"], "files")
+        if status["status"] in ENDED:
+            break
+        time.sleep(0.1)
+    bar.end()
+    if status["status"] == "error":
+        raise DemoFailed(f"the cart ended in error: {status['message']}")
+
+
+def _save(url: str, tar: Path) -> None:
+    bar, done, total = ProgressBar(), 0, 0
+    with tar.open("wb") as out:
+        for piece in download(url):
+            if isinstance(piece, int):
+                total = piece
+                continue
+            out.write(piece)
+            done += len(piece)
+            bar.show("download", done, total, "bytes")
+    bar.end()
+    if done != total:
+        raise DemoFailed(f"the download ended after {done} of {total} bytes")
+
+
+def _verify(tar: Path, root: str, files: Sequence[DemoFile]) -> None:
+    """List the tar, each file beside its hash; raises DemoFailed for one that is missing, wrong or not asked for."""
+    asked = {f"{root}/{file.path}": file for file in files}
+    with tarfile.open(tar) as bundle:
+        for member in bundle:
+            if not member.isfile():
+                print(f"       {'':>9}  {'':8}  {member.name}/")
+                continue
+            file = asked.pop(member.name, None)
+            if file is None:
+                raise DemoFailed(f"{member.name} is in the tar, but was not asked for")
+            print(f"       {member.size:>9}  {_checked(bundle, member, file):8}  {member.name}")
+    if asked:
+        raise DemoFailed(f"not in the tar: {', '.join(asked)}")
+    print(f"all {len(files)} files are there{', every hash is right' if files[0].hash_hex else ''}")
+
+
+def _checked(bundle: tarfile.TarFile, member: tarfile.TarInfo, file: DemoFile) -> str:
+    if not file.hash_hex:
+        return "unknown"
+    content = bundle.extractfile(member)
+    assert content is not None, "a regular file has content"
+    if hashlib.file_digest(content, file.hash_name).hexdigest() != file.hash_hex:  # type: ignore[arg-type]
+        raise DemoFailed(f"{member.name} does not have its {file.hash_name}")
+    return f"{file.hash_name} ok"

@@ -1,0 +1,79 @@
+"""The client of `make demo`: it knows the service's HTTP alone."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+CHUNK = 1 << 20
+
+
+class DemoFailed(Exception):
+    """The demonstration did not go as it should; the message says where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class CartClient:
+    """One cart at the service at `host:port`."""
+
+    def __init__(self, host: str, port: int, uid: str) -> None:
+        self._address = (host, port)
+        self._path = f"/{uid}"
+
+    def post(self, manifest: dict[str, Any]) -> None:
+        self._expect(201, self._ask("POST", self._path, json.dumps(manifest).encode()))
+
+    def status(self) -> dict[str, Any]:
+        answer = self._expect(200, self._ask("GET", f"{self._path}/status"))
+        return dict(json.loads(answer.body))
+
+    def bundle_url(self, filename: str) -> str:
+        """Where the redirect leads."""
+        answer = self._expect(302, self._ask("GET", f"{self._path}?filename={filename}"))
+        return answer.headers["location"]
+
+    def delete(self) -> None:
+        self._expect(200, self._ask("DELETE", self._path))
+
+    def _ask(self, method: str, path: str, body: bytes | None = None) -> Answer:
+        connection = http.client.HTTPConnection(*self._address, timeout=60)
+        try:
+            connection.request(method, path, body)
+            response = connection.getresponse()
+            headers = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, headers, response.read())
+        finally:
+            connection.close()
+
+    def _expect(self, status: int, answer: Answer) -> Answer:
+        if answer.status != status:
+            said = answer.body.decode(errors="replace")[:500]
+            raise DemoFailed(f"the service answered {answer.status} instead of {status}: {said}")
+        return answer
+
+
+def download(url: str) -> Iterator[bytes | int]:
+    """The bundle's size, then its bytes."""
+    parts = urlsplit(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.netloc, timeout=60)
+    try:
+        connection.request("GET", f"{parts.path}?{parts.query}")
+        response = connection.getresponse()
+        if response.status != 200:
+            raise DemoFailed(f"the store answered {response.status}: {response.read()[:500]!r}")
+        yield int(response.headers["Content-Length"])
+        while chunk := response.read(CHUNK):
+            yield chunk
+    finally:
+        connection.close()

@@ -1,0 +1,135 @@
+"""`make run` as a stranger treats it: killed children, Ctrl-C in mid-cart, a second start, a look at its ports."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Callable
+
+import psutil
+import pytest
+import requests
+
+from tests.e2e.cart_client import SEED, Cart, entry
+from tests.e2e.local_system import LocalSystem, alive, eventually
+
+Make = Callable[..., LocalSystem]
+CHILDREN = ("weed", "moto.server", "pacifica.archiveinterface", "-m workers", "chalicelib.sweeper", "wsgi:application")
+
+
+def test_every_listener_is_on_the_loopback(system: LocalSystem) -> None:
+    listeners = [
+        connection.laddr
+        for process in system.processes()
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert len(listeners) >= 4
+    assert {address.ip for address in listeners} == {"127.0.0.1"}
+
+
+def test_each_worker_is_one_process(system: LocalSystem) -> None:
+    assert len(system.running("-m", "workers")) == 2
+
+
+def test_a_second_start_says_what_is_in_the_way(system: LocalSystem) -> None:
+    output = system.home.parent / "second.txt"
+    assert system.launch("run", output).wait(20) == 1
+    assert f"process {system.pid}, port {system.port}" in output.read_text()
+    assert alive(psutil.Process(system.pid))
+
+
+def test_a_taken_port_is_named_with_who_has_it(system: LocalSystem, new_system: Make) -> None:
+    other = new_system(PORT=str(system.port))
+    output = other.home.parent / "other.txt"
+    assert other.launch("run", output).wait(20) == 1
+    assert f"port {system.port} is taken by process" in output.read_text()
+
+
+def test_bad_settings_are_all_named_at_once(new_system: Make) -> None:
+    other = new_system(PULL_CONCURRENCY="none", LEASE="-1")
+    output = other.home.parent / "other.txt"
+    assert other.launch("run", output).wait(20) == 1
+    assert "PULL_CONCURRENCY" in output.read_text()
+    assert "LEASE" in output.read_text()
+
+
+@pytest.mark.parametrize("words", CHILDREN)
+def test_a_killed_child_is_back_and_carts_are_made_again(system: LocalSystem, words: str) -> None:
+    before = system.running(words)
+    assert before
+    victim = min(before, key=lambda process: process.create_time())  # of a server's processes the first
+    victim.kill()
+
+    def is_back() -> bool:
+        now = system.running(words)
+        return len(now) == len(before) and victim.pid not in {process.pid for process in now}
+
+    assert eventually(is_back, within=3.0)
+    assert eventually(lambda: _up(system) and _has_queue(system), within=10.0)
+    cart = Cart(system.url).post(*SEED)
+    assert cart.wait() == "ready"
+    assert len(cart.files()) == 3
+
+
+def test_a_stop_in_mid_cart_loses_nothing(new_system: Make) -> None:
+    system = new_system()
+    entries = [entry(system.add_file(f"many-{n}", b"%d" % n * 2_000), f"d/{n}") for n in range(300)]
+    system.start()
+    done = Cart(system.url).post(*SEED)
+    assert done.wait() == "ready"
+    cart = Cart(system.url).post(*entries)
+    assert eventually(lambda: cart.head().headers["X-Pacifica-Status"] != "waiting")
+    link = done.get(allow_redirects=False).headers["Location"]
+    assert system.stop(signal.SIGINT) < 10
+    system.start()
+    assert done.get(allow_redirects=False).headers["Location"].partition("?")[0] == link.partition("?")[0]
+    assert len(done.files()) == 3
+    assert cart.wait() == "ready"
+    assert cart.files() == {f"d/{n}": b"%d" % n * 2_000 for n in range(300)}
+
+
+def test_a_killed_supervisor_takes_its_children_along_and_its_work_goes_on_later(new_system: Make) -> None:
+    system = new_system()
+    entries = [entry(system.add_file(f"many-{n}", b"%d" % n * 2_000), f"d/{n}") for n in range(100)]
+    system.start()
+    cart = Cart(system.url).post(*entries)
+    assert system.stop(signal.SIGKILL) < 10
+    system.start()
+    assert cart.wait() == "ready"
+    assert len(cart.files()) == 100
+
+
+def test_the_demo_starts_and_stops_the_system_itself(new_system: Make) -> None:
+    system = new_system()
+    output = system.home.parent / "demo.txt"
+    assert system.launch("demo", output).wait(60) == 0, output.read_text()
+    shown = output.read_text()
+    assert "all 43 files are there, every hash is right" in shown
+    time.sleep(0.1)
+    left = [process for process in psutil.process_iter() if str(system.home) in " ".join(_line(process))]
+    assert left == []
+
+
+def _up(system: LocalSystem) -> bool:
+    try:
+        return Cart(system.url).head().status_code == 404
+    except OSError:
+        return False
+
+
+def _has_queue(system: LocalSystem) -> bool:
+    """moto forgets its queues when it dies; a job sent before they are there again waits for the sweep."""
+    port = json.loads((system.home / "ports.json").read_text())["sqs"]
+    try:
+        return "pacifica-cart-jobs" in requests.get(f"http://127.0.0.1:{port}/moto-api/data.json", timeout=5).text
+    except OSError:
+        return False
+
+
+def _line(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []

@@ -1,0 +1,149 @@
+"""One API for the tests of this folder, on SQLite and moto, and carts put into any state without a worker."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+
+import app
+import wsgi
+from chalicelib.bundles import key_of
+from chalicelib.carts import EXPIRED, Cart
+from chalicelib.models import Carts
+from chalicelib.settings import load
+from chalicelib.wiring import System, build
+from tests.integration.api.transports import Answer, OverLambda, OverWSGI, Transport
+from tests.integration.conftest import KEYS
+
+MANIFEST = {"fileids": [{"id": 1, "path": "a/foo.txt"}, {"id": "two", "path": "bar.csv"}]}
+BUNDLE = b"the bundle's bytes" * 100
+CHECKSUM = "AAAAAAAAAAA="  # of the form the store tells; nothing here compares it
+TRANSPORTS = ("wsgi", "lambda", "lambda in base64")
+
+
+class Carter:
+    """Makes carts of any state under uids of their own."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+
+    def waiting(self, manifest: dict[str, Any] | None = None) -> str:
+        uid = new_uid()
+        self.system.service.create("", uid, json.dumps(manifest or MANIFEST).encode())
+        return uid
+
+    def staging(self) -> str:
+        uid = self.waiting()
+        cart = self.find(uid)
+        assert self.system.carts.begin_staging(cart.id)
+        layout = {"part_size": 5 << 20, "bytes_total": 40, "windows_total": 1, "bundle_size": 3584, "upload_id": ""}
+        assert self.system.database.transaction(lambda: self.system.carts.laid_out(cart, **layout))
+        return uid
+
+    def bundling(self) -> str:
+        uid = self.staging()
+        cart = self.find(uid)
+        self.system.database.transaction(lambda: self.system.carts.window_staged(cart, 2, 40))
+        return uid
+
+    def ready(self, body: bytes = BUNDLE) -> str:
+        uid = self.bundling()
+        cart = self.find(uid)
+        bucket, key = self.system.settings.bundle_bucket, key_of(cart.id, cart.attempt)
+        etag = boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=body)["ETag"].strip('"')
+        assert self.system.database.transaction(lambda: self.system.carts.ready(cart, len(body), etag, CHECKSUM))
+        return uid
+
+    def error(self, message: str = "bar.csv: the archive has no file two (1 of 2 files failed)") -> str:
+        uid = self.staging()
+        cart = self.find(uid)
+        assert self.system.database.transaction(lambda: self.system.carts.fail(cart.id, message))
+        return uid
+
+    def expired(self) -> str:
+        uid = self.ready()
+        with self.system.database.session() as db:
+            expired = {"state": EXPIRED, "expired_at": self.system.database.now}
+            Carts.update(**expired).where(Carts.uid == uid).execute(db)
+        return uid
+
+    def deleted(self) -> str:
+        uid = self.ready()
+        self.system.service.delete("", uid)
+        return uid
+
+    def unknown(self) -> str:
+        return new_uid()
+
+    def find(self, uid: str) -> Cart:
+        return self.system.service.find("", uid)
+
+    def count(self) -> int:
+        """Rows of carts, whatever became of them."""
+        with self.system.database.session() as db:
+            return int(Carts.select().count(db))
+
+
+def new_uid() -> str:
+    return uuid.uuid4().hex
+
+
+@pytest.fixture(scope="package")
+def variables(aws: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The API's environment, set in this process too."""
+    name = f"api-{uuid.uuid4().hex[:12]}"
+    path = tmp_path_factory.mktemp("api") / "cart.db"
+    ours = {**KEYS, "AWS_ENDPOINT_URL_S3": aws, "AWS_ENDPOINT_URL_SQS": aws, "SQLITE_PATH": str(path)}
+    ours |= {"BUNDLE_BUCKET": name, "JOB_QUEUE": name, "MAX_BODY": "1M"}
+    with pytest.MonkeyPatch.context() as patch:
+        for variable, value in ours.items():
+            patch.setenv(variable, value)
+        for variable in ("MYSQL_HOST", "MYSQL_PORT", "AWS_LAMBDA_FUNCTION_NAME"):
+            patch.delenv(variable, raising=False)
+        boto3.client("s3").create_bucket(Bucket=name)
+        boto3.client("sqs").create_queue(QueueName=name)
+        yield ours
+
+
+@pytest.fixture(scope="package")
+def application(variables: dict[str, str]) -> Iterator[wsgi.Application]:
+    cached = (app.service, app.max_body)
+    for built in cached:
+        built.cache_clear()
+    yield wsgi.application()
+    for built in cached:
+        built.cache_clear()
+
+
+@pytest.fixture(scope="package")
+def carts(application: wsgi.Application) -> Iterator[Carter]:
+    system = build(load(os.environ))
+    yield Carter(system)
+    system.database.close()
+
+
+@pytest.fixture(params=TRANSPORTS)
+def call(request: pytest.FixtureRequest, application: wsgi.Application) -> Transport:
+    """Every row of the wire protocol is asked for by each transport."""
+    if request.param == "wsgi":
+        return OverWSGI(application)
+    return OverLambda(binary=request.param == "lambda in base64")
+
+
+@pytest.fixture
+def over_wsgi(application: wsgi.Application) -> Transport:
+    return OverWSGI(application)
+
+
+def check_head(answer: Answer, status: int, state: str, message: str = "") -> None:
+    """What every answer of HEAD has."""
+    assert answer.status == status
+    assert answer.body == b""
+    assert answer.headers["x-pacifica-status"] == state
+    assert answer.headers["x-pacifica-message"] == message

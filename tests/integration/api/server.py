@@ -1,0 +1,91 @@
+"""The API in a process of its own, as gunicorn or `chalice local` serves it, spoken to byte by byte."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPResponse
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+GUNICORN = ("-m", "gunicorn", "--no-control-socket", "-k", "gthread", "-w", "1", "--threads", "8", "--keep-alive", "30")
+CHALICE = ("-c", "from chalice.cli import main; main()", "local", "--no-autoreload")
+STARTS_WITHIN = 30.0
+
+
+@dataclass(frozen=True)
+class Server:
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @contextmanager
+    def connection(self) -> Iterator[socket.socket]:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
+            yield connection
+
+
+@contextmanager
+def gunicorn(environ: Mapping[str, str]) -> Iterator[Server]:
+    port = free_port()
+    with _running([*GUNICORN, "-b", f"127.0.0.1:{port}", "wsgi:application()"], port, environ) as server:
+        yield server
+
+
+@contextmanager
+def chalice_local(environ: Mapping[str, str]) -> Iterator[Server]:
+    port = free_port()
+    with _running([*CHALICE, "--port", str(port)], port, environ) as server:
+        yield server
+
+
+def exchange(connection: socket.socket, request: bytes, method: str = "GET") -> tuple[HTTPResponse, bytes]:
+    """Send a request as it is and read its answer, no byte more: what is left over would spoil the next."""
+    connection.sendall(request)
+    answer = HTTPResponse(connection, method=method)
+    answer.begin()
+    return answer, answer.read()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def _running(arguments: Sequence[str], port: int, environ: Mapping[str, str]) -> Iterator[Server]:
+    process = subprocess.Popen(
+        [sys.executable, *arguments], cwd=ROOT, env=dict(environ), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    try:
+        _wait(process, f"http://127.0.0.1:{port}/")
+        yield Server(port)
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+def _wait(process: subprocess.Popen[bytes], url: str) -> None:
+    deadline = time.monotonic() + STARTS_WITHIN
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+        except urllib.error.HTTPError:
+            raise
+        except OSError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                process.kill()
+                raise RuntimeError(f"no answer from the server: {process.communicate()[1].decode()[-2000:]}") from None
+            time.sleep(0.05)
+        else:
+            return

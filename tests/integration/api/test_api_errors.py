@@ -1,0 +1,155 @@
+"""What is no call of this API, and what fails inside it: JSON, never a traceback, both headers on HEAD."""
+
+from __future__ import annotations
+
+import json
+import wsgiref.validate
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+import app
+import wsgi
+from chalicelib.errors import StoreUnavailable
+from tests.integration.api.conftest import Carter, check_head, new_uid
+from tests.integration.api.transports import OverLambda, Transport, environ
+
+
+@pytest.mark.parametrize("path", ["/a/b", "/a/status/x", "/a/b/c/d", "//"])
+def test_an_unknown_address_is_refused_in_json(over_wsgi: Transport, path: str) -> None:
+    answer = over_wsgi("GET", path)
+    assert answer.status in (400, 403)
+    assert answer.json()["status"] == "error"
+    assert answer.json()["message"]
+
+
+def test_head_of_an_unknown_address_has_both_headers(over_wsgi: Transport) -> None:
+    check_head(over_wsgi("HEAD", "/a/b"), 403, "error", "There is no such address here.")
+
+
+@pytest.mark.parametrize(("method", "path"), [("PUT", "/a"), ("PATCH", "/a"), ("POST", "/"), ("DELETE", "/a/status")])
+def test_a_wrong_method_is_405_naming_the_right_ones(call: Transport, method: str, path: str) -> None:
+    answer = call(method, path, b"{}")
+    assert answer.status == 405
+    assert answer.json() == {"status": "error", "message": f"Unsupported method: {method}"}
+    assert "GET" in answer.headers["allow"]
+
+
+@pytest.mark.parametrize("path", ["/", "/a/status", "/a/files"])
+def test_head_where_there_is_none_has_both_headers(call: Transport, path: str) -> None:
+    check_head(call("HEAD", path), 405, "error", "Unsupported method: HEAD")
+
+
+def test_an_authorization_of_any_bytes_is_harmless(over_wsgi: Transport) -> None:
+    assert over_wsgi("GET", "/a/b", authorization="Bearer \xff\xfe").status == 403
+    assert over_wsgi("GET", "/", authorization="Bearer \xff\xfe").status == 200
+
+
+def test_an_unforeseen_failure_is_500_without_its_reason(
+    call: Transport, carts: Carter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app.service(), "find", _raise(ZeroDivisionError("a secret")))
+    uid = new_uid()
+    answer = call("GET", f"/{uid}")
+    assert answer.status == 500
+    assert answer.json() == {"status": "error", "message": "The server failed; its log says why."}
+    check_head(call("HEAD", f"/{uid}"), 500, "error", "The server failed; its log says why.")
+
+
+def test_a_failure_that_may_pass_is_503_with_retry_after(call: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app.service(), "find", _raise(StoreUnavailable("The bundle store did not answer (put).")))
+    answer = call("GET", f"/{new_uid()}")
+    assert (answer.status, answer.json()["message"]) == (503, "The bundle store did not answer (put).")
+    assert int(answer.headers["retry-after"]) > 0
+    head = call("HEAD", f"/{new_uid()}")
+    check_head(head, 503, "error", "The bundle store did not answer (put).")
+    assert int(head.headers["retry-after"]) > 0
+
+
+@pytest.fixture
+def without_database(
+    variables: dict[str, str], application: wsgi.Application, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """A service whose database server does not answer."""
+    for name, value in {"MYSQL_HOST": "127.0.0.1", "MYSQL_PORT": "1", "DATABASE_CONNECT_ATTEMPTS": "1"}.items():
+        monkeypatch.setenv(name, value)
+    app.service.cache_clear()
+    yield
+    app.service.cache_clear()
+
+
+@pytest.mark.usefixtures("without_database")
+def test_without_its_database_the_api_says_so(call: Transport) -> None:
+    for method, path, body in (
+        ("POST", "", b'{"fileids": [{"id": 1, "path": "a"}]}'),
+        ("GET", "", b""),
+        ("DELETE", "", b""),
+        ("GET", "/status", b""),
+    ):
+        answer = call(method, f"/{new_uid()}{path}", body)
+        assert (answer.status, answer.json()["message"]) == (503, "The database cannot be reached.")
+    check_head(call("HEAD", f"/{new_uid()}"), 503, "error", "The database cannot be reached.")
+    assert call("GET", "/").status == 200
+
+
+def test_without_its_queue_a_cart_is_made_all_the_same(
+    variables: dict[str, str], application: wsgi.Application, call: Transport, carts: Carter
+) -> None:
+    sqs = boto3.client("sqs")
+    url = sqs.get_queue_url(QueueName=variables["JOB_QUEUE"])["QueueUrl"]
+    sqs.delete_queue(QueueUrl=url)
+    try:
+        uid = new_uid()
+        assert call("POST", f"/{uid}", b'{"fileids": [{"id": 1, "path": "a"}]}').status == 201
+        assert carts.find(uid).state == "waiting"
+    finally:
+        sqs.create_queue(QueueName=variables["JOB_QUEUE"])
+
+
+@pytest.mark.parametrize(("method", "state"), [("GET", "ready"), ("HEAD", "staging"), ("HEAD", "ready")])
+def test_the_adapter_keeps_to_the_wsgi_standard(
+    application: wsgi.Application, carts: Carter, method: str, state: str
+) -> None:
+    started: list[Any] = []
+    checked: Any = wsgiref.validate.validator(application)
+    chunks = checked(environ(method, f"/{getattr(carts, state)()}", b"", {}), lambda *told: started.append(told))
+    assert b"".join(chunks) or method == "HEAD"
+    chunks.close()
+    assert started
+
+
+def test_a_lambda_asked_undecoded_answers_alike(application: wsgi.Application, carts: Carter) -> None:
+    uid = carts.ready()
+    for decoded in (True, False):
+        check_head(OverLambda(decoded=decoded)("HEAD", f"/{uid.replace('a', '%61')}"), 204, "ready")
+        assert OverLambda(decoded=decoded)("HEAD", "/a%2Fb").status == 400
+
+
+def test_what_lambda_answers_is_json_all_through(application: wsgi.Application, carts: Carter) -> None:
+    event = OverLambda().event("GET", f"/{carts.error('ünï 🚀')}", b"", {})
+    assert "🚀" in json.loads(json.loads(json.dumps(app.app(event, None)))["body"])["message"]
+
+
+def test_the_adapter_reads_a_path_of_a_server_that_does_not_keep_it_raw(application: wsgi.Application) -> None:
+    started: list[Any] = []
+    request = environ("GET", "/a%20b", b"", {})
+    del request["RAW_URI"]
+    application(request, lambda *told: started.append(told))
+    assert started[0][0].startswith("400")
+
+
+def test_settings_are_checked_before_the_first_request(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SQLITE_PATH", "relative")
+    monkeypatch.setenv("MAX_BODY", "plenty")
+    with pytest.raises(Exception, match=r"SQLITE_PATH(.|\n)*MAX_BODY"):
+        wsgi.application()
+
+
+def _raise(error: Exception) -> Any:
+    def raising(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return raising

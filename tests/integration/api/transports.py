@@ -1,0 +1,160 @@
+"""Two ways to the API that must not differ: through the WSGI adapter, and as API Gateway calls a Lambda."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, unquote, unquote_to_bytes
+
+from app import app
+from wsgi import Application
+
+Headers = Mapping[str, str]
+
+RESOURCES = ("/", "/{uid}", "/{uid}/manifest", "/{uid}/status", "/{uid}/files")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`headers` has lower-case names."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+Transport = Callable[..., Answer]  # (method, target, body=b"", **headers with _ for -)
+
+
+class OverWSGI:
+    """Calls the adapter as a WSGI server would, in this process."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+
+    def __call__(self, method: str, target: str, body: bytes = b"", **headers: str) -> Answer:
+        started: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def start_response(status: str, sent: list[tuple[str, str]]) -> None:
+            started.append((status, sent))
+
+        chunks = self._application(environ(method, target, body, headers), start_response)
+        [(status, sent)] = started
+        assert all(isinstance(value, str) for _, value in sent)
+        return Answer(int(status[:3]), {name.lower(): value for name, value in sent}, b"".join(chunks))
+
+
+class OverLambda:
+    """Calls the handler with the events of a REST API, and reads its answer as the gateway does."""
+
+    def __init__(self, *, decoded: bool = True, binary: bool = False) -> None:
+        """`decoded`: path parameters come decoded; `binary`: bodies come in base64."""
+        self._decoded = decoded
+        self._binary = binary
+
+    def __call__(self, method: str, target: str, body: bytes = b"", **headers: str) -> Answer:
+        event = self.event(method, target, body, headers)
+        answer = json.loads(json.dumps(app(json.loads(json.dumps(event)), Context())))
+        assert not answer.get("isBase64Encoded")
+        sent = {name.lower(): value for name, value in answer["headers"].items()}
+        sent |= {name.lower(): ", ".join(values) for name, values in answer["multiValueHeaders"].items()}
+        assert isinstance(answer["body"], str)
+        return Answer(answer["statusCode"], sent, answer["body"].encode())
+
+    def event(self, method: str, target: str, body: bytes, headers: Headers) -> dict[str, Any]:
+        path, _, query = target.partition("?")
+        resource, parameters = _route(path)
+        if self._decoded:
+            parameters = {name: unquote(value) for name, value in parameters.items()}
+        values = parse_qs(query, keep_blank_values=True) or None
+        sent = {name.replace("_", "-").title(): value for name, value in headers.items()}
+        return {
+            "resource": resource,
+            "path": path,
+            "httpMethod": method,
+            "headers": sent or None,
+            "multiValueHeaders": {name: [value] for name, value in sent.items()} or None,
+            "queryStringParameters": values and {name: given[-1] for name, given in values.items()},
+            "multiValueQueryStringParameters": values,
+            "pathParameters": parameters or None,
+            "stageVariables": None,
+            "requestContext": _request_context(method, path, resource),
+            "body": self._encoded(body),
+            "isBase64Encoded": bool(body) and self._binary,
+        }
+
+    def _encoded(self, body: bytes) -> str | None:
+        if not body:
+            return None
+        return base64.b64encode(body).decode() if self._binary else body.decode("utf-8", "replace")
+
+
+class Context:
+    """What a Lambda is told of itself, as far as anyone asks."""
+
+    function_name = "cart-api"
+    memory_limit_in_mb = 512
+    aws_request_id = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 29_000
+
+
+def environ(method: str, target: str, body: bytes, headers: Headers) -> dict[str, Any]:
+    path, _, query = target.partition("?")
+    sent = dict(headers)
+    given = {"CONTENT_TYPE": kind} if (kind := sent.pop("content_type", None)) is not None else {}
+    return {
+        "REQUEST_METHOD": method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
+        "QUERY_STRING": query,
+        "RAW_URI": target,
+        "SERVER_NAME": "127.0.0.1",
+        "SERVER_PORT": "8081",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.errors": io.StringIO(),
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        **given,
+        **{f"HTTP_{name.upper()}": value for name, value in sent.items()},
+    }
+
+
+def _route(path: str) -> tuple[str, dict[str, str]]:
+    """The resource of the deployed API that `path` belongs to; the gateway itself refuses what has none."""
+    parts = path.removesuffix("/").split("/") if path != "/" else ["", ""]
+    if parts == ["", ""]:
+        return "/", {}
+    resource = "/{uid}" + "".join(f"/{part}" for part in parts[2:])
+    assert resource in RESOURCES, f"the gateway knows no {path}"
+    return resource, {"uid": parts[1]}
+
+
+def _request_context(method: str, path: str, resource: str) -> dict[str, Any]:
+    return {
+        "accountId": "123456789012",
+        "apiId": "1234567890",
+        "resourceId": "123456",
+        "resourcePath": resource,
+        "httpMethod": method,
+        "path": f"/api{path}",
+        "stage": "api",
+        "protocol": "HTTP/1.1",
+        "requestId": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
+        "requestTime": "09/Apr/2025:12:34:56 +0000",
+        "requestTimeEpoch": 1744202096000,
+        "identity": {"sourceIp": "192.0.2.1", "userAgent": "curl/8.0", "apiKey": None, "user": None},
+    }

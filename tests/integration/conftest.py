@@ -1,0 +1,169 @@
+"""The real system in this process: SQLite or MariaDB, moto for S3 and SQS, the archive simulator."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from chalicelib import migrations
+from chalicelib.carts import UNFINISHED, Cart
+from chalicelib.database import Database
+from chalicelib.settings import load
+from chalicelib.wiring import System, build
+from infra.local.archive_simulator import RunningSimulator, running_simulator
+from tests.integration import mariadb
+from workers.assembly import Worker, assemble
+
+KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+
+
+@pytest.fixture(scope="session")
+def mysql() -> Iterator[dict[str, str]]:
+    with mariadb.server() as variables:
+        if variables is None:
+            message = "no MariaDB or MySQL here: install mariadb-server, or set MYSQL_HOST"
+            if os.environ.get("CI") == "true":
+                pytest.fail(message)
+            pytest.skip(message)
+        yield variables
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[str]:
+    """The endpoint of moto."""
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(params=["sqlite", "mysql"])
+def database_variables(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
+    if request.param == "sqlite":
+        yield {"SQLITE_PATH": str(tmp_path / "cart.db")}
+        return
+    with mariadb.new_database(request.getfixturevalue("mysql")) as variables:
+        yield variables
+
+
+@pytest.fixture
+def database(database_variables: dict[str, str]) -> Iterator[Database]:
+    """A migrated database."""
+    made = Database(load(database_variables))
+    migrations.sync(made)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def simulator(tmp_path: Path) -> Iterator[RunningSimulator]:
+    (tmp_path / "archive").mkdir()
+    with running_simulator(tmp_path / "archive") as running:
+        yield running
+
+
+@dataclass
+class Site:
+    """A whole system on one database: start workers on it, post carts, look at what became of them."""
+
+    variables: dict[str, str]
+    simulator: RunningSimulator
+    folder: Path
+    workers: list[Worker] = field(default_factory=list)
+    threads: list[threading.Thread] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.system: System = self.built()
+        migrations.sync(self.system.database)
+
+    def built(self, **more: str) -> System:
+        return build(load(self.variables | more, worker=True))
+
+    def start_worker(self, **more: str) -> Worker:
+        worker = assemble(self.built(**more))
+        thread = threading.Thread(target=worker.consumer.run, daemon=True)
+        thread.start()
+        self.workers.append(worker)
+        self.threads.append(thread)
+        return worker
+
+    def stop(self) -> None:
+        for worker in self.workers:
+            worker.consumer.stop()
+            worker.consumer.drain(5)
+            worker.parts.archive.close()
+        self.workers.clear()
+
+    def put(self, name: str, content: bytes) -> None:
+        """Put a file into the archive."""
+        (self.folder / "archive" / name).write_bytes(content)
+
+    def wait(self, uid: str, within: float = 30.0) -> Cart:
+        """The cart once it is ready or in error."""
+        deadline = time.monotonic() + within
+        while (cart := self.system.service.find("", uid)).state in UNFINISHED:
+            assert time.monotonic() < deadline, f"cart {uid} is still {cart.state}"
+            time.sleep(0.03)
+        return cart
+
+    def bundle(self, uid: str) -> bytes:
+        """The bundle's bytes, as the store has them."""
+        cart = self.system.service.find("", uid)
+        s3 = boto3.client("s3", endpoint_url=self.variables["AWS_ENDPOINT_URL_S3"])
+        answer: Any = s3.get_object(Bucket=self.variables["BUNDLE_BUCKET"], Key=f"carts/{cart.id}/{cart.attempt}.tar")
+        body: bytes = answer["Body"].read()
+        return body
+
+    def stored(self) -> list[str]:
+        s3 = boto3.client("s3", endpoint_url=self.variables["AWS_ENDPOINT_URL_S3"])
+        listed: Any = s3.list_objects_v2(Bucket=self.variables["BUNDLE_BUCKET"])
+        return [item["Key"] for item in listed.get("Contents", [])]
+
+
+@pytest.fixture
+def site_of(
+    aws: str,
+    database_variables: dict[str, str],
+    simulator: RunningSimulator,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Callable[..., Site]]:
+    """Makes the site, with further variables."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    ours = {**KEYS, "AWS_ENDPOINT_URL_S3": aws, "AWS_ENDPOINT_URL_SQS": aws}
+    for variable, value in ours.items():
+        monkeypatch.setenv(variable, value)
+    boto3.client("s3").create_bucket(Bucket=name)
+    boto3.client("sqs").create_queue(QueueName=name)
+    paths = {"VOLUME_PATH": str(tmp_path / "volume"), "ARCHIVE_INTERFACE_URL": simulator.url}
+    sites: list[Site] = []
+
+    def make(**more: str) -> Site:
+        sites.append(
+            Site(
+                {**ours, **paths, **database_variables, "BUNDLE_BUCKET": name, "JOB_QUEUE": name, **more},
+                simulator,
+                tmp_path,
+            )
+        )
+        return sites[-1]
+
+    yield make
+    for site in sites:
+        site.stop()
+
+
+@pytest.fixture
+def site(site_of: Callable[..., Site]) -> Site:
+    return site_of()

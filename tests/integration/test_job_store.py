@@ -1,0 +1,230 @@
+"""The job store's promises: one holder at a time, fenced writes, nothing lost; on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from chalicelib import jobs
+from chalicelib.database import Database
+from chalicelib.errors import LeaseLost
+from chalicelib.jobs import Hint, Job, JobStore
+from chalicelib.models import Jobs
+
+CART = 7
+
+
+@pytest.fixture
+def store(database: Database) -> JobStore:
+    return JobStore(database, lease=30)
+
+
+@pytest.fixture
+def row(database: Database) -> Callable[..., Jobs]:
+    """A job's row, after it was changed as told."""
+
+    def reading(job_id: int, **changes: Any) -> Jobs:
+        with database.session() as db:
+            if changes:
+                Jobs.update(**changes).where(Jobs.id == job_id).execute(db)
+            found: Jobs = Jobs.select().where(Jobs.id == job_id).first(db)
+        return found
+
+    return reading
+
+
+@pytest.fixture
+def hint(database: Database, store: JobStore) -> Hint:
+    return database.transaction(lambda: store.add(CART, jobs.WINDOW, 3))
+
+
+def claimed(store: JobStore, hint: Hint) -> Job:
+    job = store.claim(hint.job_id, hint.token)
+    assert job is not None
+    return job
+
+
+def following(job: Job) -> Hint:
+    """What the message says that is sent after this claim."""
+    return Hint(job.id, job.token, jobs.group_of(job.cart_id))
+
+
+def test_a_job_is_claimed_as_it_was_added(store: JobStore, hint: Hint) -> None:
+    job = claimed(store, hint)
+    assert (job.id, job.cart_id, job.kind, job.window, job.attempts) == (hint.job_id, CART, jobs.WINDOW, 3, 1)
+
+
+def test_a_held_job_is_not_claimed(store: JobStore, hint: Hint) -> None:
+    claimed(store, hint)
+    assert store.claim(hint.job_id, hint.token) is None
+    assert store.claim(hint.job_id, hint.token + 1) is None
+    assert store.claim(hint.job_id + 1, 0) is None
+
+
+def test_of_many_claims_at_once_one_wins(database: Database, store: JobStore, hint: Hint) -> None:
+    def claim(_: int) -> Job | None:
+        try:
+            return store.claim(hint.job_id, hint.token)
+        finally:
+            database.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(job is not None for job in pool.map(claim, range(24))) == 1
+
+
+def test_a_lease_that_ran_out_goes_to_another_who_fences_the_first(
+    store: JobStore, hint: Hint, row: Callable[..., Jobs]
+) -> None:
+    first = claimed(store, hint)
+    row(hint.job_id, lease_until=1, next_send_at=1)
+    second = claimed(store, hint)
+    assert (second.attempts, second.token) == (2, first.token + 1)
+    written: list[str] = []
+    with pytest.raises(LeaseLost):
+        store.fenced(first, lambda: written.append("first"))
+    with pytest.raises(LeaseLost):
+        store.finish(first, lambda: written.append("first"))
+    assert store.renew([first, second]) == [first]
+    assert not store.put_off(first, 0)
+    store.hand_back(first)
+    store.release(first, 0, "late")
+    assert row(hint.job_id).last_error == ""
+    assert store.claim(hint.job_id, second.token) is None
+    store.fenced(second, lambda: written.append("second"))
+    assert written == ["second"]
+
+
+def test_a_lease_that_ran_out_never_comes_back(store: JobStore, hint: Hint, row: Callable[..., Jobs]) -> None:
+    job = claimed(store, hint)
+    row(hint.job_id, lease_until=1)
+    assert store.renew([job]) == [job]
+    with pytest.raises(LeaseLost):
+        store.fenced(job, lambda: None)
+
+
+def test_a_fenced_write_that_fails_leaves_nothing(store: JobStore, hint: Hint, row: Callable[..., Jobs]) -> None:
+    job = claimed(store, hint)
+
+    def work() -> None:
+        store.add(CART, jobs.RECALL)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        store.fenced(job, work, jobs.CLEANUP, 9)
+    assert (row(hint.job_id).kind, row(hint.job_id).window, row(hint.job_id).attempts) == (jobs.WINDOW, 3, 1)
+    assert row(hint.job_id + 1) is None
+
+
+def test_a_fenced_write_may_change_what_the_job_is(store: JobStore, hint: Hint, row: Callable[..., Jobs]) -> None:
+    assert store.fenced(claimed(store, hint), lambda: "done", jobs.RECALL, 0) == "done"
+    assert (row(hint.job_id).attempts, row(hint.job_id).kind, row(hint.job_id).window) == (1, jobs.RECALL, 0)
+
+
+def test_progress_counts_the_attempts_anew(store: JobStore, hint: Hint, row: Callable[..., Jobs]) -> None:
+    row(hint.job_id, progress_at=1)
+    assert store.progressed(claimed(store, hint), lambda: "done") == "done"
+    assert row(hint.job_id).attempts == 0
+    assert row(hint.job_id).progress_at > 1
+
+
+def test_finishing_takes_the_job_away_with_its_last_write(
+    store: JobStore, hint: Hint, row: Callable[..., Jobs]
+) -> None:
+    job = claimed(store, hint)
+    store.finish(job, lambda: None)
+    assert row(hint.job_id) is None
+    with pytest.raises(LeaseLost):
+        store.finish(job, lambda: None)
+
+
+def test_waiting_is_no_failed_attempt(store: JobStore, hint: Hint, row: Callable[..., Jobs]) -> None:
+    for _ in range(7):
+        job = claimed(store, hint)
+        assert store.put_off(job, 60)
+        hint = following(job)
+    assert row(hint.job_id).attempts == 0
+
+
+def test_an_old_copy_of_a_message_does_not_end_the_wait(store: JobStore, hint: Hint, row: Callable[..., Jobs]) -> None:
+    job = claimed(store, hint)
+    assert store.put_off(job, 60)
+    assert store.claim(hint.job_id, hint.token) is None
+    row(hint.job_id, next_send_at=1)
+    assert claimed(store, hint).token == job.token + 1
+
+
+def test_failing_counts_and_says_why(store: JobStore, hint: Hint, row: Callable[..., Jobs]) -> None:
+    for attempt in range(1, 4):
+        job = claimed(store, hint)
+        assert job.attempts == attempt
+        store.release(job, 1, "x" * 2000)
+        hint = following(job)
+    assert row(hint.job_id).last_error == "x" * 1024
+
+
+@pytest.mark.parametrize("progress", [False, True])
+def test_a_job_handed_back_is_free_at_once_and_as_if_never_claimed(
+    store: JobStore, hint: Hint, progress: bool, row: Callable[..., Jobs]
+) -> None:
+    job = claimed(store, hint)
+    if progress:
+        store.progressed(job, lambda: None)
+    store.hand_back(job)
+    assert row(hint.job_id).attempts == 0
+    [hint] = store.due(10)
+    assert hint.job_id == job.id
+    assert claimed(store, hint).attempts == 1
+
+
+def test_dropping_a_carts_jobs_stops_their_holders(database: Database, store: JobStore, hint: Hint) -> None:
+    job = claimed(store, hint)
+    other = database.transaction(lambda: store.add(CART + 1, jobs.RECALL))
+    database.transaction(lambda: store.drop_all(CART))
+    with pytest.raises(LeaseLost):
+        store.fenced(job, lambda: None)
+    assert claimed(store, other).cart_id == CART + 1
+
+
+def test_a_new_job_is_due_when_its_message_seems_lost(store: JobStore, hint: Hint, row: Callable[..., Jobs]) -> None:
+    assert store.due(10) == []
+    row(hint.job_id, next_send_at=1)
+    assert store.due(10) == [hint]
+    assert store.due(10) == []
+
+
+def test_a_held_job_is_not_due(store: JobStore, hint: Hint, row: Callable[..., Jobs]) -> None:
+    claimed(store, hint)
+    row(hint.job_id, next_send_at=1)
+    assert store.due(10) == []
+
+
+def test_the_longest_due_come_first(database: Database, store: JobStore, row: Callable[..., Jobs]) -> None:
+    hints = [database.transaction(lambda: store.add(CART, jobs.RECALL)) for _ in range(4)]
+    for number, hint in enumerate(hints):
+        row(hint.job_id, next_send_at=100 - number)
+    assert store.due(3) == [hints[3], hints[2], hints[1]]
+
+
+@pytest.mark.parametrize(("sends", "wait"), [(0, 30), (1, 60), (4, 480), (5, 900), (50, 900), (2000, 900)])
+def test_what_stays_unclaimed_is_sent_ever_more_rarely(
+    database: Database, store: JobStore, hint: Hint, row: Callable[..., Jobs], sends: int, wait: int
+) -> None:
+    row(hint.job_id, next_send_at=1, sends=sends)
+    assert store.due(10) == [hint]
+    assert row(hint.job_id).next_send_at - database.clock() == pytest.approx(wait, abs=5)
+
+
+@pytest.mark.parametrize(
+    "body", ["", "{", "null", "[]", "{}", '{"v": 1}', '{"v": 1, "job": "x"}', "[" * 9999, '{"v": {}}']
+)
+def test_a_message_that_is_not_ours_is_told_apart(body: str) -> None:
+    assert jobs.decode(body) is None
+
+
+def test_a_message_says_only_which_job_and_claim(hint: Hint) -> None:
+    assert jobs.decode(jobs.encode(hint)) == (hint.job_id, hint.token)
+    with pytest.raises(LookupError):
+        jobs.decode('{"v": 2, "job": 1, "token": 0}')

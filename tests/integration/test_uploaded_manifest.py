@@ -1,0 +1,71 @@
+"""Manifests too large for a request, and gzipped ones."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import urllib.request
+
+import pytest
+
+from chalicelib.errors import InvalidManifest
+from tests.integration.conftest import Site
+from tests.integration.test_cart import members
+
+FILES = [{"id": f"gen-10-{n}", "path": f"a/b{n % 7}/f{n}"} for n in range(12)]
+UPLOADED = b'{"manifest": "uploaded"}'
+DOCUMENT = json.dumps({"fileids": FILES, "root": "top"}).encode()
+LINES = b"\n".join(json.dumps(line).encode() for line in [{"root": "top"}, *FILES])
+
+
+def upload(site: Site, uid: str, body: bytes) -> None:
+    url, _ = site.system.service.upload("", uid)
+    request = urllib.request.Request(url, data=body, method="PUT", headers={"Content-Type": "application/octet-stream"})
+    with urllib.request.urlopen(request) as answer:
+        assert answer.status == 200
+
+
+@pytest.mark.parametrize("body", [DOCUMENT, LINES, gzip.compress(DOCUMENT, mtime=0), gzip.compress(LINES, mtime=0)])
+def test_an_uploaded_manifest_becomes_a_bundle(site: Site, body: bytes) -> None:
+    site.start_worker()
+    upload(site, "up", body)
+    site.system.service.create("", "up", UPLOADED)
+    cart = site.wait("up")
+    assert (cart.state, cart.message, cart.files_total) == ("ready", "", 12)
+    assert sorted(members(site.bundle("up"))) == sorted(f"top/{entry['path']}" for entry in FILES)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"not json", "is not JSON"),
+        (json.dumps({"fileids": [*FILES, {"id": "x", "path": "../up"}]}).encode(), "fileids[12].path: "),
+        (json.dumps({"fileids": [*FILES, FILES[3]]}).encode(), "fileids[12].path: "),
+        (b'{"fileids": []}', "fileids: is empty"),
+        (b'{"other": []}', "fileids: is missing"),
+        (gzip.compress(DOCUMENT, mtime=0)[:-9], "gzip"),
+        (json.dumps({"fileids": FILES, "root": "a/b"}).encode(), "root: "),
+        (LINES + b"\n{broken", "line 14: is not JSON"),
+    ],
+)
+def test_what_is_wrong_with_an_upload_is_told_with_its_place(site: Site, body: bytes, message: str) -> None:
+    site.start_worker()
+    upload(site, "bad", body)
+    site.system.service.create("", "bad", UPLOADED)
+    cart = site.wait("bad")
+    assert cart.state == "error"
+    assert message in cart.message
+
+
+def test_a_post_without_an_upload_says_so(site: Site) -> None:
+    with pytest.raises(InvalidManifest, match="nothing was uploaded"):
+        site.system.service.create("", "none", UPLOADED)
+
+
+def test_a_gzip_bomb_ends_in_an_error(site_of: object) -> None:
+    site: Site = site_of(MAX_MANIFEST="1M")  # type: ignore[operator]
+    site.start_worker()
+    upload(site, "bomb", gzip.compress(b" " * (64 << 20)))
+    site.system.service.create("", "bomb", UPLOADED)
+    cart = site.wait("bomb")
+    assert (cart.state, "MAX_MANIFEST" in cart.message) == ("error", True)

@@ -1,0 +1,172 @@
+"""DELETE, or another manifest, at any moment: gone at once, work stops, nothing of it remains."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from chalicelib.bundles import BundleStore
+from chalicelib.errors import CartNotFound
+from tests.integration.conftest import Site
+from tests.integration.worker_site import (
+    MIB,
+    assert_nothing_remains,
+    assert_ready,
+    generated,
+    gets,
+    manifest,
+    state,
+    until,
+    uploads,
+)
+
+SMALL = generated(6, 3000)
+LARGE = generated(4, 6 * MIB)  # of several windows
+
+
+@pytest.fixture
+def quick(site_of: Callable[..., Site], monkeypatch: pytest.MonkeyPatch) -> Site:
+    monkeypatch.setattr("workers.ending.WORKERS_STOP", 0.5)
+    return site_of(LEASE="2", ARCHIVE_READ_TIMEOUT="3", PART_SIZE="5M", WINDOW_SIZE="5M")
+
+
+def delete(site: Site, uid: str) -> None:
+    site.system.service.delete("", uid)
+    with pytest.raises(CartNotFound):
+        site.system.service.find("", uid)
+    with pytest.raises(CartNotFound):
+        site.system.service.delete("", uid)
+
+
+def test_a_cart_that_waits_can_be_deleted(quick: Site) -> None:
+    quick.system.service.create("", "gone", manifest(SMALL))
+    delete(quick, "gone")
+    quick.start_worker()
+    assert_nothing_remains(quick)
+    assert gets(quick) == 0
+
+
+@pytest.mark.parametrize("files", [SMALL, LARGE], ids=["small", "large"])
+def test_a_cart_can_be_deleted_while_the_archive_stalls(quick: Site, files: dict[str, bytes]) -> None:
+    quick.simulator.control(stall=1, stall_seconds=2)
+    quick.start_worker()
+    quick.system.service.create("", "gone", manifest(files))
+    until(lambda: gets(quick) >= 2)
+    time.sleep(0.3)
+    delete(quick, "gone")
+    assert uploads(quick) == []
+    assert_nothing_remains(quick)
+
+
+@pytest.mark.parametrize("files", [SMALL, LARGE], ids=["small", "large"])
+def test_a_cart_can_be_deleted_while_it_is_uploaded(
+    quick: Site, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = held_up(monkeypatch, "put" if files is SMALL else "upload")
+    quick.start_worker()
+    quick.system.service.create("", "gone", manifest(files))
+    assert begun.wait(20)
+    delete(quick, "gone")
+    go_on.set()
+    assert_nothing_remains(quick)
+
+
+def test_a_cart_deleted_just_as_its_upload_begins_leaves_no_upload(
+    quick: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = held_up(monkeypatch, "begin", after=True)
+    quick.start_worker()
+    quick.system.service.create("", "gone", manifest(LARGE))
+    assert begun.wait(20)
+    delete(quick, "gone")
+    go_on.set()
+    assert_nothing_remains(quick)
+
+
+def test_a_ready_cart_can_be_deleted(quick: Site) -> None:
+    quick.start_worker()
+    quick.system.service.create("", "gone", manifest(SMALL))
+    quick.wait("gone")
+    delete(quick, "gone")
+    assert quick.stored() == []
+    assert_nothing_remains(quick)
+
+
+def test_a_deleted_cart_can_be_posted_again_at_once(quick: Site) -> None:
+    quick.simulator.control(stall=1, stall_seconds=1)
+    quick.start_worker()
+    quick.system.service.create("", "again", manifest(SMALL))
+    until(lambda: state(quick, "again") == "staging")
+    delete(quick, "again")
+    quick.simulator.control(stall=0)
+    quick.system.service.create("", "again", manifest(SMALL))
+    assert_ready(quick, "again", SMALL)
+
+
+def test_another_manifest_replaces_a_cart_at_any_moment(quick: Site) -> None:
+    quick.start_worker()
+    for count in (1, 2, 3):
+        quick.system.service.create("", "moving", manifest(generated(count, 6 * MIB)))
+        time.sleep(0.3 * count)
+    files = generated(5, 1000, "last")
+    quick.system.service.create("", "moving", manifest(files))
+    assert_ready(quick, "moving", files)
+    delete(quick, "moving")
+    assert_nothing_remains(quick)
+
+
+def test_a_clean_up_during_which_the_store_fails_still_looks_twice(
+    quick: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A PUT under way when the cart is deleted ends after the first look; only the second can remove it."""
+    put_begun, finish_put = held_up(monkeypatch, "put")
+    quick.start_worker()
+    quick.system.service.create("", "gone", manifest(SMALL))
+    assert put_begun.wait(20)
+    failing_deletes(monkeypatch, 2)
+    delete(quick, "gone")
+    time.sleep(2.2)
+    finish_put.set()
+    until(lambda: not any(worker.consumer._held for worker in quick.workers) or quick.stored())
+    assert_nothing_remains(quick)
+
+
+def held_up(
+    monkeypatch: pytest.MonkeyPatch, method: str, after: bool = False
+) -> tuple[threading.Event, threading.Event]:
+    """Hold every call of this method of the bundle store, before or after it is done: (is there one, let them go)."""
+    original = getattr(BundleStore, method)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        begun.set()
+        assert go_on.wait(20)
+
+    def held(self: BundleStore, *args: Any) -> Any:
+        if not after:
+            wait()
+        result = original(self, *args)
+        if after:
+            wait()
+        return result
+
+    monkeypatch.setattr(BundleStore, method, held)
+    return begun, go_on
+
+
+def failing_deletes(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    from chalicelib.errors import StoreUnavailable
+
+    original = BundleStore.delete
+    left = iter(range(times))
+
+    def delete(self: BundleStore, *args: Any) -> None:
+        if next(left, None) is not None:
+            raise StoreUnavailable
+        original(self, *args)
+
+    monkeypatch.setattr(BundleStore, "delete", delete)

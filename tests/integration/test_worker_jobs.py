@@ -1,0 +1,224 @@
+"""Messages that come twice, late, never or for nothing; workers that stop; work that fails every time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import pytest
+
+from chalicelib.jobs import Hint
+from chalicelib.models import Jobs
+from tests.integration.conftest import Site
+from tests.integration.worker_site import (
+    MIB,
+    assert_nothing_remains,
+    assert_ready,
+    assert_volume_exact,
+    call,
+    generated,
+    gets,
+    manifest,
+    rows,
+    staged_path,
+    state,
+    temporaries,
+    until,
+)
+
+FILES = generated(6, 3000)
+
+
+def purge(site: Site) -> None:
+    """Lose every message."""
+    sqs = boto3.client("sqs")
+    sqs.purge_queue(QueueUrl=sqs.get_queue_url(QueueName=site.variables["JOB_QUEUE"])["QueueUrl"])
+
+
+def make_due(site: Site) -> None:
+    """Let the time pass after which the sweep takes messages for lost."""
+    with site.system.database.session() as db:
+        Jobs.update(next_send_at=0).where(Jobs.lease_until == 0).execute(db)
+
+
+def test_the_sweep_sends_a_lost_message_again(site: Site) -> None:
+    site.system.service.create("", "lost", manifest(FILES))
+    site.system.service.sweep()
+    purge(site)
+    assert site.system.service.sweep() == 0
+    make_due(site)
+    assert site.system.service.sweep() == len(rows(site, Jobs.id))
+    assert site.system.service.sweep() == 0
+    site.start_worker()
+    assert_ready(site, "lost", FILES)
+
+
+def test_a_message_that_comes_many_times_at_once_is_worked_on_once(site: Site) -> None:
+    site.system.service.create("", "many", manifest(FILES))
+    for _ in range(10):
+        call(site)
+    site.start_worker()
+    site.start_worker()
+    assert_ready(site, "many", FILES)
+    assert gets(site) == len(FILES)
+    assert_volume_exact(site)
+
+
+def test_messages_that_come_late_or_are_not_ours_do_no_harm(site: Site) -> None:
+    sqs = boto3.client("sqs")
+    url = sqs.get_queue_url(QueueName=site.variables["JOB_QUEUE"])["QueueUrl"]
+    for body in ("", "{}", "[]", "null", '{"v": 1, "job": "x"}', '{"v": 1, "job": -1}', "[" * 100_000):
+        if body:
+            sqs.send_message(QueueUrl=url, MessageBody=body)
+    site.start_worker()
+    site.system.service.create("", "one", manifest(FILES))
+    assert_ready(site, "one", FILES)
+    site.system.queue.send([Hint(number, 0, "cart-1") for number in range(1, 9)])
+    site.system.service.create("", "two", manifest(FILES))
+    assert_ready(site, "two", FILES)
+    until(lambda: visible_and_not(site) == (0, 0), 10, "messages are left")
+
+
+def test_a_job_that_waits_is_looked_at_no_more_often_for_having_been_called(site: Site) -> None:
+    site.simulator.control(down=True)
+    site.system.service.create("", "waits", manifest(FILES))
+    site.start_worker()
+    for _ in range(10):
+        time.sleep(0.8)
+        call(site)
+    time.sleep(1)
+    before = rows(site, Jobs.token)[0][0]
+    time.sleep(6)
+    assert rows(site, Jobs.token)[0][0] - before <= 3
+
+
+def test_a_stopped_worker_hands_its_job_back_for_another_to_take_at_once(site_of: Callable[..., Site]) -> None:
+    site = site_of()  # with a lease of 30 s
+    site.simulator.control(stall=1, stall_seconds=3, latency_ms=100)
+    stopped = site.start_worker()
+    site.system.service.create("", "handed", manifest(FILES))
+    until(lambda: gets(site) > 0, 15)
+    stopped.consumer.stop()
+    began = time.monotonic()
+    stopped.consumer.drain(1)
+    assert time.monotonic() - began < 2
+    stopped.parts.archive.close()
+    site.workers.remove(stopped)
+    assert [lease_until for (lease_until,) in rows(site, Jobs.lease_until)] == [0]
+    assert [attempts for (attempts,) in rows(site, Jobs.attempts)] == [0]
+    site.simulator.control(stall=0, latency_ms=0)
+    site.start_worker()
+    assert_ready(site, "handed", FILES, 10)
+
+
+def test_being_handed_back_many_times_is_no_failure(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.simulator.control(stall=1, stall_seconds=2)
+    site.system.service.create("", "handed", manifest(FILES))
+    for _ in range(7):
+        worker = site.start_worker()
+        until(lambda: [True for (lease,) in rows(site, Jobs.lease_until) if lease > 0])
+        site.stop()
+        assert not worker.consumer._held
+        call(site)
+    site.simulator.control(stall=0)
+    site.start_worker()
+    assert_ready(site, "handed", FILES)
+
+
+def test_work_that_fails_every_time_ends_its_cart_after_five_attempts_without_progress_while_others_go_on(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.ending.WORKERS_STOP", 0.5)
+    poisoned, *_ = FILES
+    site.start_worker()
+    (staged_path(site, poisoned) / "in the way").mkdir(parents=True)
+    site.system.service.create("", "poison", manifest(FILES))
+    others = generated(3, 1000, "other")
+    site.system.service.create("", "other", manifest(others))
+    assert_ready(site, "other", others)
+    for attempt in range(1, 8):
+        until(lambda tried=attempt: gets(site, poisoned) >= tried or state(site, "poison") == "error", 5)  # type: ignore[misc]
+        until(lambda: not held(site), 5)
+        call(site)
+        if state(site, "poison") == "error":
+            break
+    assert state(site, "poison") == "error"
+    assert gets(site, poisoned) == 6  # the first attempt made the layout, which is progress; five more made none
+    until(lambda: temporaries(site) == [], 5, "a temporary file is left")
+
+
+def test_a_handler_that_dies_with_its_worker_each_time_is_poison_too(
+    site_of: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.ending.WORKERS_STOP", 0.5)
+    site = site_of(LEASE="2")
+    site.system.service.create("", "deadly", manifest(FILES))
+    job_id = rows(site, Jobs.id)[0][0]
+    for token in range(5):
+        assert site.system.jobs.claim(job_id, token) is not None
+        with site.system.database.session() as db:
+            Jobs.update(lease_until=0, next_send_at=0).execute(db)  # its lease ran out
+    site.start_worker()
+    cart = site.wait("deadly")
+    assert cart.state == "error"
+    assert "5 times" in cart.message
+    assert_nothing_remains(site)
+
+
+def test_a_worker_that_lost_its_lease_writes_nothing(site_of: Callable[..., Site]) -> None:
+    site = site_of(LEASE="2")
+    site.simulator.control(stall=1, stall_seconds=1)
+    slow = site.start_worker()
+    site.system.service.create("", "taken", manifest(FILES))
+    until(lambda: gets(site) > 0)
+    with site.system.database.session() as db:
+        Jobs.update(lease_until=0).execute(db)
+    taken = site.system.jobs.claim(*rows(site, Jobs.id, Jobs.token)[0])
+    assert taken is not None
+    until(lambda: not slow.consumer._held)
+    assert state(site, "taken") == "staging"
+    assert rows(site, Jobs.token) == [(taken.token,)]
+    site.system.jobs.hand_back(taken)
+    site.simulator.control(stall=0)
+    call(site)
+    assert_ready(site, "taken", FILES)
+    assert_volume_exact(site)
+
+
+def test_a_large_cart_whose_every_message_is_lost_is_finished_by_sweeps(
+    site_of: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = generated(4, 6 * MIB)
+    site = site_of(PART_SIZE="5M", WINDOW_SIZE="5M")
+    worker = site.start_worker()
+    monkeypatch.setattr(worker.parts.queue, "send", lambda *_, **__: None)
+    site.system.service.create("", "sparse", manifest(files))
+    done = threading.Event()
+
+    def sweep() -> None:
+        while not done.wait(0.3):
+            make_due(site)
+            site.system.service.sweep()
+
+    sweeping = threading.Thread(target=sweep)
+    sweeping.start()
+    try:
+        assert_ready(site, "sparse", files)
+    finally:
+        done.set()
+        sweeping.join()
+
+
+def held(site: Site) -> bool:
+    return any(lease_until > 0 for (lease_until,) in rows(site, Jobs.lease_until))
+
+
+def visible_and_not(site: Site) -> tuple[int, int]:
+    sqs: Any = boto3.client("sqs")
+    url = sqs.get_queue_url(QueueName=site.variables["JOB_QUEUE"])["QueueUrl"]
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    told = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    return int(told[names[0]]), int(told[names[1]])

@@ -1,0 +1,172 @@
+"""Carts of several windows: parts of many workers that make one right tar, whatever happens to the work in between."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from chalicelib.bundles import BundleStore
+from chalicelib.errors import StoreUnavailable
+from chalicelib.models import Jobs
+from tests.integration.conftest import Site
+from tests.integration.worker_site import (
+    MIB,
+    assert_ready,
+    assert_volume_exact,
+    generated,
+    gets,
+    manifest,
+    rows,
+    staged_path,
+    until,
+)
+from workers.window import WindowJob
+
+WINDOWS = generated(5, 6 * MIB)
+ONE = generated(1, 23 * MIB)
+
+
+@pytest.fixture
+def windowed(site_of: Callable[..., Site]) -> Site:
+    return site_of(PART_SIZE="5M", WINDOW_SIZE="5M", LEASE="3")
+
+
+@pytest.mark.parametrize(
+    "files",
+    [WINDOWS, ONE, generated(1, 12 * MIB) | generated(3000, 5) | generated(2, 7 * MIB)],
+    ids=["windows", "one file of many parts", "mixed"],
+)
+def test_two_workers_make_one_tar(windowed: Site, files: dict[str, bytes]) -> None:
+    windowed.start_worker()
+    windowed.start_worker()
+    windowed.system.service.create("", "large", manifest(files))
+    assert_ready(windowed, "large", files)
+    assert gets(windowed) == len(files)
+    until(lambda: not rows(windowed, Jobs.id))
+    assert_volume_exact(windowed)
+
+
+def test_one_worker_with_one_slot_makes_a_cart_of_many_windows(site_of: Callable[..., Site]) -> None:
+    files = generated(14, 5 * MIB)
+    site = site_of(PART_SIZE="5M", WINDOW_SIZE="5M", JOB_CONCURRENCY="1")
+    site.start_worker()
+    site.system.service.create("", "large", manifest(files))
+    assert_ready(site, "large", files)
+
+
+def test_a_staged_file_that_vanished_is_staged_again(windowed: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    victim = list(WINDOWS)[2]
+    once(monkeypatch, WindowJob, "_upload", lambda: staged_path(windowed, victim).unlink(missing_ok=True))
+    windowed.start_worker()
+    windowed.system.service.create("", "holed", manifest(WINDOWS))
+    assert_ready(windowed, "holed", WINDOWS)
+    assert_volume_exact(windowed)
+
+
+@pytest.mark.parametrize("spoil", ["cut short", "grown", "rewritten", "a directory"])
+def test_a_staged_file_that_was_changed_is_never_bundled(
+    windowed: Site, monkeypatch: pytest.MonkeyPatch, spoil: str
+) -> None:
+    files = generated(4, 3000)
+    victim = list(files)[1]
+
+    def change() -> None:
+        path = staged_path(windowed, victim)
+        if spoil == "cut short":
+            os.truncate(path, 1000)
+        elif spoil == "grown":
+            path.write_bytes(files[victim] + b"more")
+        elif spoil == "rewritten":
+            path.write_bytes(b"x" * len(files[victim]))
+        else:
+            path.unlink()
+            path.mkdir()
+
+    once(monkeypatch, WindowJob, "_upload", change)
+    windowed.start_worker()
+    windowed.system.service.create("", "spoilt", manifest(files))
+    if spoil == "a directory":
+        until(lambda: staged_path(windowed, victim).is_dir())
+        staged_path(windowed, victim).rmdir()
+    assert_ready(windowed, "spoilt", files)
+    assert_volume_exact(windowed)
+
+
+def test_bytes_changed_with_the_same_size_and_time_are_never_bundled(
+    windowed: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a file sent in several parts, where we see it; of others the store does, but not moto."""
+    (victim,) = ONE
+
+    def rot() -> None:
+        before = staged_path(windowed, victim).stat()
+        with staged_path(windowed, victim).open("r+b") as file:
+            file.seek(5000)
+            file.write(b"rotten")
+        os.utime(staged_path(windowed, victim), ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    once(monkeypatch, WindowJob, "_upload", rot)
+    windowed.start_worker()
+    windowed.system.service.create("", "rotten", manifest(ONE))
+    assert_ready(windowed, "rotten", ONE)
+    assert gets(windowed, victim) == 2
+
+
+@pytest.mark.parametrize("method", ["begin", "upload", "parts", "complete", "find"])
+def test_a_store_that_fails_now_and_then_is_waited_for(
+    windowed: Site, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    def fail() -> None:
+        raise StoreUnavailable
+
+    once(monkeypatch, BundleStore, method, fail)
+    windowed.start_worker()
+    windowed.system.service.create("", "shaken", manifest(WINDOWS))
+    assert_ready(windowed, "shaken", WINDOWS)
+    assert_volume_exact(windowed)
+
+
+@pytest.mark.parametrize("method", ["begin", "upload", "complete"])
+def test_an_answer_of_the_store_that_was_lost_does_no_harm(
+    windowed: Site, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    def fail() -> None:
+        raise StoreUnavailable
+
+    once(monkeypatch, BundleStore, method, fail, after=True)
+    windowed.start_worker()
+    windowed.system.service.create("", "shaken", manifest(WINDOWS))
+    assert_ready(windowed, "shaken", WINDOWS)
+    assert gets(windowed) == len(WINDOWS)
+
+
+def test_an_upload_that_was_aborted_from_outside_is_begun_anew(windowed: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def abort() -> None:
+        cart = windowed.system.service.find("", "aborted")
+        windowed.system.bundles.delete(f"carts/{cart.id}/{cart.attempt}.tar", cart.upload_id)
+
+    once(monkeypatch, BundleStore, "upload", abort)
+    windowed.start_worker()
+    windowed.system.service.create("", "aborted", manifest(WINDOWS))
+    assert_ready(windowed, "aborted", WINDOWS)
+    assert gets(windowed) == len(WINDOWS)
+    assert_volume_exact(windowed)
+
+
+def once(
+    monkeypatch: pytest.MonkeyPatch, owner: type, method: str, act: Callable[[], None], after: bool = False
+) -> None:
+    """Have `act` done before, or after, the first call of this method."""
+    original = getattr(owner, method)
+    acts = iter([act])
+
+    def acting(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(self, *args, **kwargs) if after else None
+        for first in acts:
+            first()
+        return result if after else original(self, *args, **kwargs)
+
+    monkeypatch.setattr(owner, method, acting)

@@ -1,0 +1,54 @@
+"""The settings as a row each of docs/settings.md, and which process reads them, both taken from the code."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+from chalicelib import settings
+from chalicelib.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+READERS = ("all", "API", "workers", "sweep", "API, workers", "workers, sweep")
+
+
+def expected_rows() -> dict[str, str]:
+    """Variable -> its row up to the last column, which says who reads it."""
+    return {
+        field.metadata["env"]: f"| `{field.metadata['env']}` | {_default(field)} | {field.metadata['doc']} |"
+        for field in dataclasses.fields(Settings)
+    }
+
+
+def users() -> dict[str, set[str]]:
+    """Variable -> the files whose code reads that setting."""
+    files = [ROOT / "app.py", ROOT / "wsgi.py", *(ROOT / "chalicelib").glob("*.py"), *(ROOT / "workers").glob("*.py")]
+    sources = {str(path.relative_to(ROOT)): path.read_text() for path in files}
+    return {
+        field.metadata["env"]: {
+            name for name, source in sources.items() if re.search(rf"(settings|\))\.{field.name}\b", source)
+        }
+        for field in dataclasses.fields(Settings)
+    }
+
+
+def _default(field: dataclasses.Field[Any]) -> str:
+    value: Any = field.default
+    if value in (None, ""):
+        return "not set"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if field.metadata["parse"] in (settings.size, settings.part_size):
+        return f"`{_short(value)}`"
+    if isinstance(value, float) and value == int(value):
+        return f"`{int(value)}`"
+    return f"`{value}`"
+
+
+def _short(size: int) -> str:
+    for factor, suffix in ((settings.GIB, "G"), (settings.MIB, "M"), (settings.KIB, "K")):
+        if size and size % factor == 0:
+            return f"{size // factor}{suffix}"
+    return str(size)

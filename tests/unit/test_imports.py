@@ -1,0 +1,115 @@
+"""Who may import whom, and that importing does nothing: no I/O, no look at the environment."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FORBIDDEN = {
+    "chalicelib": {"app", "wsgi", "workers", "infra", "bench", "tests"},
+    "workers": {"app", "wsgi", "infra", "bench", "tests"},
+    "app": {"wsgi", "workers", "infra", "bench", "tests"},
+    "wsgi": {"workers", "infra", "bench", "tests"},
+    "infra": {"app", "wsgi", "bench", "tests"},
+}
+#: A module imports only from those before it.
+ORDER = [
+    name
+    for line in (
+        "chalicelib.errors chalicelib.logs chalicelib.links chalicelib.settings chalicelib.unpacking",
+        "chalicelib.paths chalicelib.manifest chalicelib.disposition",
+        "chalicelib.models chalicelib.database",
+        "chalicelib.migrations.ddl chalicelib.migrations.* chalicelib.migrations",
+        "chalicelib.jobs chalicelib.carts chalicelib.progress",
+        "chalicelib.queue chalicelib.bundles chalicelib.uploads chalicelib.signing",
+        "chalicelib.service chalicelib.answers chalicelib.wiring chalicelib.sweeper chalicelib.command",
+        "workers.fanout workers.checksum workers.sorting workers.tarheader workers.layout",
+        "workers.archive_connections workers.archive workers.volume workers.manifest_stream",
+        "workers.windows workers.recalls workers.catalogue",
+        "workers.failures workers.lease workers.parts",
+        "workers.pull workers.part_view workers.asking workers.reserve workers.handout",
+        "workers.read_manifest workers.recall workers.stage workers.bundle workers.window",
+        "workers.ending workers.reconcile",
+        "workers.consumer workers.assembly workers.__main__",
+        "app wsgi",
+    )
+    for name in line.split()
+]
+PACKAGES = ("chalicelib", "workers", "infra")
+
+
+def modules(*packages: str) -> dict[str, Path]:
+    """Name -> file of every module of ours."""
+    found = {name: ROOT / f"{name}.py" for name in ("app", "wsgi")}
+    for package in packages:
+        for path in (ROOT / package).rglob("*.py"):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            found[name.removesuffix(".__init__")] = path
+    return found
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The modules a file imports, also within functions and under TYPE_CHECKING."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}: relative import"
+            yield from (_module(f"{node.module}.{alias.name}", node.module) for alias in node.names)
+
+
+def _module(longer: str, shorter: str) -> str:
+    path = ROOT.joinpath(*longer.split("."))
+    return longer if path.with_suffix(".py").exists() or path.is_dir() else shorter
+
+
+def rank(name: str) -> int:
+    """A module's place in the order; a package of which nothing but its being one is known comes first."""
+    if name in ORDER:
+        return ORDER.index(name)
+    if f"{name.rpartition('.')[0]}.*" in ORDER:
+        return ORDER.index(f"{name.rpartition('.')[0]}.*")
+    assert name in PACKAGES, f"{name} has no place yet: put it into ORDER, behind all that it imports"
+    return -1
+
+
+@pytest.mark.parametrize("name", sorted(modules(*PACKAGES)))
+def test_no_part_imports_from_one_it_must_not_know(name: str) -> None:
+    tops = {other.partition(".")[0] for other in imported(modules(*PACKAGES)[name])}
+    assert tops & FORBIDDEN[name.partition(".")[0]] == set()
+
+
+@pytest.mark.parametrize("name", sorted(modules("chalicelib", "workers")))
+def test_a_module_imports_only_from_modules_before_it(name: str) -> None:
+    known = modules("chalicelib", "workers")
+    later = [other for other in imported(known[name]) if other in known and rank(other) >= rank(name)]
+    assert later == []
+
+
+def test_the_order_names_only_modules_there_are() -> None:
+    known = modules("chalicelib", "workers")
+    assert [name for name in ORDER if name not in known and not name.endswith(".*")] == []
+
+
+def test_importing_does_no_io_and_reads_no_environment() -> None:
+    names = sorted(modules(*PACKAGES))
+    guard = [sys.executable, "-m", "tests.unit.import_guard", *names]
+    done = subprocess.run(guard, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {}
+
+
+def test_the_guard_would_tell(tmp_path: Path) -> None:
+    (tmp_path / "nosy.py").write_text("import os\nHOME = os.environ.get('HOME')\nTEXT = open(__file__ + 'x', 'w')\n")
+    environ = {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    guard = [sys.executable, "-m", "tests.unit.import_guard", "nosy"]
+    done = subprocess.run(guard, cwd=tmp_path, env=environ, capture_output=True, text=True, check=True)
+    told = " ".join(json.loads(done.stdout)["nosy"])
+    assert "read HOME of the environment" in told

@@ -1,0 +1,141 @@
+"""Who signs a download's URL: it lives as long as is told, whatever signed it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import boto3
+import botocore.exceptions
+import pytest
+from botocore.config import Config
+
+from chalicelib.bundles import BundleStore
+from chalicelib.errors import StoreUnavailable
+from chalicelib.signing import assumed_signer, fixed_signer
+
+NOW = 1_700_000_000.0
+ROLE = "arn:aws:iam::123456789012:role/cart-downloads"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class FakeSession:
+    """STS, as far as it is asked: each role taken lasts as long as was asked for, an hour at most."""
+
+    def __init__(self, clock: Clock, longest: int = 3600) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self._clock = clock
+        self._longest = longest
+
+    def client(self, name: str) -> FakeSession:
+        assert name == "sts"
+        return self
+
+    def assume_role(self, **asked: Any) -> dict[str, Any]:
+        self.asked.append(asked)
+        end = datetime.fromtimestamp(self._clock() + min(asked["DurationSeconds"], self._longest), UTC)
+        keys = {"AccessKeyId": f"key-{len(self.asked)}", "SecretAccessKey": "s", "SessionToken": "t"}
+        return {"Credentials": {**keys, "Expiration": end}}
+
+
+def client(**credentials: str) -> dict[str, str]:
+    return credentials
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def session(clock: Clock) -> FakeSession:
+    return FakeSession(clock)
+
+
+@pytest.fixture
+def signer(session: FakeSession, clock: Clock) -> Callable[[int], Any]:
+    return lambda life: assumed_signer(client, session, ROLE, life, clock)  # type: ignore[arg-type]
+
+
+def test_fixed_credentials_sign_for_the_whole_life_with_one_client() -> None:
+    built: list[Any] = []
+
+    def build() -> Any:
+        built.append(object())
+        return built[-1]
+
+    sign = fixed_signer(build, 600)
+    assert built == []
+    assert [sign(), sign()] == [(built[0], 600)] * 2
+    assert len(built) == 1
+
+
+def test_a_role_signs_with_its_own_credentials(signer: Callable[[int], Any], session: FakeSession) -> None:
+    signing, life = signer(900)()
+    assert signing == {"aws_access_key_id": "key-1", "aws_secret_access_key": "s", "aws_session_token": "t"}
+    assert life == 900
+    assert session.asked[0]["RoleArn"] == ROLE
+
+
+def test_a_role_is_taken_anew_only_when_it_would_not_outlive_a_url(
+    signer: Callable[[int], Any], session: FakeSession, clock: Clock
+) -> None:
+    sign = signer(900)
+    sign()
+    clock.now += 899
+    assert sign()[1] == 900
+    assert len(session.asked) == 1
+    clock.now += 2
+    assert sign()[0]["aws_access_key_id"] == "key-2"
+    assert len(session.asked) == 2
+
+
+@pytest.mark.parametrize(("life", "asked"), [(60, 900), (900, 1800), (1800, 3600), (86400, 3600)])
+def test_a_role_is_asked_for_no_longer_than_sts_grants(
+    signer: Callable[[int], Any], session: FakeSession, life: int, asked: int
+) -> None:
+    signer(life)()
+    assert session.asked[0]["DurationSeconds"] == asked
+
+
+def test_where_no_role_lives_long_enough_the_true_life_is_told(signer: Callable[[int], Any]) -> None:
+    assert signer(86400)()[1] == 3600
+
+
+def test_a_url_is_signed_with_version_4_for_the_life_that_is_told() -> None:
+    s3: Any = boto3.client(
+        "s3",
+        region_name="eu-central-1",
+        aws_access_key_id="k",
+        aws_secret_access_key="s",
+        config=Config(signature_version="s3v4"),
+    )
+    url, life = BundleStore(s3, lambda: (s3, 1234), "bucket").presign("carts/1/1.tar", 'attachment; filename="a b"')
+    query = parse_qs(urlsplit(url).query)
+    assert query["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
+    assert query["X-Amz-Expires"] == ["1234"] == [str(life)]
+    assert query["response-content-disposition"] == ['attachment; filename="a b"']
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        botocore.exceptions.NoCredentialsError(),
+        botocore.exceptions.ClientError({"Error": {"Code": "AccessDenied"}}, "AssumeRole"),
+    ],
+)
+def test_a_signer_that_fails_is_a_fault_of_the_store(fault: Exception) -> None:
+    def failing() -> Any:
+        raise fault
+
+    with pytest.raises(StoreUnavailable):
+        BundleStore(None, failing, "bucket").presign("carts/1/1.tar", "attachment")  # type: ignore[arg-type]

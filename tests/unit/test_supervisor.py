@@ -1,0 +1,228 @@
+"""The local system's supervisor, tried on small processes instead of the real ones."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from infra.local import process as process_module
+from infra.local import supervisor as supervisor_module
+from infra.local.process import ROOT, Backoff, Service
+from infra.local.supervisor import StartFailed, Supervisor
+
+PYTHON = (sys.executable, "-I", "-S", "-c")
+SLEEP = "import time; time.sleep(60)"
+STUBBORN = (
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+)
+
+
+class Running:
+    """A supervisor at work in a thread."""
+
+    def __init__(self, *tiers: list[Service], log: Path) -> None:
+        self.said: list[str] = []
+        self.up = threading.Event()
+        self.failure: StartFailed | None = None
+        self.supervisor = Supervisor(tiers, log, say=self.said.append)
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def end(self) -> float:
+        """Ask for the end; how many seconds it took."""
+        begun = time.monotonic()
+        self.supervisor.ask_to_end()
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+        return time.monotonic() - begun
+
+    def _run(self) -> None:
+        try:
+            self.supervisor.run(self.up.set)
+        except StartFailed as failure:
+            self.failure = failure
+
+
+@contextlib.contextmanager
+def supervised(*tiers: list[Service], log: Path) -> Iterator[Running]:
+    running = Running(*tiers, log=log)
+    try:
+        assert running.up.wait(10), (running.failure, running.said)
+        yield running
+    finally:
+        running.end()
+
+
+def small(name: str, code: str, **more: Callable[[], object]) -> Service:
+    return Service(name, (*PYTHON, code), dict(os.environ), **more)  # type: ignore[arg-type]
+
+
+def marked(tag: str) -> list[psutil.Process]:
+    """The processes whose command line has the tag, tethers on their way to become one left out."""
+    found = []
+    for candidate in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            line = candidate.cmdline()
+            if any(tag in word for word in line) and not any("tether" in word for word in line):
+                found.append(candidate)
+    return found
+
+
+def eventually(holds: Callable[[], object], within: float = 5.0) -> bool:
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        if holds():
+            return True
+        time.sleep(0.02)
+    return bool(holds())
+
+
+def test_a_child_that_is_killed_is_back_within_a_second(tmp_path: Path) -> None:
+    tag = f"# {tmp_path.name} back"
+    with supervised([], [small("one", f"{SLEEP} {tag}")], log=tmp_path) as running:
+        assert eventually(lambda: marked(tag))
+        (first,) = marked(tag)
+        first.kill()
+        assert eventually(lambda: [p for p in marked(tag) if p.pid != first.pid], within=1.0)
+    assert any("by signal 9; starting it again" in line for line in running.said)
+    assert not marked(tag)
+
+
+def test_a_tier_starts_when_the_one_before_is_ready(tmp_path: Path) -> None:
+    order: list[str] = []
+    opened = threading.Event()
+    first = small("first", SLEEP, is_ready=opened.is_set, when_ready=lambda: order.append("first"))
+    second = small("second", SLEEP, when_ready=lambda: order.append("second"))
+    running = Running([first], [second], log=tmp_path)
+    try:
+        assert not running.up.wait(0.3)
+        assert order == []
+        opened.set()
+        assert running.up.wait(5)
+        assert order == ["first", "second"]
+    finally:
+        running.end()
+
+
+def test_a_child_is_prepared_anew_after_each_start(tmp_path: Path) -> None:
+    prepared: list[float] = []
+    tag = f"# {tmp_path.name} anew"
+    service = small("queue", f"{SLEEP} {tag}", when_ready=lambda: prepared.append(time.monotonic()))
+    with supervised([service], log=tmp_path):
+        assert eventually(lambda: marked(tag))
+        marked(tag)[0].kill()
+        assert eventually(lambda: len(prepared) == 2)
+
+
+def test_what_ignores_sigterm_is_killed_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor_module, "PRODUCT_ENDS_WITHIN", 0.4)
+    monkeypatch.setattr(supervisor_module, "END_WITHIN", 0.8)
+    tag = f"# {tmp_path.name} stubborn"
+    running = Running([small("a", f"{STUBBORN} {tag}")], [small("b", f"{STUBBORN} {tag}")], log=tmp_path)
+    assert running.up.wait(5)
+    assert eventually(lambda: (tmp_path / "a.log").read_text() and (tmp_path / "b.log").read_text())
+    took = running.end()
+    assert 0.7 < took < 1.5
+    assert not marked(tag)
+
+
+def test_a_childs_children_end_with_it(tmp_path: Path) -> None:
+    tag = f"# {tmp_path.name} grandchild"
+    code = (
+        f"import subprocess, time; subprocess.Popen([{sys.executable!r}, '-c', {f'{SLEEP} {tag}'!r}]); time.sleep(60)"
+    )
+    service = small("parent", code)
+    with supervised([], [service], log=tmp_path):
+        assert eventually(lambda: len(marked(tag)) == 2)
+        (parent,) = [p for p in marked(tag) if p.children()]
+        (orphan,) = parent.children()
+        parent.kill()
+        assert eventually(lambda: not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE)
+        assert eventually(lambda: len(marked(tag)) == 2)
+
+
+def test_a_service_that_cannot_start_shows_its_last_lines(tmp_path: Path) -> None:
+    broken = small("broken", "import sys; sys.exit('the reason it gives')", is_ready=lambda: False)
+    running = Running([broken], log=tmp_path)
+    running._thread.join(10)
+    assert not running.up.is_set()
+    assert "broken ended with code 1" in str(running.failure)
+    assert "the reason it gives" in str(running.failure)
+
+
+def test_nothing_is_up_while_a_child_keeps_ending(tmp_path: Path) -> None:
+    broken = small("broken", "import sys; sys.exit('the reason it gives')")
+    begun = time.monotonic()
+    last = small("last", SLEEP, is_ready=lambda: time.monotonic() > begun + 0.2)
+    running = Running([], [broken], [last], log=tmp_path)
+    running._thread.join(10)
+    assert not running.up.is_set()
+    assert "broken ended with code 1" in str(running.failure)
+
+
+def test_a_service_that_never_becomes_ready_ends_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor_module, "START_WITHIN", 0.3)
+    running = Running([small("mute", f"print('hm', flush=True); {SLEEP}", is_ready=lambda: False)], log=tmp_path)
+    running._thread.join(10)
+    assert "mute is not ready" in str(running.failure)
+
+
+def test_a_second_wish_a_moment_later_hurries_but_the_same_one_twice_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor_module, "SAME_WISH_WITHIN", 0.5)
+    monkeypatch.setattr(supervisor_module, "PRODUCT_ENDS_WITHIN", 8.0)
+    running = Running([], [small("deaf", STUBBORN)], log=tmp_path)
+    assert running.up.wait(5)
+    assert eventually(lambda: (tmp_path / "deaf.log").read_text())
+    running.supervisor.ask_to_end()
+    running.supervisor.ask_to_end()
+    time.sleep(0.7)
+    assert running._thread.is_alive()
+    assert running.end() < 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
+def test_children_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:
+    tag = f"# {tmp_path.name} orphan"
+    code = (
+        "import os, sys, pathlib\n"
+        "from infra.local.process import Service\n"
+        "from infra.local.supervisor import Supervisor\n"
+        f"kid = Service('kid', (sys.executable, '-c', {f'{SLEEP} {tag}'!r}), dict(os.environ))\n"
+        f"Supervisor([[kid]], pathlib.Path({str(tmp_path)!r}), say=print).run(lambda: None)"
+    )
+    boss = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
+    try:
+        assert eventually(lambda: [p for p in marked(tag) if p.ppid() == boss.pid])
+        (kid,) = [p for p in marked(tag) if p.ppid() == boss.pid]
+    finally:
+        boss.send_signal(signal.SIGKILL)
+        boss.wait(5)
+    assert eventually(lambda: not kid.is_running() or kid.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_a_child_is_started_again_at_once_unless_it_keeps_dying_at_once() -> None:
+    backoff = Backoff()
+    assert [backoff.died(0.1) for _ in range(5)] == [0, 0, 0.25, 0.5, 1.0]
+    assert max(backoff.died(0.1) for _ in range(20)) == 10
+    assert backoff.died(60.0) == 0
+    assert backoff.died(0.1) == 0
+
+
+def test_a_long_log_is_put_aside_before_it_grows_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_module, "LOG_KEPT", 10)
+    (tmp_path / "one.log").write_text("of yesterday\n")
+    with supervised([small("one", f"print('of today', flush=True); {SLEEP}")], log=tmp_path):
+        assert eventually(lambda: (tmp_path / "one.log").read_text() == "of today\n")
+    assert (tmp_path / "one.log.1").read_text() == "of yesterday\n"

@@ -1,0 +1,41 @@
+"""`python -m workers`: one worker process. SIGTERM drains it: what is unfinished is handed back within 8 seconds."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+
+from chalicelib import logs
+from chalicelib.errors import CartError
+from chalicelib.settings import load
+from chalicelib.wiring import build
+from workers.assembly import assemble
+
+GRACE = 6.0  # seconds handlers have to return after SIGTERM; the rest of the 8 hands back what they hold
+
+log = logging.getLogger("workers")
+
+
+def main() -> int:
+    try:
+        settings = load(os.environ, worker=True)
+        logs.configure(settings.log_level)
+        consumer = assemble(build(settings)).consumer
+    except (CartError, OSError) as error:
+        print(f"workers: {error}", file=sys.stderr)
+        return 1
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: consumer.stop())
+    log.info("worker started")
+    consumer.run()
+    log.info("draining")
+    clean = consumer.drain(GRACE)
+    log.info("stopped" if clean else "stopped; unfinished jobs were handed back")
+    logging.shutdown()
+    os._exit(0)  # a handler that did not return holds a thread; nothing it writes counts any more
+
+
+if __name__ == "__main__":
+    sys.exit(main())

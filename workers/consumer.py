@@ -1,0 +1,240 @@
+"""Receives jobs, keeps their leases, calls their handlers and settles what comes of it.
+
+The order of a stop matters: no more receiving; handlers are told; heartbeats go on until the last of them has
+returned; what is left then is handed back and its fence raised, so that nothing it still writes counts.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from chalicelib import jobs
+from chalicelib.database import Database
+from chalicelib.errors import DatabaseUnavailable, LayoutChanged, LeaseLost, PermanentError, Retry, TransientError
+from chalicelib.jobs import Hint, Job, JobStore, group_of
+from chalicelib.queue import BATCH, FAULTS, JobQueue, Message
+from workers.ending import Ending
+from workers.lease import HandBack, Lease
+
+POLL = 20  # seconds, the longest SQS waits for a message
+POISON = 5  # attempts without progress
+STALLED = 86400.0  # seconds without progress, while the store or the database fails, after which a cart is given up
+LONGEST_PAUSE = 60.0  # seconds between tries while something we need fails
+
+Handler = Callable[[Lease], None]
+log = logging.getLogger(__name__)
+
+
+class Consumer:
+    def __init__(
+        self,
+        database: Database,
+        job_store: JobStore,
+        job_queue: JobQueue,
+        handlers: dict[str, Handler],
+        ending: Ending,
+        *,
+        slots: int,
+        lease: float,
+        visibility: int,
+    ) -> None:
+        """`slots`: jobs held at once. `lease` and `visibility` are in seconds."""
+        self._database = database
+        self._jobs = job_store
+        self._queue = job_queue
+        self._handlers = handlers
+        self._ending = ending
+        self._lease = lease
+        self._visibility = visibility
+        self._free = threading.Semaphore(slots)
+        self._pool = ThreadPoolExecutor(slots, thread_name_prefix="job")
+        self._signals: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._stopping = threading.Event()
+        self._stopped = threading.Event()
+        self._held: dict[int, Lease] = {}
+        self._lock = threading.Lock()
+
+    def run(self) -> None:
+        """Receive until `stop`."""
+        threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
+        threading.Thread(target=self._receive, name="receive", daemon=True).start()
+        while not self._told_to_stop():
+            pass
+        self._stopping.set()
+
+    def stop(self) -> None:
+        """Begin to drain; the one thing here that is safe within a signal handler."""
+        self._signals.put(None)
+
+    def _told_to_stop(self) -> bool:
+        """Wait a while for `stop`: Python runs a handler only when this thread runs, whichever the signal reached."""
+        try:
+            self._signals.get(timeout=1.0)
+        except queue.Empty:
+            return False
+        return True
+
+    def drain(self, grace: float) -> bool:
+        """Wait up to `grace` seconds for the handlers to return, then hand back what they still hold."""
+        end = time.monotonic() + grace
+        while self._held and time.monotonic() < end:
+            time.sleep(0.02)
+        self._stopped.set()
+        with self._lock:
+            left = list(self._held.values())
+        for lease in left:
+            lease.lost.set()
+            self._hand_back(lease)
+        return not left
+
+    def _receive(self) -> None:
+        while not self._stopping.is_set():
+            self._free.acquire()
+            free = 1
+            while free < BATCH and self._free.acquire(blocking=False):
+                free += 1
+            messages = self._messages(free)
+            for _ in range(free - len(messages)):
+                self._free.release()
+            for message in messages:
+                self._pool.submit(self._work, message).add_done_callback(self._slot_free)
+
+    def _messages(self, most: int) -> list[Message]:
+        try:
+            return self._queue.receive(most, POLL, self._visibility)
+        except FAULTS as error:
+            log.warning("no messages: %s", error)
+            self._stopping.wait(1.0)
+            return []
+
+    def _slot_free(self, done: Future[None]) -> None:
+        self._free.release()
+        error = done.exception()
+        if error is not None:
+            log.error("a job was left to its lease: %s", error, exc_info=error)
+
+    def _work(self, message: Message) -> None:
+        """One message, from claim to settlement."""
+        try:
+            told = jobs.decode(message.body)
+        except LookupError as error:
+            log.warning("left to a newer worker: %s", error)
+            return
+        if self._stopping.is_set():
+            self._queue.extend([message.receipt], 0)
+            return
+        job = self._jobs.claim(*told) if told else None
+        if job is None:
+            self._queue.delete(message.receipt)  # not ours, done, or held by another
+            return
+        lease = Lease(job, message.receipt, self._stopping)
+        with self._lock:
+            self._held[job.id] = lease
+        try:
+            self._settle(lease)
+        finally:
+            with self._lock:
+                self._held.pop(job.id, None)
+            self._database.close()
+
+    def _settle(self, lease: Lease) -> None:
+        try:
+            self._handle(lease)
+        except Retry as later:
+            self._put_off(lease, later.delay)
+        except HandBack:
+            self._hand_back(lease)
+            return
+        except LeaseLost:
+            log.info("job %d is no longer ours", lease.job.id)
+        except DatabaseUnavailable as error:
+            log.warning("job %d waits for the database: %s", lease.job.id, error.message)
+            self._queue.extend([lease.receipt], self._visibility)  # its lease runs out; then it comes again
+            return
+        except TransientError as error:
+            log.warning("job %d waits: %s", lease.job.id, error.message)
+            self._put_off_or_fail(lease, error)
+        except Exception as error:
+            log.exception("job %d failed (attempt %d)", lease.job.id, lease.job.attempts)
+            self._release(lease, error)
+        self._queue.delete(lease.receipt)
+
+    def _handle(self, lease: Lease) -> None:
+        job = lease.job
+        log.info(
+            "job %d: %s of cart %d, window %d, attempt %d", job.id, job.kind, job.cart_id, job.window, job.attempts
+        )
+        try:
+            if job.attempts > POISON and job.kind != jobs.CLEANUP:
+                cause = job.last_error or "its worker died each time"
+                raise PermanentError(f"The work on this cart failed {POISON} times in a row: {cause}")
+            self._handlers[job.kind](lease)
+        except LayoutChanged:
+            self._ending_or_failure(lease)
+        except PermanentError as error:
+            self._ending.fail(lease, error.message)
+
+    def _ending_or_failure(self, lease: Lease) -> None:
+        try:
+            self._ending.lay_out_anew(lease)
+        except PermanentError as error:
+            self._ending.fail(lease, error.message)
+
+    def _put_off(self, lease: Lease, delay: float) -> None:
+        """A new message with the delay, then the old one goes: waiting never counts as failing."""
+        if self._jobs.put_off(lease.job, delay):
+            self._queue.send([_hint(lease.job)], delay)
+
+    def _put_off_or_fail(self, lease: Lease, error: TransientError) -> None:
+        without = self._database.clock() - lease.job.progress_at
+        if without > STALLED and lease.job.kind != jobs.CLEANUP:
+            self._ending.fail(lease, f"{error.message} This lasted for {without / 3600:.0f} hours.")
+            return
+        self._put_off(lease, min(LONGEST_PAUSE, max(1.0, without / 4)))
+
+    def _release(self, lease: Lease, error: Exception) -> None:
+        delay = min(LONGEST_PAUSE, 2.0**lease.job.attempts)
+        self._jobs.release(lease.job, delay, f"{type(error).__name__}: {error}")
+        self._queue.send([_hint(lease.job)], delay)
+
+    def _hand_back(self, lease: Lease) -> None:
+        try:
+            self._jobs.hand_back(lease.job)
+            self._queue.extend([lease.receipt], 0)
+        except (TransientError, *FAULTS) as error:
+            log.warning("job %d is left to its lease: %s", lease.job.id, error)
+
+    def _beat(self) -> None:
+        """Renew all leases three times in their life; one that could not be renewed in time is lost."""
+        renewed = time.monotonic()
+        while not self._stopped.wait(self._lease / 3):
+            with self._lock:
+                held = list(self._held.values())
+            try:
+                renewed = self._renew(held)
+            except TransientError as error:
+                log.warning("heartbeat failed: %s", error)
+                if time.monotonic() - renewed > self._lease:
+                    for lease in held:
+                        lease.lost.set()
+
+    def _renew(self, held: list[Lease]) -> float:
+        began = time.monotonic()
+        lost = {job.id for job in self._jobs.renew([lease.job for lease in held])}
+        for lease in held:
+            if lease.job.id in lost:
+                lease.lost.set()
+        try:
+            self._queue.extend([lease.receipt for lease in held if lease.job.id not in lost], self._visibility)
+        except FAULTS as error:  # a message that comes again finds its job held
+            log.warning("messages not extended: %s", error)
+        return began
+
+
+def _hint(job: Job) -> Hint:
+    return Hint(job.id, job.token, group_of(job.cart_id))

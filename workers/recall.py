@@ -1,0 +1,156 @@
+"""The first job of a cart: where its files are and how large they are; recalls for those on tape; then the layout.
+
+A cart of one window goes on as that window at once. While files are on tape this job stays, and looks again ever more
+rarely; windows whose files are all online go ahead meanwhile.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import time
+from collections.abc import Iterator, Sequence
+
+from chalicelib.carts import STAGING, Cart
+from chalicelib.errors import ArchiveRefused, ArchiveUnavailable, EntriesFailed, Retry
+from chalicelib.models import Entries
+from workers.asking import Asker
+from workers.failures import QUICK, Failures, failed
+from workers.handout import HandOut
+from workers.lease import Lease
+from workers.parts import Parts, Work
+from workers.sorting import STAGED, Known
+from workers.windows import ONLINE, TAPE, Window
+
+PAGE = 1000  # entries in memory at once
+SHORTEST_LOOK, LONGEST_LOOK = 2.0, 300.0  # seconds between looks at files on tape
+NAMED = 5  # files an error names
+
+
+class Recall:
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._failures = Failures(parts.settings.archive_patience, parts.archive.alive)
+        self._handout = HandOut(parts)
+        self._asker = Asker(parts)
+
+    def run(self, lease: Lease) -> Work | None:
+        """The window to go on with at once, where there is one."""
+        cart = self._parts.carts.get(lease.job.cart_id)
+        if cart.windows_total:
+            self._look_again(lease, cart)
+            return None
+        self._parts.carts.begin_staging(cart.id)
+        cart = dataclasses.replace(cart, state=STAGING)
+        pages = self._find(lease, cart)
+        return self._handout.lay_out(lease, cart, pages)
+
+    def _find(self, lease: Lease, cart: Cart) -> list[Entries] | None:
+        """Learn size, mtime and place of every file; the entries, where one page holds them all.
+
+        Raises Retry while some cannot be learnt yet, EntriesFailed when some never will.
+        """
+        retry: Retry | None = None
+        only: list[Entries] | None = None
+        for page in self._pages(cart):
+            unknown = [entry for entry in page if entry.size is None and not entry.error]
+            again = self._learn(lease, unknown)
+            retry = again or retry
+            if cart.files_total <= PAGE and not again and not any(entry.error for entry in page):
+                only = page  # written down with the layout
+            elif unknown:
+                self._record(lease, unknown)
+        if retry:
+            raise retry
+        if only is None:
+            self._raise_errors(cart)
+        return only
+
+    def _raise_errors(self, cart: Cart) -> None:
+        count, first = self._parts.windows.errors(cart.id)
+        if first is not None:
+            raise failed(count, cart.files_total, first)
+
+    def _pages(self, cart: Cart) -> Iterator[list[Entries]]:
+        for first in range(0, cart.files_total, PAGE):
+            yield self._parts.carts.entries(cart.id, first, PAGE)
+
+    def _learn(self, lease: Lease, entries: Sequence[Entries]) -> Retry | None:
+        """Fill in what the catalogue or else the archive says of these entries."""
+        known = self._parts.catalogue.known(entry.archive_id for entry in entries if entry.hash_hex)
+        asked = {entry.archive_id for entry in entries if not _is_known(entry, known.get(entry.archive_id))}
+        for entry in entries:
+            if entry.archive_id not in asked:
+                entry.size, entry.mtime_ns = known[entry.archive_id].size, known[entry.archive_id].mtime_ns
+        unknown = [entry for entry in entries if entry.archive_id in asked]
+        failing = self._ask(lease, unknown)
+        if failing:
+            self._failures.note(failing)
+            lease.sleep(QUICK)
+            failing = self._ask(lease, [entry for entry, _ in failing if not entry.error])
+        return self._failures.note(failing)
+
+    def _ask(self, lease: Lease, entries: Sequence[Entries]) -> list[tuple[Entries, str]]:
+        """Ask the archive for each file once, and for recalls; the entries it failed to answer for, with the reason."""
+        by_id: dict[str, list[Entries]] = {}
+        for entry in entries:
+            by_id.setdefault(entry.archive_id, []).append(entry)
+        failing = []
+        for archive_id, answer in self._asker.ask(lease, by_id):
+            for entry in by_id[archive_id]:
+                if isinstance(answer, ArchiveUnavailable):
+                    failing.append((entry, answer.message))
+                elif isinstance(answer, ArchiveRefused):
+                    entry.error = answer.message[:255]
+                else:
+                    entry.size, entry.mtime_ns, entry.on_tape = answer.size, answer.mtime_ns, answer.media == "tape"
+        self._asker.recall(lease, {entry.archive_id for entry in entries if entry.on_tape})
+        return failing
+
+    def _look_again(self, lease: Lease, cart: Cart) -> None:
+        """See which files have come online, and hand out the windows that have them all."""
+        waiting = 0
+        for window in self._parts.windows.in_state(cart.id, TAPE):
+            entries = self._parts.carts.entries(cart.id, window.first, window.files)
+            on_tape = [entry for entry in entries if entry.on_tape]
+            self._failures.note(self._ask(lease, on_tape))
+            left = sum(bool(entry.on_tape) for entry in on_tape)
+            waiting += left
+            self._record(lease, on_tape)
+            self._parts.recalls.online({entry.archive_id for entry in on_tape if not entry.on_tape})
+            if not left:
+                self._come_online(lease, cart, window)
+        self._raise_errors(cart)
+        self._handout.more(lease, cart, last_look=not waiting)
+        if waiting:
+            raise Retry(self._next_look(cart, waiting), f"{waiting} files are on tape")
+
+    def _record(self, lease: Lease, entries: Sequence[Entries]) -> None:
+        self._parts.jobs.fenced(lease.job, lambda: self._parts.windows.found(entries))
+
+    def _come_online(self, lease: Lease, cart: Cart, window: Window) -> None:
+        self._parts.jobs.progressed(
+            lease.job, lambda: self._parts.windows.move(cart.id, window.number, (TAPE,), ONLINE)
+        )
+
+    def _next_look(self, cart: Cart, waiting: int) -> float:
+        waited = time.time() - (cart.staging_at or time.time())
+        if waited > self._parts.settings.recall_timeout:
+            raise EntriesFailed(
+                f"{waiting} files did not come online within RECALL_TIMEOUT, "
+                f"{self._parts.settings.recall_timeout:.0f} s; first: {self._first_on_tape(cart)}"
+            )
+        return min(LONGEST_LOOK, max(SHORTEST_LOOK, waited / 8)) * random.uniform(0.8, 1.2)
+
+    def _first_on_tape(self, cart: Cart) -> str:
+        names: list[str] = []
+        for page in self._pages(cart):
+            names += [entry.path for entry in page if entry.on_tape][: NAMED - len(names)]
+            if len(names) == NAMED:
+                break
+        return ", ".join(names)
+
+
+def _is_known(entry: Entries, file: Known | None) -> bool:
+    """Whether the file that lies on the volume is the one this entry names, by its hash."""
+    return file is not None and file.state == STAGED and file.hashes.get(entry.hash_name) == entry.hash_hex != ""

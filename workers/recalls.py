@@ -1,0 +1,53 @@
+"""One recall per file across all carts: the only SQL on recalls.
+
+Whoever is to ask for a file claims it first. A claim that came to nothing, by a crash or an archive that did not take
+it, lapses after a minute, and the file may be claimed again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+
+from chalicelib.database import Database, chunks
+from chalicelib.models import Jobs, Recalls
+
+CLAIMED = 60.0  # seconds
+
+
+class RecallStore:
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def claim(self, job_id: int, archive_ids: Collection[str]) -> list[str]:
+        """Those of these files that the caller is to recall now."""
+        claimed: list[str] = []
+        for ids in chunks(sorted(archive_ids)):
+            claimed += self._db.transaction(lambda some=ids: self._claim(job_id, some))  # type: ignore[misc]
+        return claimed
+
+    def requested(self, archive_ids: Collection[str]) -> None:
+        """The archive took the recall of these files."""
+        now = time.time()
+        with self._db.session() as db:
+            for ids in chunks(sorted(archive_ids)):
+                Recalls.update(requested_at=now).where(Recalls.archive_id.in_(ids)).execute(db)
+
+    def online(self, archive_ids: Collection[str]) -> None:
+        """These files are on disk: if they ever go back to tape, they are to be recalled anew."""
+        with self._db.session() as db:
+            for ids in chunks(sorted(archive_ids)):
+                Recalls.delete().where(Recalls.archive_id.in_(ids)).execute(db)
+
+    def _claim(self, job_id: int, ids: Sequence[str]) -> list[str]:
+        now = time.time()
+        lapsed = Recalls.requested_at.is_null() & (Recalls.claimed_until <= now)
+        void = Recalls.job_id.not_in(Jobs.select(Jobs.id))
+        Recalls.delete().where(Recalls.archive_id.in_(ids), lapsed | void).execute(self._db.peewee)
+        taken = Recalls.select(Recalls.archive_id).where(Recalls.archive_id.in_(ids)).tuples().execute(self._db.peewee)
+        free = sorted(set(ids) - {row[0] for row in taken})
+        if free:
+            rows = [(archive_id, job_id, None, now + CLAIMED) for archive_id in free]
+            fields = [Recalls.archive_id, Recalls.job_id, Recalls.requested_at, Recalls.claimed_until]
+            Recalls.insert_many(rows, fields=fields).execute(self._db.peewee)
+        return free

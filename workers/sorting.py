@@ -1,0 +1,69 @@
+"""What has to be done for each file a window wants, decided by the catalogue's row of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from workers import checksum
+
+PULLING, STAGED = "pulling", "staged"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A file as a cart's layout has it; `hashes` are those its entries name (name, hex)."""
+
+    archive_id: str
+    size: int
+    mtime_ns: int
+    hashes: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A file's row: what lies on the volume, or is being pulled by job `puller` (0 when that is dead)."""
+
+    archive_id: str
+    state: str
+    puller: int
+    size: int
+    mtime_ns: int
+    hashes: Mapping[str, str]
+    pins: int
+
+
+@dataclass(slots=True)
+class Sorted:
+    """What is to be done for each file a window wants."""
+
+    pull: list[Wanted] = field(default_factory=list)
+    hash: list[Wanted] = field(default_factory=list)  # staged, but by a hash the catalogue does not know
+    wait: list[Wanted] = field(default_factory=list)  # another job is pulling it
+    ready: list[Wanted] = field(default_factory=list)
+
+
+def sort(job_id: int, wanted: Iterable[Wanted], known: Mapping[str, Known]) -> Sorted:
+    """Decide for each wanted file, by its row, what has to be done for it."""
+    result = Sorted()
+    for want in wanted:
+        old = known.get(want.archive_id)
+        if old is None or (old.state == PULLING and old.puller in (0, job_id)):
+            result.pull.append(want)
+        elif old.state == PULLING:
+            result.wait.append(want)
+        elif (old.size, old.mtime_ns) != (want.size, want.mtime_ns):
+            result.pull.append(want)
+        else:
+            _by_hash(want, old, result)
+    return result
+
+
+def _by_hash(want: Wanted, old: Known, result: Sorted) -> None:
+    known = [(old.hashes.get(name), wanted) for name, wanted in want.hashes]
+    if any(have is not None and have != wanted for have, wanted in known):
+        result.pull.append(want)  # the archive may have replaced the file: pulled anew before that is an error
+    elif any(have is None for have, _ in known) or checksum.NAME not in old.hashes:
+        result.hash.append(want)
+    else:
+        result.ready.append(want)

@@ -1,0 +1,167 @@
+"""The files of one window onto the volume, verified.
+
+What was staged is recorded every few seconds, so that a crash costs little. A file another job is pulling is left to
+it; this one gets on with its own and looks again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from chalicelib.errors import Retry
+from chalicelib.models import Entries
+from workers import windows
+from workers.archive import FileStatus
+from workers.asking import Asker
+from workers.failures import QUICK, Failures, failed
+from workers.fanout import each
+from workers.lease import Lease
+from workers.parts import Parts, Work
+from workers.pull import Failing, Hashes, Puller, Refused
+from workers.sorting import Sorted, Wanted, sort
+
+RECORDED_EVERY = 3.0  # seconds
+TAPE_LOOK = 30.0  # seconds until a file that went back to tape is tried again
+OTHERS_LOOKS, OTHERS_LOOK = 10, 0.2  # how often, and after how many seconds, this handler looks at another's pulls
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What the window's files have come to; `staged` and `hashed` are not recorded yet."""
+
+    done: set[str] = field(default_factory=set)
+    charged: set[str] = field(default_factory=set)  # staged before, whatever this window does to them
+    staged: list[tuple[Wanted, Hashes]] = field(default_factory=list)
+    hashed: list[tuple[Wanted, Hashes]] = field(default_factory=list)
+    failing: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    recorded_at: float = field(default_factory=time.monotonic)
+
+
+class Stager:
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._failures = Failures(parts.settings.archive_patience, parts.archive.alive)
+        self._asker = Asker(parts)
+
+    def stage(self, lease: Lease, work: Work, todo: Sorted) -> None:
+        """Bring all files of a reserved window onto the volume and count it as staged.
+
+        Raises Retry while the archive fails or another job pulls one of them, EntriesFailed, LayoutChanged.
+        """
+        puller = Puller(self._parts.archive, self._parts.volume, lease)
+        tally = _Tally({want.archive_id for want in todo.ready}, {want.archive_id for want in todo.hash})
+        for want, hashes in each(self._parts.pull_pool, puller.verify, todo.hash, self._most(), lease.check):
+            self._verified(work, tally, want, hashes)
+        self._pull(lease, work, puller, todo.pull, tally)
+        self._pull_again(lease, work, puller, tally)
+        self._follow_others(lease, work, todo.wait, tally)
+        self._end(lease, work, tally)
+
+    def _most(self) -> int:
+        return self._parts.settings.pull_concurrency * 2
+
+    def _verified(self, work: Work, tally: _Tally, want: Wanted, outcome: Hashes | Failing | Refused) -> None:
+        if isinstance(outcome, Refused):
+            tally.refused[want.archive_id] = outcome.reason
+        elif isinstance(outcome, Failing):
+            tally.failing[want.archive_id] = outcome.reason
+        else:
+            tally.done.add(want.archive_id)
+            tally.hashed.append((want, outcome))
+            work.learn(want.archive_id, outcome)
+
+    def _pull(self, lease: Lease, work: Work, puller: Puller, wanted: Iterable[Wanted], tally: _Tally) -> None:
+        for want, outcome in each(self._parts.pull_pool, puller.pull, wanted, self._most(), lease.check):
+            if isinstance(outcome, Failing):
+                tally.failing[want.archive_id] = outcome.reason
+            elif isinstance(outcome, Refused):
+                tally.refused[want.archive_id] = outcome.reason
+            else:
+                tally.done.add(want.archive_id)
+                (tally.hashed if want.archive_id in tally.charged else tally.staged).append((want, outcome))
+                work.learn(want.archive_id, outcome)
+            if time.monotonic() - tally.recorded_at > RECORDED_EVERY:
+                self._record(lease, work, tally)
+
+    def _pull_again(self, lease: Lease, work: Work, puller: Puller, tally: _Tally) -> None:
+        """The first retry of what failed, soon after; later ones are delayed jobs."""
+        if not tally.failing:
+            return
+        self._failures.note(self._failing(work, tally))
+        lease.sleep(QUICK)
+        again = [want for want in work.wanted().values() if want.archive_id in tally.failing]
+        tally.failing.clear()
+        self._pull(lease, work, puller, again, tally)
+
+    def _follow_others(self, lease: Lease, work: Work, waited: Sequence[Wanted], tally: _Tally) -> None:
+        for _ in range(OTHERS_LOOKS):
+            waited = [want for want in waited if want.archive_id not in tally.done]
+            if not waited or tally.failing or tally.refused:
+                return
+            lease.sleep(OTHERS_LOOK)
+            known = self._parts.catalogue.known(want.archive_id for want in waited)
+            for want in sort(lease.job.id, waited, known).ready:
+                tally.done.add(want.archive_id)
+                work.learn(want.archive_id, known[want.archive_id].hashes)
+        self._record(lease, work, tally)
+        if any(want.archive_id not in tally.done for want in waited):
+            raise Retry(1, "another job is pulling some of these files")
+
+    def _end(self, lease: Lease, work: Work, tally: _Tally) -> None:
+        if tally.failing or tally.refused:
+            self._record(lease, work, tally)
+            self._give_up_or_retry(lease, work, tally)
+        self._record(lease, work, tally, last=True)
+
+    def _give_up_or_retry(self, lease: Lease, work: Work, tally: _Tally) -> None:
+        back = self._back_on_tape(lease, tally)
+        retry = self._failures.note([pair for pair in self._failing(work, tally) if pair[0].archive_id not in back])
+        if back:
+            retry = retry or Retry(TAPE_LOOK, "files went back to tape")
+        if retry is None:
+            for entry in work.entries:
+                entry.error = tally.refused.get(entry.archive_id, entry.error)[:255]
+        touched = [entry for entry in work.entries if entry.archive_id in tally.failing or entry.error]
+        self._parts.jobs.fenced(lease.job, lambda: self._parts.windows.found(touched))
+        count, first = self._parts.windows.errors(work.cart.id)
+        if first is not None and retry is None:
+            raise failed(count, work.cart.files_total, first)
+        raise retry or Retry(1)
+
+    def _back_on_tape(self, lease: Lease, tally: _Tally) -> set[str]:
+        """Of the failing files those the archive has put back to tape since the recall; they are asked for again."""
+        answers = dict(self._asker.ask(lease, tally.failing))
+        back = {name for name, answer in answers.items() if isinstance(answer, FileStatus) and answer.media == "tape"}
+        self._asker.recall(lease, back)
+        return back
+
+    def _failing(self, work: Work, tally: _Tally) -> list[tuple[Entries, str]]:
+        return [(entry, tally.failing[entry.archive_id]) for entry in work.entries if entry.archive_id in tally.failing]
+
+    def _record(self, lease: Lease, work: Work, tally: _Tally, last: bool = False) -> None:
+        """Write down what was staged since the last time; with the last of it, the window is staged."""
+        counted = [entry for entry in work.entries if entry.archive_id in tally.done]
+        files, size = len(counted), sum(entry.size for entry in counted)
+        more = (files - work.window.counted_files, size - work.window.counted_bytes)
+        if not last and not tally.staged and not tally.hashed:
+            return
+        cart, number = work.cart, work.window.number
+
+        def write() -> None:
+            if tally.staged:
+                self._parts.catalogue.staged(tally.staged)
+            self._parts.catalogue.add_hashes(tally.hashed)
+            if not last:
+                self._parts.windows.counted(cart.id, number, files, size)
+                self._parts.carts.count_staged(cart, *more)
+            elif self._parts.windows.move(
+                cart.id, number, (windows.RESERVED,), windows.STAGED, counted_files=files, counted_bytes=size
+            ):
+                self._parts.carts.window_staged(cart, *more)
+
+        self._parts.jobs.progressed(lease.job, write)
+        tally.staged, tally.hashed, tally.recorded_at = [], [], time.monotonic()
+        work.window = replace(work.window, counted_files=files, counted_bytes=size)

@@ -1,0 +1,137 @@
+"""The volume: staged files on disk.
+
+A file lies under its final name only whole and verified: it is written under `tmp/`, checked, given its archive's
+mtime, and renamed. The name is derived from the archive id alone, so nothing a client sends reaches a path. What the
+mtime and size say is checked again before any byte is bundled, so a file cut short by a dead machine is never used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+FOLDERS = 256
+BLOCK = 4096  # what a file system gives at least
+
+
+class StagedFileGone(Exception):
+    """A staged file is not there, or not as it was staged."""
+
+    def __init__(self, archive_id: str) -> None:
+        super().__init__(archive_id)
+        self.archive_id = archive_id
+
+
+class Volume:
+    def __init__(self, root: Path, limit: int, reserve: float) -> None:
+        """`limit`: bytes that may be used, 0 for what the file system has; `reserve`: percentage kept free."""
+        self._files = root / "files"
+        self._tmp = root / "tmp"
+        self._limit = limit
+        self._reserve = reserve
+
+    def prepare(self) -> None:
+        """Make the directories; raises OSError where the volume cannot be written."""
+        self._tmp.mkdir(parents=True, exist_ok=True)
+        for number in range(FOLDERS):
+            (self._files / f"{number:02x}").mkdir(parents=True, exist_ok=True)
+
+    def bound(self, staged: int) -> int:
+        """Bytes the staged files may take in all, when `staged` bytes of them lie here already."""
+        disk = psutil.disk_usage(str(self._files))
+        others = max(0, disk.used - staged)
+        whole = min(disk.total - others, self._limit) if self._limit else disk.total - others
+        kept = (min(disk.total, self._limit) if self._limit else disk.total) * self._reserve / 100
+        return max(0, int(whole - kept))
+
+    def path(self, archive_id: str) -> Path:
+        name = name_of(archive_id)
+        return self._files / name[:2] / name
+
+    @contextmanager
+    def writing(self, archive_id: str, owner: str, size: int) -> Iterator[int]:
+        """A descriptor to write the file to; it takes its final place only by `keep`, else it is gone."""
+        temporary = self._temporary(archive_id, owner)
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+        try:
+            if size >= 1 << 20:
+                _preallocate(descriptor, size)
+            yield descriptor
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(descriptor)
+
+    def keep(self, archive_id: str, owner: str, mtime_ns: int) -> None:
+        """Give a file that was written whole its final name."""
+        temporary = self._temporary(archive_id, owner)
+        os.utime(temporary, ns=(mtime_ns, mtime_ns))
+        os.rename(temporary, self.path(archive_id))
+
+    def discard(self, archive_id: str, owner: str) -> None:
+        self._temporary(archive_id, owner).unlink(missing_ok=True)
+
+    def open(self, archive_id: str, size: int, mtime_ns: int) -> int:
+        """A descriptor to read a staged file from. Raises StagedFileGone."""
+        try:
+            descriptor = os.open(self.path(archive_id), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError as error:
+            raise StagedFileGone(archive_id) from error
+        found = os.fstat(descriptor)
+        if found.st_size != size or found.st_mtime_ns != mtime_ns:
+            os.close(descriptor)
+            raise StagedFileGone(archive_id)
+        return descriptor
+
+    def has(self, archive_id: str, size: int, mtime_ns: int) -> bool:
+        """Whether a file lies here as it was staged."""
+        try:
+            found = self.path(archive_id).stat()
+        except FileNotFoundError:
+            return False
+        return (found.st_size, found.st_mtime_ns) == (size, mtime_ns)
+
+    def evict(self, archive_id: str) -> None:
+        self.path(archive_id).unlink(missing_ok=True)
+
+    def temporaries(self) -> dict[str, list[Path]]:
+        """Unfinished files by owner, `job-token`."""
+        found: dict[str, list[Path]] = {}
+        for name in os.listdir(self._tmp):
+            found.setdefault(name.rpartition("-")[0], []).append(self._tmp / name)
+        return found
+
+    def names(self, folder: int) -> list[str]:
+        """Names of the files in one of the 256 directories."""
+        return os.listdir(self._files / f"{folder:02x}")
+
+    def exists(self, name: str) -> bool:
+        return (self._files / name[:2] / name).exists()
+
+    def remove(self, name: str) -> None:
+        (self._files / name[:2] / name).unlink(missing_ok=True)
+
+    def _temporary(self, archive_id: str, owner: str) -> Path:
+        return self._tmp / f"{owner}-{name_of(archive_id)[:32]}"
+
+
+def name_of(archive_id: str) -> str:
+    """The name a file has on the volume; its first two letters name its directory."""
+    return hashlib.sha256(archive_id.encode()).hexdigest()
+
+
+def charge(size: int) -> int:
+    """What a file of `size` bytes takes on the volume."""
+    return -(-size // BLOCK) * BLOCK
+
+
+def _preallocate(descriptor: int, size: int) -> None:
+    """Ask for the space in one piece, where the file system can do that; a full disk shows here."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, size)
