@@ -11,7 +11,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote
 
 from chalice.config import Config
@@ -28,6 +28,7 @@ Environ = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
 PATH_CHARS = "/%:@!$&'()*+,=~"
+BLOCK = 1 << 16
 
 log = logging.getLogger(__name__)
 
@@ -69,11 +70,18 @@ class Application:
 
     def _body(self, environ: Environ) -> bytes:
         if int(environ.get("CONTENT_LENGTH") or 0) > self._limit:
+            self._discard(environ["wsgi.input"])
             raise BodyTooLarge(self._limit)
         body: bytes = environ["wsgi.input"].read(self._limit + 1)
         if len(body) > self._limit:
             raise BodyTooLarge(self._limit)
         return body
+
+    def _discard(self, body: IO[bytes]) -> None:
+        """Read what is refused, up to as much again as is taken: a client that still sends never sees its answer."""
+        left = 2 * self._limit
+        while left > 0 and (block := body.read(min(left, BLOCK))):
+            left -= len(block)
 
 
 def _path(environ: Environ) -> str:

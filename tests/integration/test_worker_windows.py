@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib.bundles import BundleStore
 from chalicelib.errors import StoreUnavailable
-from chalicelib.models import Jobs
+from chalicelib.models import Jobs, StagedFiles
 from tests.integration.conftest import Site
 from tests.integration.worker_site import (
     MIB,
@@ -145,6 +145,7 @@ def test_an_answer_of_the_store_that_was_lost_does_no_harm(
 
 def test_an_upload_that_was_aborted_from_outside_is_begun_anew(windowed: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     def abort() -> None:
+        until(lambda: [state for (state,) in rows(windowed, StagedFiles.state)] == ["staged"] * len(WINDOWS))
         cart = windowed.system.service.find("", "aborted")
         windowed.system.bundles.delete(f"carts/{cart.id}/{cart.attempt}.tar", cart.upload_id)
 
