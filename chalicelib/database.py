@@ -16,8 +16,10 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import peewee
+import pymysql
 from pymysql.constants import CLIENT
 
+from chalicelib.credentials import Credentials, credentials_of, tls_of
 from chalicelib.errors import DatabaseUnavailable
 from chalicelib.settings import Settings
 
@@ -26,6 +28,7 @@ T = TypeVar("T")
 CHUNK = 1000  # rows per statement: far below MySQL's packet and SQLite's variable limits
 IDLE = 10.0  # seconds after which a connection is pinged before it is trusted
 NO_SUCH_TABLE = 1146  # MySQL
+REFUSED = 1045  # MySQL: wrong user or password
 RETRIED = (1020, 1205, 1213)  # MySQL: record changed, lock wait time-out, deadlock
 STRICT = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 
@@ -33,12 +36,30 @@ log = logging.getLogger(__name__)
 
 
 class _MySQL(peewee.MySQLDatabase):
+    def __init__(self, database: str, credentials: Credentials, **parameters: Any) -> None:
+        super().__init__(database, **parameters)
+        self._credentials = credentials
+
     def _connect(self) -> Any:
-        connection = super()._connect()  # type: ignore[misc]  # not in peewee's stubs
+        connection = self._logged_in()
         with connection.cursor() as cursor:
             cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
             cursor.execute(f"SET SESSION sql_mode='{STRICT}', time_zone='+00:00', innodb_lock_wait_timeout=10")
         return connection
+
+    def _logged_in(self) -> Any:
+        """A connection; a login that is refused is tried again with credentials read anew: they may have rotated."""
+        login = self._credentials()
+        try:
+            return self._login(*login)
+        except pymysql.err.OperationalError as error:
+            if error.args[0] != REFUSED or (fresh := self._credentials(refused=login)) == login:
+                raise
+        return self._login(*fresh)
+
+    def _login(self, user: str, password: str) -> Any:
+        parameters = {**self.connect_params, "user": user, "password": password}
+        return pymysql.connect(database=self.database, autocommit=True, **parameters)
 
 
 class Database:
@@ -122,7 +143,7 @@ class Database:
         for attempt in range(1, self._attempts + 1):
             try:
                 self.peewee.connect(reuse_if_open=True)
-            except (peewee.OperationalError, peewee.InterfaceError) as error:
+            except (peewee.OperationalError, peewee.InterfaceError, DatabaseUnavailable) as error:
                 log.warning("no database connection (try %d of %d): %s", attempt, self._attempts, _brief(error))
                 if attempt == self._attempts:
                     raise DatabaseUnavailable("The database cannot be reached.") from error
@@ -161,8 +182,8 @@ def _mysql(settings: Settings) -> peewee.Database:
         settings.mysql_database,
         host=settings.mysql_host,
         port=settings.mysql_port,
-        user=settings.mysql_user,
-        password=settings.mysql_password,
+        credentials=credentials_of(settings),
+        ssl=tls_of(settings),
         charset="utf8mb4",
         collation="utf8mb4_bin",
         connect_timeout=10,

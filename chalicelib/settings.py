@@ -161,6 +161,15 @@ class Settings:
     mysql_database: str = setting("MYSQL_DATABASE", text, "pacifica_cartd", "Its database.")
     mysql_user: str = setting("MYSQL_USER", text, "cartd", "Its user.")
     mysql_password: str = setting("MYSQL_PASSWORD", text, "", "The user's password.")
+    mysql_secret: str = setting(
+        "MYSQL_SECRET_ARN", text, "", "Secret of Secrets Manager with user and password; read again after a rotation."
+    )
+    mysql_ca: str = setting(
+        "MYSQL_CA",
+        text,
+        "",
+        "CA certificates, a PEM file or its text; the server must then prove itself by TLS.",
+    )
     sqlite_path: Path = setting(
         "SQLITE_PATH", folder, Path("/tmp/pacifica-cartd.db"), "Database file used when MYSQL_HOST is not set."
     )

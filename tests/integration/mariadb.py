@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pymysql
@@ -19,9 +19,12 @@ PATIENCE = 60.0
 
 
 @contextlib.contextmanager
-def server() -> Iterator[dict[str, str] | None]:
-    """The MYSQL_* variables of a server whose user may make databases; None where there is none to be had."""
-    if os.environ.get("MYSQL_HOST"):
+def server(*options: str) -> Iterator[dict[str, str] | None]:
+    """The MYSQL_* variables of a server whose user may make databases; None where there is none to be had.
+
+    With `options` it is one of our own, started with them.
+    """
+    if os.environ.get("MYSQL_HOST") and not options:
         yield {name: value for name, value in os.environ.items() if name.startswith("MYSQL_")}
         return
     daemon, installer = _find("mariadbd"), shutil.which("mariadb-install-db")
@@ -29,7 +32,7 @@ def server() -> Iterator[dict[str, str] | None]:
         yield None
         return
     with tempfile.TemporaryDirectory(prefix="cart-mariadb-", ignore_cleanup_errors=True) as folder:
-        yield from _own(Path(folder), daemon, installer)
+        yield from _own(Path(folder), daemon, installer, options)
 
 
 @contextlib.contextmanager
@@ -43,7 +46,7 @@ def new_database(server_variables: dict[str, str]) -> Iterator[dict[str, str]]:
         _run(server_variables, f"DROP DATABASE {name}")
 
 
-def _own(folder: Path, daemon: str, installer: str) -> Iterator[dict[str, str]]:
+def _own(folder: Path, daemon: str, installer: str, options: Sequence[str]) -> Iterator[dict[str, str]]:
     user = ["--user=root"] if os.geteuid() == 0 else []
     data = folder / "data"
     install = [installer, "--no-defaults", *user, f"--datadir={data}", "--auth-root-authentication-method=normal"]
@@ -52,7 +55,7 @@ def _own(folder: Path, daemon: str, installer: str) -> Iterator[dict[str, str]]:
     command = [daemon, "--no-defaults", *user, f"--datadir={data}", f"--socket={folder}/s", f"--port={port}"]
     fast = ["--bind-address=127.0.0.1", "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve"]
     with open(folder / "log", "wb") as log:
-        process = subprocess.Popen([*command, *fast], stdout=log, stderr=log)
+        process = subprocess.Popen([*command, *fast, *options], stdout=log, stderr=log)
     try:
         variables = {"MYSQL_HOST": "127.0.0.1", "MYSQL_PORT": str(port), "MYSQL_USER": "root", "MYSQL_PASSWORD": ""}
         _wait(variables, process, folder / "log")

@@ -25,7 +25,7 @@ ORDER = [
     for line in (
         "chalicelib.errors chalicelib.logs chalicelib.links chalicelib.settings chalicelib.unpacking",
         "chalicelib.paths chalicelib.manifest chalicelib.disposition",
-        "chalicelib.models chalicelib.database",
+        "chalicelib.models chalicelib.credentials chalicelib.database",
         "chalicelib.migrations.ddl chalicelib.migrations.* chalicelib.migrations",
         "chalicelib.jobs chalicelib.carts chalicelib.progress",
         "chalicelib.queue chalicelib.bundles chalicelib.uploads chalicelib.signing",
