@@ -1,16 +1,20 @@
 """Make the bundle store's bucket and the queues where they are missing: `python -m infra.local.provision store queue`.
 
 Runs as a process of its own with the product's environment, so it talks to what the product will talk to. moto forgets
-everything when it ends: this runs again after each of its starts.
+everything when it ends: this runs again after each of its starts, or stays (`--every SECONDS`) and makes anew what is
+gone.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import signal
 import sys
 import time
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
 
 import boto3
 from botocore.config import Config
@@ -24,17 +28,42 @@ PATIENCE = 30.0
 #: before; this is for the message no worker can read.
 MAX_RECEIVES = 50
 PROBE_KEY = ".probe"
+FAULTS = (BotoCoreError, ClientError)
 
 
 def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="provision", description="Make the bucket and the queues.")
+    parser.add_argument("what", nargs="+", choices=("store", "queue"))
+    parser.add_argument("--every", type=float, metavar="SECONDS", help="stay, and make anew what is gone")
+    given = parser.parse_args(arguments)
     try:
         settings = load(os.environ)
     except SettingsError as error:
         sys.exit(error.message)
-    if "store" in arguments:
-        _patiently(lambda: make_bucket(settings))
-    if "queue" in arguments:
-        _patiently(lambda: make_queues(settings))
+    makers = {"store": lambda: make_bucket(settings), "queue": lambda: make_queues(settings)}
+    wanted = {name: maker for name, maker in makers.items() if name in given.what}
+    if given.every:
+        keep(wanted, given.every)
+    for maker in wanted.values():
+        _patiently(maker)
+
+
+def keep(makers: Mapping[str, Callable[[], None]], every: float) -> NoReturn:
+    """Make each until SIGTERM, whatever fails meanwhile; says when one begins or ceases to be there."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    told: dict[str, str] = {}
+    while True:
+        for name, make in makers.items():
+            try:
+                make()
+            except FAULTS as error:
+                state = f"not there: {error}"
+            else:
+                state = "there"
+            if told.get(name) != state:
+                print(f"{name}: {state}", flush=True)
+            told[name] = state
+        time.sleep(every)
 
 
 def make_bucket(settings: Settings) -> None:
@@ -68,12 +97,12 @@ def _quick() -> Config:
     return Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1})
 
 
-def _patiently(make: Any) -> None:
+def _patiently(make: Callable[[], None]) -> None:
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
             make()
-        except (BotoCoreError, ClientError) as error:
+        except FAULTS as error:
             if time.monotonic() > deadline:
                 sys.exit(str(error))
             time.sleep(0.1)
