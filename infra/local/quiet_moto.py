@@ -1,4 +1,4 @@
-"""moto's server without a line for every request: workers poll it all day, and `docker-compose up` shows what is said."""
+"""moto's server without a line for each request: workers poll all day, and `docker-compose up` shows what is said."""
 
 from __future__ import annotations
 
