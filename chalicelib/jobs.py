@@ -22,8 +22,7 @@ T = TypeVar("T")
 VERSION = 1  # of the message; a worker leaves messages of a version it does not know to newer workers
 MANIFEST, RECALL, WINDOW, CLEANUP, RECONCILE = "manifest", "recall", "window", "cleanup", "reconcile"
 NO_CART = 0  # of a job that is no cart's
-FIRST_RESEND = 30.0  # seconds until the sweep takes a message for lost
-LONGEST_RESEND = 900.0
+LONGEST_RESEND = 30  # leases; the sweep takes a message for lost after one lease, then after twice the time each
 DOUBLINGS = 5  # from the first to the longest
 _COLUMNS = (Jobs.id, Jobs.cart_id, Jobs.kind, Jobs.window, Jobs.attempts, Jobs.token, Jobs.progress_at, Jobs.last_error)
 
@@ -78,7 +77,7 @@ class JobStore:
         """Insert a job, within the caller's transaction; send the hint after the commit."""
         now = self._db.now
         query = Jobs.insert(
-            cart_id=cart_id, kind=kind, window=window, next_send_at=_later(now, FIRST_RESEND), progress_at=now
+            cart_id=cart_id, kind=kind, window=window, next_send_at=_later(now, self._lease), progress_at=now
         )
         return Hint(query.execute(self._db.peewee), 0, group_of(cart_id))
 
@@ -128,7 +127,7 @@ class JobStore:
 
     def put_off(self, job: Job, delay: float) -> bool:
         """Give the lease up until `delay` seconds from now; not a failed attempt. False when it was lost."""
-        due = _later(self._db.now, delay + FIRST_RESEND)
+        due = _later(self._db.now, delay + self._lease)
         query = Jobs.update(attempts=0, lease_until=0, next_send_at=due).where(_is(job))
         with self._db.session() as db:
             return bool(query.execute(db))
@@ -142,7 +141,7 @@ class JobStore:
 
     def release(self, job: Job, delay: float, error: str) -> None:
         """Give up a failed attempt, noting why."""
-        due = _later(self._db.now, delay + FIRST_RESEND)
+        due = _later(self._db.now, delay + self._lease)
         query = Jobs.update(lease_until=0, next_send_at=due, last_error=error[:1024]).where(_is(job))
         with self._db.session() as db:
             query.execute(db)
@@ -186,11 +185,18 @@ class JobStore:
         with self._db.session() as db:
             rows = list(query.tuples().execute(db))
             for sends in {row[2] for row in rows}:
-                wait = min(FIRST_RESEND * 2 ** min(sends, DOUBLINGS), LONGEST_RESEND)
+                wait = self._lease * min(2 ** min(sends, DOUBLINGS), LONGEST_RESEND)
                 ids = [row[0] for row in rows if row[2] == sends]
                 again = Jobs.update(sends=Jobs.sends + 1, next_send_at=_later(now, wait))
                 again.where(Jobs.id.in_(ids), Jobs.lease_until <= now).execute(db)
         return [Hint(job_id, token, group_of(cart_id)) for job_id, cart_id, _, token in rows]
+
+    def unsent(self, hints: Iterable[Hint]) -> None:
+        """The queue did not take these of `due`: they are due again at once, and no later for having been tried."""
+        ids = [hint.job_id for hint in hints]
+        untold = Jobs.update(sends=Jobs.sends - 1, next_send_at=self._db.now)
+        with self._db.session() as db:
+            untold.where(Jobs.id.in_(ids), Jobs.sends > 0, Jobs.lease_until <= self._db.now).execute(db)
 
     def _held(self, job: Job) -> Any:
         until = _later(self._db.now, self._lease)

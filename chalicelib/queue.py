@@ -38,14 +38,16 @@ class JobQueue:
         self._name = name
         self._found = name if "://" in name else ""
 
-    def send(self, hints: Sequence[Hint], delay: float = 0) -> None:
-        """Send hints, each visible after `delay` seconds. A loss is no loss: the sweep sends again."""
+    def send(self, hints: Sequence[Hint], delay: float = 0) -> list[Hint]:
+        """Send hints, each visible after `delay` seconds; those not taken, which the sweep sends again."""
+        unsent: list[Hint] = []
         for start in range(0, len(hints), BATCH):
             try:
-                self._send_batch(hints[start : start + BATCH], delay)
-            except (*FAULTS, TransientError) as error:
+                unsent += self._send_batch(hints[start : start + BATCH], delay)
+            except FAULTS as error:
                 log.warning("not sent, left to the sweep: %s", error)
-                return
+                return [*unsent, *hints[start:]]
+        return unsent
 
     def receive(self, most: int, wait: int, visibility: int) -> list[Message]:
         """Up to `most` messages, waiting up to `wait` seconds; hidden from others for `visibility` seconds."""
@@ -73,7 +75,7 @@ class JobQueue:
     def delete(self, receipt: str) -> None:
         self._client.delete_message(QueueUrl=self._url(), ReceiptHandle=receipt)
 
-    def _send_batch(self, hints: Sequence[Hint], delay: float) -> None:
+    def _send_batch(self, hints: Sequence[Hint], delay: float) -> list[Hint]:
         entries = [
             {
                 "Id": str(number),
@@ -84,8 +86,10 @@ class JobQueue:
             for number, hint in enumerate(hints)
         ]
         answer = self._client.send_message_batch(QueueUrl=self._url(), Entries=entries)  # type: ignore[arg-type]
-        for failed in answer.get("Failed", []):
+        refused = answer.get("Failed", [])
+        for failed in refused:
             log.warning("not sent, left to the sweep: %s", failed.get("Message", failed["Code"]))
+        return [hints[int(failed["Id"])] for failed in refused]
 
     def _url(self) -> str:
         if not self._found:

@@ -120,5 +120,7 @@ class CartService:
         """Send again what stalled; how many jobs that were. Two sweeps at once are harmless."""
         hints = self._jobs.due(SWEEP_BATCH)
         expired = self._carts.expire(self._keep.ttl, self._keep.safe, self._keep.limit)
-        self._queue.send([*hints, *expired, *self._jobs.ask_to_reconcile(RECONCILE_EVERY)])
-        return len(hints)
+        unsent = self._queue.send([*hints, *expired, *self._jobs.ask_to_reconcile(RECONCILE_EVERY)])
+        if unsent:
+            self._jobs.unsent(unsent)
+        return len(hints) - len(unsent)

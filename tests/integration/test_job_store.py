@@ -195,6 +195,27 @@ def test_a_new_job_is_due_when_its_message_seems_lost(store: JobStore, hint: Hin
     assert store.due(10) == []
 
 
+def test_what_the_queue_did_not_take_is_due_again_at_once(
+    store: JobStore, hint: Hint, row: Callable[..., Jobs]
+) -> None:
+    row(hint.job_id, next_send_at=0)
+    for _ in range(8):
+        assert store.due(10) == [hint]
+        store.unsent([hint])
+    assert row(hint.job_id).sends == 0
+
+
+def test_a_job_is_due_again_after_a_lease_then_ever_later_up_to_thirty_leases(
+    database: Database, store: JobStore, hint: Hint, row: Callable[..., Jobs]
+) -> None:
+    waits = []
+    for _ in range(7):
+        row(hint.job_id, next_send_at=0)
+        assert store.due(10) == [hint]
+        waits.append(round(row(hint.job_id).next_send_at - database.clock(), -1))
+    assert waits == [30, 60, 120, 240, 480, 900, 900]
+
+
 def test_a_held_job_is_not_due(store: JobStore, hint: Hint, row: Callable[..., Jobs]) -> None:
     claimed(store, hint)
     row(hint.job_id, next_send_at=1)

@@ -1,0 +1,49 @@
+"""A process of the product with steps at which it may be killed: `python -m tests.chaos.child worker|api ...`.
+
+CHAOS_ARMED is the folder of armed steps (see steps.py). CHAOS_CLOCK, where set, is a file whose content, in seconds, is
+added to the process's clock: what a jump of the machine's clock does to one worker.
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import sys
+import threading
+import time
+from pathlib import Path
+
+from tests.chaos import steps
+
+LOOK_EVERY = 0.2
+
+
+def main() -> None:
+    armed, role = Path(os.environ["CHAOS_ARMED"]), sys.argv[1]
+    if os.environ.get("CHAOS_CLOCK"):
+        _follow(Path(os.environ["CHAOS_CLOCK"]))
+    if role == "worker":
+        steps.install(steps.WORKER, armed)
+        steps.install_poison()
+        sys.argv = ["workers"]
+        runpy.run_module("workers", run_name="__main__")
+    else:
+        steps.install(steps.API, armed)  # gunicorn's workers are forks of this process
+        sys.argv = ["gunicorn", *sys.argv[2:]]
+        runpy.run_module("gunicorn", run_name="__main__")
+
+
+def _follow(file: Path) -> None:
+    real, offset = time.time, [0.0]
+
+    def watch() -> None:
+        while True:
+            offset[0] = float(file.read_text() or 0) if file.exists() else 0.0
+            time.sleep(LOOK_EVERY)
+
+    threading.Thread(target=watch, daemon=True).start()
+    time.time = lambda: real() + offset[0]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+"""The real system, each part a process of its own, with a fault-injecting proxy before the store and the queue.
+
+MariaDB, SeaweedFS, moto's SQS and the archive simulator stay up from round to round, as do the workers, the API and the
+sweeper; whatever is killed is started again by `tend`, as an orchestrator does.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from infra.local import services
+from infra.local.archive_simulator import RunningSimulator
+from infra.local.environment import Wanted, product_environment
+from infra.local.home import Home
+from infra.local.ports import LOOPBACK, keep_ports
+from infra.local.probes import answers, is_cart_service
+from infra.local.process import ROOT
+from tests.chaos.database import MariaDB
+from tests.chaos.process import Child
+from tests.chaos.proxy import Proxy
+
+WORKERS = 3
+LEASE = 5
+VOLUME = 64 << 20
+START_WITHIN = 60.0
+BUCKET, QUEUE = "chaos-bundles", "chaos-jobs"
+SETTINGS = {
+    "LEASE": str(LEASE),
+    "SWEEP_INTERVAL": "1",
+    "DATABASE_WAIT": "0.5",
+    "ARCHIVE_READ_TIMEOUT": "2",
+    "ARCHIVE_CONNECT_TIMEOUT": "2",
+    "ARCHIVE_PATIENCE": "20",
+    "PART_SIZE": "5M",
+    "WINDOW_SIZE": "6M",
+    "WINDOW_FILES": "40",
+    "PULL_CONCURRENCY": "4",
+    "BUNDLE_BUCKET": BUCKET,
+    "JOB_QUEUE": QUEUE,
+}
+#: What the caller's environment must not change.
+OURS = ("MYSQL_", "AWS_", "ARCHIVE", "VOLUME_", "BUNDLE_", "JOB_", "PULL_", "UPLOAD_", "WINDOW_", "PART_", "LEASE")
+
+
+class Site:
+    def __init__(self, folder: Path) -> None:
+        """Everything started and answering, from empty."""
+        shutil.rmtree(folder, ignore_errors=True)
+        self.home = Home(folder)
+        self.home.make()
+        self.armed = folder / "armed"
+        self.armed.mkdir()
+        self.clock = folder / "clock"
+        self.mounted = _mount(self.home.volume)
+        self.children: dict[str, Child] = {}
+        self.ports = self._ports()
+        self.database = MariaDB(folder / "mariadb", self.ports["database"], self.home.log / "database.log")
+        self._start_stand_ins()
+        self.archive = RunningSimulator(f"http://{LOOPBACK}:{self.ports['archive']}/")
+        self.store_proxy, self.queue_proxy = Proxy(self.ports["s3"]), Proxy(self.ports["sqs"], _short_polls)
+        self._start_product()
+        self.url = f"http://{LOOPBACK}:{self.ports['api']}"
+        self._await("the API", lambda: is_cart_service(self.ports["api"]))
+
+    @property
+    def workers(self) -> list[Child]:
+        return [child for name, child in self.children.items() if name.startswith("worker")]
+
+    def client(self, service: str, port: str) -> Any:
+        """A boto3 client past the proxies, for the harness itself."""
+        key, secret = self.home.keys()
+        session = boto3.Session(aws_access_key_id=key, aws_secret_access_key=secret, region_name="us-east-1")
+        make: Any = session.client
+        return make(service, endpoint_url=f"http://{LOOPBACK}:{self.ports[port]}")
+
+    def s3(self) -> Any:
+        return self.client("s3", "s3")
+
+    def tend(self) -> None:
+        """Start again what has ended. Only from the main thread."""
+        for child in self.children.values():
+            child.tend()
+
+    def wait(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.tend()
+            time.sleep(min(0.1, seconds))
+
+    def restart_queue(self) -> None:
+        """The queue's whole state is lost: every message, also those in flight."""
+        queue = self.children["queue"]
+        queue.kill_group()
+        queue.start()
+        self._await("the queue", lambda: answers(self.ports["sqs"], "/moto-api/data.json") is not None)
+        self._provision("queue")
+
+    def restart_store(self) -> None:
+        store = self.children["store"]
+        store.kill_group()
+        store.start()
+        self._await("the store", lambda: answers(self.ports["s3"]) is not None)
+
+    def close(self) -> None:
+        for child in self.children.values():
+            child.wanted = False
+            child.signal(signal.SIGCONT)
+        for child in self.children.values():
+            child.kill_group()
+        self.database.child.kill_group()
+        if self.mounted:
+            subprocess.run(["umount", "-l", str(self.home.volume)], check=False)
+
+    def _ports(self) -> dict[str, int]:
+        names = ["database", "api", "archive", *services.port_names(self._wanted(8081))]
+        return keep_ports(self.home.ports, names, taken=lambda *_: None)
+
+    def _wanted(self, api: int) -> Wanted:
+        return Wanted(self.home, api, WORKERS, own_store=True, own_queue=True, own_archive=False)
+
+    def _environment(self) -> dict[str, str]:
+        """The product's, without the proxies."""
+        given = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+        archive = {"ARCHIVE_INTERFACE_URL": f"http://{LOOPBACK}:{self.ports['archive']}/"}
+        chosen = SETTINGS | self.database.variables() | archive | {"CHAOS_ARMED": str(self.armed)}
+        return product_environment(given | chosen, self._wanted(self.ports["api"]), self.ports)
+
+    def _start_stand_ins(self) -> None:
+        env, base = self._environment(), dict(os.environ)
+        for service in services.stand_ins(self._wanted(self.ports["api"]), self.ports, base, env):
+            self.children[service.name] = self._child(service.name, service.argv, service.env, service.cwd)
+            self._await(service.name, service.is_ready)
+            service.when_ready()
+        simulator = (sys.executable, "-m", "infra.local.archive_simulator", "--port", str(self.ports["archive"]))
+        self.children["archive"] = self._child("archive", simulator, base)
+        self._await("the archive", lambda: answers(self.ports["archive"]) is not None)
+
+    def _start_product(self) -> None:
+        proxied = {"AWS_ENDPOINT_URL_S3": self.store_proxy.url, "AWS_ENDPOINT_URL_SQS": self.queue_proxy.url}
+        env = self._environment() | proxied
+        for tier in services.product(self._wanted(self.ports["api"]), env):
+            for service in tier:
+                argv, own = _breakable(service.name, service.argv), dict(service.env)
+                if service.name == f"worker-{WORKERS}":
+                    own["CHAOS_CLOCK"] = str(self.clock)
+                self.children[service.name] = self._child(service.name, argv, own)
+
+    def _child(self, name: str, argv: Sequence[str], env: Mapping[str, str], cwd: Path = ROOT) -> Child:
+        child = Child(name, argv, env, self.home.log / f"{name}.log", cwd)
+        child.start()
+        return child
+
+    def _provision(self, what: str) -> None:
+        services.provision(self._environment(), self.home.log, [what])
+
+    def _await(self, name: str, ready: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + START_WITHIN
+        while not ready():
+            if time.monotonic() > deadline:
+                raise SystemExit(f"chaos: {name} did not start; see {self.home.log}")
+            self.tend()
+            time.sleep(0.05)
+
+
+def _short_polls(body: bytes) -> bytes:
+    """moto hands messages to a long poll whose client was killed: 20 s of that would hide all else."""
+    return re.sub(rb'"WaitTimeSeconds": *[0-9]+', b'"WaitTimeSeconds": 1', body)
+
+
+def _breakable(name: str, argv: tuple[str, ...]) -> tuple[str, ...]:
+    """The same process, with steps at which it can be killed; one worker stays as it is delivered."""
+    if name == "api":
+        return (sys.executable, "-m", "tests.chaos.child", "api", *argv[argv.index("gunicorn") + 1 :])
+    if name.startswith("worker") and name != "worker-1":
+        return (sys.executable, "-m", "tests.chaos.child", "worker")
+    return argv
+
+
+def _mount(folder: Path) -> bool:
+    """A small tmpfs for the volume, which can be filled and made read-only; False where we may not mount."""
+    size = ["-o", f"size={VOLUME}", "tmpfs", str(folder)]
+    done = subprocess.run(["mount", "-t", "tmpfs", *size], check=False, capture_output=True)
+    return done.returncode == 0

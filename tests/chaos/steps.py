@@ -1,0 +1,111 @@
+"""The named steps of a cart's life, and how a process is made to die of kill -9 exactly there.
+
+The product knows nothing of this: `child.py` starts it with these methods wrapped. A step is armed by a file of its
+name; whichever process reaches it first takes the file away and dies, so one arming is one death.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from chalicelib.bundles import BundleStore
+from chalicelib.carts import CartStore
+from chalicelib.jobs import JobStore
+from chalicelib.queue import JobQueue
+from workers.catalogue import Catalogue
+from workers.handout import HandOut
+from workers.pull import Puller
+from workers.recalls import RecallStore
+from workers.reserve import Reserver
+from workers.stage import Stager
+from workers.volume import Volume
+from workers.windows import WindowStore
+
+When = Literal["before", "after"]
+
+#: Of a worker, in the order of "The life of a cart" in docs/architecture.md; several lie within a transaction.
+WORKER: dict[str, tuple[type, str, When]] = {
+    "job-claimed": (JobStore, "claim", "after"),
+    "staging-begun": (CartStore, "begin_staging", "after"),
+    "recall-claimed": (RecallStore, "claim", "after"),
+    "upload-begun": (BundleStore, "begin", "after"),
+    "windows-inserted": (WindowStore, "lay_out", "after"),
+    "layout-committed": (HandOut, "lay_out", "after"),
+    "files-evicted": (Catalogue, "evict", "after"),
+    "files-claimed": (Catalogue, "claim", "after"),
+    "window-reserved": (Reserver, "reserve", "after"),
+    "file-written": (Volume, "keep", "before"),
+    "file-renamed": (Volume, "keep", "after"),
+    "files-recorded": (Catalogue, "staged", "after"),
+    "window-counted-as-staged": (CartStore, "window_staged", "after"),
+    "window-staged": (Stager, "stage", "after"),
+    "bundle-put": (BundleStore, "put", "after"),
+    "part-uploaded": (BundleStore, "upload", "after"),
+    "window-counted-as-done": (CartStore, "window_done", "after"),
+    "last-window-done": (CartStore, "all_windows_done", "after"),
+    "windows-handed-out": (HandOut, "next_windows", "after"),
+    "bundle-completed": (BundleStore, "complete", "after"),
+    "cart-marked-ready": (CartStore, "ready", "after"),
+    "job-finishing": (JobStore, "finish", "before"),
+    "job-finished": (JobStore, "finish", "after"),
+    "job-put-off": (JobStore, "put_off", "after"),
+    "messages-sent": (JobQueue, "send", "after"),
+    "message-deleting": (JobQueue, "delete", "before"),
+    "cart-failed": (CartStore, "fail", "after"),
+    "reservations-released": (Reserver, "release_all", "after"),
+    "bundles-deleted": (BundleStore, "delete_all", "after"),
+}
+#: Of the API.
+API: dict[str, tuple[type, str, When]] = {
+    "cart-committed-not-sent": (CartStore, "add", "after"),
+    "cart-deleted-not-sent": (CartStore, "delete", "after"),
+    "posted-not-answered": (JobQueue, "send", "after"),
+}
+#: A worker that touches a file of such an id dies, each time.
+POISON = "poison"
+
+
+def install(steps: dict[str, tuple[type, str, When]], armed: Path) -> None:
+    for name, (owner, method, when) in steps.items():
+        setattr(owner, method, _deadly(getattr(owner, method), armed / name, when))
+
+
+def install_poison() -> None:
+    pull = Puller.pull
+
+    def deadly(self: Puller, want: Any) -> Any:
+        if POISON in want.archive_id:
+            _die()
+        return pull(self, want)
+
+    Puller.pull = deadly  # type: ignore[method-assign]
+
+
+def _deadly(step: Callable[..., Any], armed: Path, when: When) -> Callable[..., Any]:
+    @functools.wraps(step)
+    def reached(*given: Any, **named: Any) -> Any:
+        if when == "before":
+            _die_if(armed)
+        result = step(*given, **named)
+        if when == "after":
+            _die_if(armed)
+        return result
+
+    return reached
+
+
+def _die_if(armed: Path) -> None:
+    try:
+        armed.rename(armed.with_name(f"{armed.name}.taken"))
+    except OSError:
+        return  # not armed, or another process was first
+    _die()
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
