@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import botocore.exceptions
 
 from chalicelib import jobs
-from chalicelib.errors import TransientError
 from chalicelib.jobs import Hint
 
 if TYPE_CHECKING:
