@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .PHONY: help
 help: ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: .venv/.run .venv/.archive ## Start the whole system on 127.0.0.1:$PORT (8081), state in $CART_HOME (.local)
@@ -27,6 +27,10 @@ demo: .venv/.run .venv/.archive ## Make one cart, from POST to verified tar, and
 .PHONY: test
 test: check .venv/.archive ## Lint, types, then all tests
 	@ARCHIVE_PYTHON="$${ARCHIVE_PYTHON:-$(CURDIR)/.venv/archive/bin/python}" $(BIN)/python -m pytest
+
+.PHONY: test-compose
+test-compose: .venv/.dev .venv/.compose ## Build the images and test docker-compose.yml in containers; needs podman, not Docker
+	@COMPOSE_TEST=1 $(BIN)/python -m pytest -n 0 --timeout 1800 tests/compose
 
 .PHONY: bench
 bench: .venv/.run .venv/.archive ## Measure the cart, its peer and the floor: bench/report.md; QUICK=1: in 3 minutes
@@ -90,6 +94,11 @@ endef
 .venv/.dev: .venv/.run requirements-dev.txt
 	@echo "installing the tools of development ..."
 	@$(call quietly,$(PIP) install -c $(LOCK) -r requirements-dev.txt)
+	@touch $@
+
+.venv/.compose: .venv/.made tests/compose/requirements.txt
+	@$(call quietly,$(PYTHON) -m venv --clear .venv/compose)
+	@$(call quietly,.venv/compose/bin/python -m pip --disable-pip-version-check install -r tests/compose/requirements.txt)
 	@touch $@
 
 .venv/.archive: .venv/.made infra/local/archive-requirements.txt $(filter-out /dev/null,$(ARCHIVE_LOCK))

@@ -1,0 +1,38 @@
+"""The system as docker-compose.yml runs it: up, down, and where it answers."""
+
+from __future__ import annotations
+
+import time
+
+import requests
+
+from tests.compose.engine import Engine
+
+UP_WITHIN = 120.0
+
+
+class System:
+    """The system under test: its API's address and the engine that runs it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.url = f"http://127.0.0.1:{engine.environ['CART_PORT']}/"
+        self.archive = f"http://127.0.0.1:{engine.environ['ARCHIVE_PORT']}/"
+
+    def up(self, *options: str) -> None:
+        """Start what does not run; returns when the API answers."""
+        self.engine.compose("up", "-d", *options)
+        deadline = time.monotonic() + UP_WITHIN
+        while not self._answers():
+            assert time.monotonic() < deadline, "the API does not answer"
+            time.sleep(0.5)
+
+    def down(self, *options: str) -> None:
+        self.engine.keep_logs()
+        self.engine.compose("down", *options)
+
+    def _answers(self) -> bool:
+        try:
+            return requests.get(self.url, timeout=5).status_code == 200
+        except requests.RequestException:
+            return False

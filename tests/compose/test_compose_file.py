@@ -1,0 +1,113 @@
+"""The seed's lines against docker-compose.yml as it runs: a cart by curl, dbsync by exec, images as they should be."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import tarfile
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+from infra.local.archive import SAMPLES
+from tests.compose.engine import ROOT
+from tests.compose.system import System
+from tests.e2e.cart_client import SEED
+
+#: Services whose image or entry has a health check.
+CHECKED = {"cartmysql", "cartqueue", "cartstore", "archiveinterface", "cartserver", "cartworkers", "cartsweeper"}
+OURS = {"cartqueue", "cartstore", "cartsetup", "archiveinterface", "cartserver", "cartworkers", "cartsweeper"}
+DEVELOPMENT = {"pytest", "mypy", "ruff", "hypothesis", "schemathesis"}
+
+
+@pytest.mark.parametrize("command", [["docker-compose"], ["docker", "compose"]], ids=" ".join)
+def test_docker_itself_reads_the_file(command: list[str]) -> None:
+    known = shutil.which(command[0]) and subprocess.run([*command, "version"], capture_output=True).returncode == 0
+    if not known:
+        pytest.skip(f"no {' '.join(command)} here")
+    done = subprocess.run([*command, "config"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "container_name: cartserver" in done.stdout
+
+
+def test_a_cart_by_the_seeds_curl_lines(system: System, tmp_path: Path) -> None:
+    cart, sums = f"{system.url}{uuid.uuid4()}", {e["path"]: SAMPLES[e["id"]].encode() for e in SEED}
+    (tmp_path / "foo.json").write_text(json.dumps({"fileids": list(SEED)}))
+
+    posted = curl(tmp_path, "-X", "POST", "--upload-file", "foo.json", cart)
+    assert json.loads(posted) == {"message": "Cart Processing has begun"}
+    assert header(wait(tmp_path, cart), "X-Pacifica-Message") == ""
+
+    said = curl(tmp_path, f"{cart}?filename=my_cart.tar")
+    assert f"http://127.0.0.1:{system.engine.environ['STORE_PORT']}/" in said, "an address the client reaches"
+    curl(tmp_path, "-L", "-O", "-J", f"{cart}?filename=my_cart.tar")
+    listed = subprocess.run(["tar", "tf", "my_cart.tar"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    root = cart.rpartition("/")[2]
+    assert [name for name in listed.stdout.split() if name[-1] != "/"] == [f"{root}/{path}" for path in sums]
+    with tarfile.open(tmp_path / "my_cart.tar") as bundle:
+        bundle.extractall(tmp_path, filter="data")
+    for path, content in sums.items():
+        assert sha256((tmp_path / root / path).read_bytes()) == sha256(content)
+
+    assert json.loads(curl(tmp_path, "-X", "DELETE", cart)) == {"message": "Cart Deleted Successfully"}
+    assert curl(tmp_path, "-o", "/dev/null", "-w", "%{http_code}", cart) == "404"
+
+
+def test_dbsync_inside_the_server(system: System) -> None:
+    said = system.engine.podman("exec", "cartserver", "/bin/bash", "-c", "pacifica-cartd-cmd dbsync")
+    assert said.startswith("applied 0 migrations")
+
+
+def test_every_health_check_passes(system: System) -> None:
+    for service in sorted(CHECKED):
+        (name,) = system.engine.containers(service)
+        system.engine.podman("healthcheck", "run", name)
+
+
+def test_nothing_of_ours_runs_as_root_or_writes_to_its_image(system: System) -> None:
+    for service in sorted(OURS):
+        (name,) = system.engine.containers(service)
+        (container,) = json.loads(system.engine.podman("inspect", name))
+        assert container["HostConfig"]["ReadonlyRootfs"], service
+        assert int(system.engine.podman("exec", name, "id", "-u")) > 10000, service
+        assert container["Config"]["Labels"]["org.opencontainers.image.title"].startswith("Pacifica"), service
+        assert container["EffectiveCaps"] in (None, []), service
+
+
+@pytest.mark.parametrize("service", ["cartserver", "cartworkers", "cartqueue"])
+def test_an_image_holds_the_locked_versions_and_no_tool_of_development(system: System, service: str) -> None:
+    locked = set((ROOT / "requirements.lock").read_text().split())
+    (name,) = system.engine.containers(service)
+    installed = set(system.engine.podman("exec", name, "python3", "-m", "pip", "freeze").split())
+    assert len(installed) > 10
+    assert installed <= locked
+    assert not DEVELOPMENT & {line.partition("==")[0] for line in installed}
+
+
+def wait(folder: Path, cart: str, within: float = 60.0) -> str:
+    """HEAD until the cart is ready; the answer's headers."""
+    deadline = time.monotonic() + within
+    while (state := header(answer := curl(folder, "-I", "-X", "HEAD", cart), "X-Pacifica-Status")) != "ready":
+        assert state in ("waiting", "staging", "bundling"), answer
+        assert time.monotonic() < deadline, answer
+        time.sleep(0.3)
+    return answer
+
+
+def header(answer: str, name: str) -> str:
+    (value,) = [line.partition(":")[2].strip() for line in answer.splitlines() if line.startswith(f"{name}:")]
+    return value
+
+
+def curl(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(["curl", "-sS", *arguments], cwd=folder, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,78 @@
+"""What the containers go through: scaled, drained, their queue lost, taken down and brought up again."""
+
+from __future__ import annotations
+
+import time
+
+import requests
+
+from infra.local.archive import SAMPLES
+from tests.compose.system import System
+from tests.e2e.cart_client import SEED, Cart, entry
+from tests.e2e.local_system import eventually
+
+CONTENTS = {e["path"]: SAMPLES[e["id"]].encode() for e in SEED}
+DRAINS_WITHIN = 9.5  # the worker's 8 s, and what the engine needs to stop a container
+HEALED_WITHIN = 90.0
+BIG = 48 << 20
+RECALL = "recall of cart"  # what a worker logs of the first job of a cart
+
+
+def test_four_workers_share_the_carts(system: System) -> None:
+    system.up("--scale", "cartworkers=4")
+    names = system.engine.containers("cartworkers")
+    assert len(names) == 4
+    carts = [Cart(system.url).post(*SEED) for _ in range(24)]
+    assert {cart.wait(90) for cart in carts} == {"ready"}
+    assert carts[-1].files() == CONTENTS
+    assert sum(RECALL in system.engine.log(name) for name in names) > 1, "one worker did it all"
+    system.up("--scale", "cartworkers=1")
+    assert len(system.engine.containers("cartworkers")) == 1
+
+
+def test_a_worker_told_to_stop_hands_its_work_back(system: System) -> None:
+    (worker,) = system.engine.containers("cartworkers")
+    (archive,) = system.engine.containers("archiveinterface")
+    requests.put(f"{system.archive}big", data=bytes(BIG), timeout=60).raise_for_status()
+    before = system.engine.log(worker).count(RECALL)
+    system.engine.podman("pause", archive)  # now every request to it hangs
+    try:
+        cart = Cart(system.url).post(entry("big", "big"))
+        assert eventually(lambda: system.engine.log(worker).count(RECALL) > before, within=30)
+        begun = time.monotonic()
+        system.engine.podman("stop", "-t", "30", worker)
+        lasted = time.monotonic() - begun
+    finally:
+        system.engine.podman("unpause", archive)
+    assert lasted < DRAINS_WITHIN
+    assert system.engine.podman("inspect", worker, "--format", "{{.State.ExitCode}}").strip() == "0"
+    assert "unfinished jobs were handed back" in system.engine.log(worker)
+    system.engine.podman("start", worker)
+    assert cart.wait(HEALED_WITHIN) == "ready"
+
+
+def test_a_queue_that_is_lost_loses_no_cart(system: System) -> None:
+    """The message is sent, then moto ends and with it the queue, before any worker has seen it."""
+    (worker,) = system.engine.containers("cartworkers")
+    (queue,) = system.engine.containers("cartqueue")
+    system.engine.podman("stop", worker)
+    cart = Cart(system.url).post(*SEED)
+    system.engine.podman("restart", queue)
+    system.engine.podman("start", worker)
+    assert cart.head().headers["X-Pacifica-Status"] == "waiting"
+    assert cart.wait(HEALED_WITHIN) == "ready"
+    assert cart.files() == CONTENTS
+
+
+def test_what_is_ready_survives_down_and_up(system: System) -> None:
+    cart = Cart(system.url).post(*SEED)
+    assert cart.wait() == "ready"
+    requests.put(f"{system.archive}kept", data=b"kept", timeout=60).raise_for_status()
+    system.down()
+    assert not system.engine.podman("ps", "-a", "-q")
+    system.up()
+    assert cart.head().headers["X-Pacifica-Status"] == "ready"
+    assert cart.files() == CONTENTS
+    again = Cart(system.url).post(entry("kept", "kept"))
+    assert again.wait(60) == "ready"
+    assert again.files() == {"kept": b"kept"}

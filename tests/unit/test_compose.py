@@ -1,0 +1,165 @@
+"""docker-compose.yml and the Dockerfiles against the code, the seed's names and each other."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from chalicelib.settings import Settings, load
+from infra.local import services
+from infra.local.archive import CHERRYPY, ONE_REQUEST_PER_PROCESS, SAMPLES
+
+ROOT = Path(__file__).resolve().parents[2]
+TEXT = (ROOT / "docker-compose.yml").read_text()
+COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+PAGE = (ROOT / "docs" / "compose.md").read_text()
+DOCKERFILES = {
+    name: (ROOT / name).read_text()
+    for name in (
+        "Dockerfile.wsgi",
+        "workers/Dockerfile",
+        "infra/compose/Dockerfile.archive",
+        "infra/compose/Dockerfile.standins",
+        "tests/compose/mariadb/Dockerfile",
+    )
+}
+#: A version down to the patch, and the distribution it stands on.
+PINNED = r"[a-z]+:\d+\.\d+\.\d+-[a-z-]+"
+KNOWN = {field.metadata["env"] for field in dataclasses.fields(Settings)}
+CARTS = ("cartserver", "cartworkers", "cartsweeper")
+
+
+def environment(service: str) -> dict[str, str]:
+    """A service's variables with the defaults of those it takes from the caller's."""
+    given = SERVICES[service]["environment"]
+    return {name: re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", str(value)) for name, value in given.items()}
+
+
+@pytest.mark.parametrize("service", CARTS)
+def test_every_variable_is_one_the_code_reads(service: str) -> None:
+    given = {name for name in environment(service) if not name.startswith("AWS_")}
+    assert given <= KNOWN
+    assert load(environment(service), worker=True).archive_url == "http://archivei:8080/"
+
+
+def test_server_workers_and_sweep_have_the_same_variables() -> None:
+    assert environment("cartserver") == environment("cartworkers") == environment("cartsweeper")
+
+
+@pytest.mark.parametrize("name", ["LRU_BUFFER_TIME", "DATABASE_CONNECT_ATTEMPTS"])
+def test_a_variable_not_given_has_the_default_of_the_settings(name: str) -> None:
+    (field,) = [field for field in dataclasses.fields(Settings) if field.metadata["env"] == name]
+    assert field.metadata["parse"](environment("cartserver")[name]) == field.default
+
+
+def test_the_seeds_names_are_there() -> None:
+    assert {"cartmysql", "cartserver", "cartworkers", "archiveinterface"} <= set(SERVICES)
+    assert aliases("cartmysql") == ["mysql"]
+    assert aliases("archiveinterface") == ["archivei"]
+    seeds = {"MYSQL_ROOT_PASSWORD", "MYSQL_DATABASE", "MYSQL_USER", "MYSQL_PASSWORD"}
+    assert set(environment("cartmysql")) == seeds
+    assert {"VOLUME_PATH", "LRU_BUFFER_TIME", "ARCHIVE_INTERFACE_URL", "DATABASE_LOGGING"} <= set(
+        environment("cartworkers")
+    )
+    assert {"DATABASE_CONNECT_ATTEMPTS", "DATABASE_WAIT"} <= set(environment("cartworkers"))
+    assert SERVICES["cartserver"]["build"]["dockerfile"] == "Dockerfile.wsgi"
+    assert SERVICES["cartserver"]["container_name"] == "cartserver"
+
+
+def test_the_database_is_the_one_the_carts_use() -> None:
+    settings = load(environment("cartserver"))
+    made = environment("cartmysql")
+    assert (settings.mysql_host, settings.mysql_database) == (aliases("cartmysql")[0], made["MYSQL_DATABASE"])
+    assert (settings.mysql_user, settings.mysql_password) == (made["MYSQL_USER"], made["MYSQL_PASSWORD"])
+
+
+def test_the_store_has_the_keys_the_carts_sign_with() -> None:
+    keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    assert [environment("cartstore")[key] for key in keys] == [environment("cartserver")[key] for key in keys]
+    assert "${AWS_" not in TEXT, "the caller's own keys must not get into a stand-in"
+
+
+def test_ports_are_published_on_loopback_only_and_redirects_lead_to_the_stores() -> None:
+    ports = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert all(port.startswith("127.0.0.1:") for published in ports.values() for port in published)
+    assert ports["cartserver"] == ["127.0.0.1:${CART_PORT:-8081}:8081"]
+    public = SERVICES["cartserver"]["environment"]["BUNDLE_PUBLIC_ENDPOINT"]
+    (store,) = ports["cartstore"]
+    assert public == f"http://{store.rpartition(':')[0]}/"
+
+
+def test_workers_can_be_scaled_and_have_time_to_drain() -> None:
+    assert "container_name" not in SERVICES["cartworkers"]
+    assert "ports" not in SERVICES["cartworkers"]
+    assert int(SERVICES["cartworkers"]["stop_grace_period"].removesuffix("s")) > 8
+
+
+def test_every_folder_with_state_is_a_named_volume() -> None:
+    used = {volume.partition(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])}
+    assert used == set(COMPOSE["volumes"])
+    mounted = SERVICES["cartworkers"]["volumes"][0].partition(":")[2]
+    assert mounted == environment("cartworkers")["VOLUME_PATH"]
+
+
+@pytest.mark.parametrize("service", sorted(set(SERVICES) - {"cartmysql"}))
+def test_what_we_build_runs_with_no_rights_it_does_not_need(service: str) -> None:
+    options = SERVICES[service]
+    assert options["read_only"]
+    assert options["cap_drop"] == ["ALL"]
+    assert options["security_opt"] == ["no-new-privileges:true"]
+    assert options["restart"] == "unless-stopped"
+    assert re.search(r"^USER \d+$", DOCKERFILES[options["build"]["dockerfile"]], re.MULTILINE)
+
+
+def test_every_base_image_is_pinned_and_there_is_one_python() -> None:
+    bases = {base for text in DOCKERFILES.values() for base in re.findall(r"^FROM (.+)$", text, re.MULTILINE)}
+    assert len(bases) == 1
+    assert all(re.fullmatch(PINNED, base) for base in bases | {SERVICES["cartmysql"]["image"]})
+
+
+@pytest.mark.parametrize("name", ["Dockerfile.wsgi", "workers/Dockerfile"])
+def test_an_image_installs_by_the_lock_and_says_what_it_is(name: str) -> None:
+    text = DOCKERFILES[name]
+    assert "-c requirements.lock" in text
+    assert "requirements-dev" not in text
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert f'org.opencontainers.image.version="{version}"' in text
+    assert re.search(r"^CMD \[", text, re.MULTILINE), "a shell in between would keep SIGTERM to itself"
+    assert re.search(r"^HEALTHCHECK ", text, re.MULTILINE)
+
+
+def test_the_servers_are_started_as_make_run_starts_them() -> None:
+    assert list(services.API_SERVER) == words("Dockerfile.wsgi")[-1 - len(services.API_SERVER) : -1]
+    assert " ".join(ONE_REQUEST_PER_PROCESS) in " ".join(words("infra/compose/Dockerfile.archive"))
+
+
+def test_the_archive_has_the_sample_files_of_make_run() -> None:
+    folder = ROOT / "infra" / "compose" / "archive"
+    assert {path.name: path.read_text() for path in (folder / "samples").iterdir()} == SAMPLES
+    assert (folder / "cherrypy.ini").read_text() == CHERRYPY
+
+
+def test_the_page_tells_every_service_variable_and_volume() -> None:
+    chapters = re.findall(r"^## (\w+):", PAGE, re.MULTILINE)
+    assert chapters == list(SERVICES)
+    taken = set(re.findall(r"\$\{(\w+)", TEXT))
+    given = {name for service in SERVICES.values() for name in service.get("environment", {})}
+    assert {name for name in taken | given | set(COMPOSE["volumes"]) if f"`{name}`" not in PAGE} == set()
+
+
+def aliases(service: str) -> list[str]:
+    found: list[str] = SERVICES[service]["networks"]["default"]["aliases"]
+    return found
+
+
+def words(dockerfile: str) -> list[str]:
+    """The command of an image."""
+    (command,) = re.findall(r"^CMD \[(.*?)\]$", DOCKERFILES[dockerfile], re.MULTILINE | re.DOTALL)
+    return re.findall(r'"([^"]*)"', command)
