@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 import botocore.exceptions
+import botocore.parsers
 
 from chalicelib.errors import StoreUnavailable
 
@@ -188,5 +189,5 @@ def faults(doing: str) -> Iterator[None]:
         if code in DIFFERS:
             raise BytesDiffer(code) from error
         raise StoreUnavailable(f"The bundle store refused to {doing}: {code}") from error
-    except botocore.exceptions.BotoCoreError as error:
+    except (botocore.exceptions.BotoCoreError, botocore.parsers.ResponseParserError) as error:
         raise StoreUnavailable(f"The bundle store did not answer ({doing}).") from error

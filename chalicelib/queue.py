@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import botocore.exceptions
+import botocore.parsers
 
 from chalicelib import jobs
 from chalicelib.jobs import Hint
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
 
 BATCH = 10  # the most messages SQS takes or gives at once
 LONGEST_DELAY = 900  # seconds
-FAULTS = (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError)
+FAULTS = (
+    botocore.exceptions.ClientError,
+    botocore.exceptions.BotoCoreError,
+    botocore.parsers.ResponseParserError,  # an answer that is none, as a proxy on the way gives it
+)
 
 log = logging.getLogger(__name__)
 

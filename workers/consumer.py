@@ -19,11 +19,13 @@ from chalicelib.errors import DatabaseUnavailable, LayoutChanged, LeaseLost, Per
 from chalicelib.jobs import Hint, Job, JobStore, group_of
 from chalicelib.queue import BATCH, FAULTS, JobQueue, Message
 from workers.ending import Ending
+from workers.heartbeat import Heartbeat
 from workers.lease import HandBack, Lease
 
 POLL = 20  # seconds, the longest SQS waits for a message
 POISON = 5  # attempts without progress
 STALLED = 86400.0  # seconds without progress, while the store or the database fails, after which a cart is given up
+PAUSE = 1.0  # seconds between tries to receive while that fails
 LONGEST_PAUSE = 60.0  # seconds between tries while something we need fails
 
 Handler = Callable[[Lease], None]
@@ -49,19 +51,19 @@ class Consumer:
         self._queue = job_queue
         self._handlers = handlers
         self._ending = ending
-        self._lease = lease
         self._visibility = visibility
         self._free = threading.Semaphore(slots)
         self._pool = ThreadPoolExecutor(slots, thread_name_prefix="job")
         self._signals: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._stopping = threading.Event()
-        self._stopped = threading.Event()
+        self._blind = threading.Event()  # the database did not answer when a job was looked up
         self._held: dict[int, Lease] = {}
         self._lock = threading.Lock()
+        self._heartbeat = Heartbeat(job_store, job_queue, self._leases, lease=lease, visibility=visibility)
 
     def run(self) -> None:
         """Receive until `stop`."""
-        threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
+        threading.Thread(target=self._heartbeat.run, name="heartbeat", daemon=True).start()
         threading.Thread(target=self._receive, name="receive", daemon=True).start()
         while not self._told_to_stop():
             pass
@@ -84,16 +86,20 @@ class Consumer:
         end = time.monotonic() + grace
         while self._held and time.monotonic() < end:
             time.sleep(0.02)
-        self._stopped.set()
-        with self._lock:
-            left = list(self._held.values())
+        self._heartbeat.stop()
+        left = self._leases()
         for lease in left:
             lease.lost.set()
             self._hand_back(lease)
         return not left
 
+    def _leases(self) -> list[Lease]:
+        with self._lock:
+            return list(self._held.values())
+
     def _receive(self) -> None:
         while not self._stopping.is_set():
+            self._await_database()
             self._free.acquire()
             free = 1
             while free < BATCH and self._free.acquire(blocking=False):
@@ -105,12 +111,25 @@ class Consumer:
                 self._pool.submit(self._work, message).add_done_callback(self._slot_free)
 
     def _messages(self, most: int) -> list[Message]:
+        began = time.monotonic()
         try:
-            return self._queue.receive(most, POLL, self._visibility)
-        except FAULTS as error:
+            messages = self._queue.receive(most, POLL, self._visibility)
+        except Exception as error:  # whatever the queue says: this thread must go on, or the worker hangs
             log.warning("no messages: %s", error)
-            self._stopping.wait(1.0)
-            return []
+            messages = []
+        if not messages and time.monotonic() - began < PAUSE:
+            self._stopping.wait(PAUSE)  # it failed, or does not wait for messages as it should
+        return messages
+
+    def _await_database(self) -> None:
+        """Take no messages that could not be looked at: each would count as delivered, and end as a dead letter."""
+        while self._blind.is_set() and not self._stopping.is_set():
+            try:
+                self._database.clock()
+            except TransientError:
+                self._stopping.wait(PAUSE)
+            else:
+                self._blind.clear()
 
     def _slot_free(self, done: Future[None]) -> None:
         self._free.release()
@@ -128,7 +147,7 @@ class Consumer:
         if self._stopping.is_set():
             self._queue.extend([message.receipt], 0)
             return
-        job = self._jobs.claim(*told) if told else None
+        job = self._claimed(told) if told else None
         if job is None:
             self._queue.delete(message.receipt)  # not ours, done, or held by another
             return
@@ -141,6 +160,13 @@ class Consumer:
             with self._lock:
                 self._held.pop(job.id, None)
             self._database.close()
+
+    def _claimed(self, told: tuple[int, int]) -> Job | None:
+        try:
+            return self._jobs.claim(*told)
+        except DatabaseUnavailable:
+            self._blind.set()
+            raise
 
     def _settle(self, lease: Lease) -> None:
         try:
@@ -208,32 +234,6 @@ class Consumer:
             self._queue.extend([lease.receipt], 0)
         except (TransientError, *FAULTS) as error:
             log.warning("job %d is left to its lease: %s", lease.job.id, error)
-
-    def _beat(self) -> None:
-        """Renew all leases three times in their life; one that could not be renewed in time is lost."""
-        renewed = time.monotonic()
-        while not self._stopped.wait(self._lease / 3):
-            with self._lock:
-                held = list(self._held.values())
-            try:
-                renewed = self._renew(held)
-            except TransientError as error:
-                log.warning("heartbeat failed: %s", error)
-                if time.monotonic() - renewed > self._lease:
-                    for lease in held:
-                        lease.lost.set()
-
-    def _renew(self, held: list[Lease]) -> float:
-        began = time.monotonic()
-        lost = {job.id for job in self._jobs.renew([lease.job for lease in held])}
-        for lease in held:
-            if lease.job.id in lost:
-                lease.lost.set()
-        try:
-            self._queue.extend([lease.receipt for lease in held if lease.job.id not in lost], self._visibility)
-        except FAULTS as error:  # a message that comes again finds its job held
-            log.warning("messages not extended: %s", error)
-        return began
 
 
 def _hint(job: Job) -> Hint:

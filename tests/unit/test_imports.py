@@ -37,7 +37,7 @@ ORDER = [
         "workers.pull workers.part_view workers.asking workers.reserve workers.handout",
         "workers.read_manifest workers.recall workers.stage workers.bundle workers.window",
         "workers.ending workers.reconcile",
-        "workers.consumer workers.assembly workers.__main__",
+        "workers.heartbeat workers.consumer workers.assembly workers.__main__",
         "app wsgi",
     )
     for name in line.split()

@@ -1,0 +1,111 @@
+"""What a worker does while the queue or the database answer with nonsense, or not at all."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import Any
+
+import botocore.parsers
+import pytest
+
+from chalicelib.errors import DatabaseUnavailable, StoreUnavailable
+from tests.integration.conftest import Site
+from tests.integration.worker_site import assert_ready, call, generated, manifest, until
+
+FILES = generated(3, 2000)
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.consumer.PAUSE", 0.05)
+
+
+def test_whatever_receiving_raises_a_worker_goes_on_receiving(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = site.start_worker()
+    queue = worker.parts.queue
+    receive, tried = queue.receive, itertools.count()
+
+    def garbled(*given: Any) -> Any:
+        if next(tried) < 4:
+            raise KeyError("Messages")
+        return receive(*given)
+
+    monkeypatch.setattr(queue, "receive", garbled)
+    site.system.service.create("", "garbled", manifest(FILES))
+    assert_ready(site, "garbled", FILES)
+    site.system.service.create("", "again", manifest(FILES))
+    assert_ready(site, "again", FILES)
+    assert next(tried) > 4
+
+
+def test_a_queue_that_does_not_wait_for_messages_is_not_asked_without_pause(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.consumer.PAUSE", 0.2)
+    worker = site.start_worker()
+    asked = list[float]()
+
+    def at_once(*_: Any) -> Any:
+        asked.append(time.monotonic())
+        return []
+
+    monkeypatch.setattr(worker.parts.queue, "receive", at_once)
+    site.system.service.create("", "ends-the-long-poll", manifest(FILES))
+    until(lambda: asked)
+    time.sleep(1)
+    assert len(asked) < 8
+
+
+def test_whatever_a_heartbeat_raises_the_next_one_comes(site_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = site_of(LEASE="2")
+    worker = site.start_worker()
+    renew, beats = worker.parts.jobs.renew, list[float]()
+
+    def failing(jobs: Any) -> Any:
+        beats.append(time.monotonic())
+        if len(beats) == 1:
+            raise RuntimeError("something nobody thought of")
+        return renew(jobs)
+
+    monkeypatch.setattr(worker.parts.jobs, "renew", failing)
+    until(lambda: len(beats) >= 3)
+
+
+def test_no_messages_are_taken_while_the_database_does_not_answer(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = site.start_worker()
+    down, received = [True], itertools.count()
+    claim, clock, receive = worker.parts.jobs.claim, site.system.database.clock, worker.parts.queue.receive
+
+    def unavailable(work: Any) -> Any:
+        def asked(*given: Any) -> Any:
+            if down[0]:
+                raise DatabaseUnavailable
+            return work(*given)
+
+        return asked
+
+    def counted(*given: Any) -> Any:
+        next(received)
+        return receive(*given)
+
+    monkeypatch.setattr(worker.parts.jobs, "claim", unavailable(claim))
+    monkeypatch.setattr("chalicelib.database.Database.clock", lambda _: unavailable(clock)())
+    monkeypatch.setattr(worker.parts.queue, "receive", counted)
+    site.system.service.create("", "blind", manifest(FILES))
+    time.sleep(1.5)
+    assert next(received) <= 2
+    down[0] = False
+    call(site)
+    assert_ready(site, "blind", FILES)
+
+
+def test_an_answer_of_the_store_that_is_none_is_a_fault_of_the_store(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def garbled(**_: Any) -> Any:
+        raise botocore.parsers.ResponseParserError("mismatched tag")
+
+    monkeypatch.setattr(site.system.bundles._client, "head_object", garbled)
+    with pytest.raises(StoreUnavailable):
+        site.system.bundles.find("carts/1/1.tar")
