@@ -20,10 +20,10 @@ def mounts(home: Path) -> list[str]:
     lines = [f"{name} = {_indented(value)}" for name, value in sorted(settings.items())]
     (home / "pip.conf").write_text("\n".join(["[global]", *lines, ""]))
     found = ["-v", f"{home}/pip.conf:/etc/pip.conf:ro"]
-    words = {Path(word.removeprefix("file://")) for value in settings.values() for word in value.split()}
+    words = {_place(word) for value in settings.values() for word in value.split()}
     for path in sorted({CERTIFICATES, *words}):
         lent = path == CERTIFICATES or CERTIFICATES not in path.parents
-        if lent and path.is_absolute() and path.exists():
+        if lent and path.is_absolute() and path.exists() and path != Path("/"):
             found += ["-v", f"{path}:{path}:ro"]
     return found
 
@@ -39,6 +39,11 @@ def _merged() -> dict[str, str]:
         if found and dot and section in ("global", "install", ":env:"):
             merged[option] = str(ast.literal_eval(value))
     return merged
+
+
+def _place(word: str) -> Path:
+    """A local path; of an index in a folder the folder around it, for its files are beside its pages."""
+    return Path(word.removeprefix("file://")).parent if word.startswith("file://") else Path(word)
 
 
 def _indented(value: str) -> str:
