@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import IO, TYPE_CHECKING, Any
 
 import botocore.exceptions
@@ -16,6 +17,7 @@ from chalicelib.errors import StoreUnavailable
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+CARTS = "carts/"  # what the keys of all bundles begin with
 DIFFERS = ("BadDigest", "XAmzContentChecksumMismatch")
 ABSENT = ("NoSuchKey", "NoSuchUpload", "404", "NotFound")
 
@@ -52,7 +54,13 @@ def key_of(cart_id: int, attempt: int) -> str:
 
 
 def prefix_of(cart_id: int) -> str:
-    return f"carts/{cart_id}/"
+    return f"{CARTS}{cart_id}/"
+
+
+def cart_of(key: str) -> int:
+    """The cart whose key this is; 0 when it is none's."""
+    number = key.removeprefix(CARTS).partition("/")[0]
+    return int(number) if number.isascii() and number.isdigit() else 0
 
 
 class BundleStore:
@@ -161,20 +169,29 @@ class BundleStore:
             uploads = self._client.list_multipart_uploads(Bucket=self._bucket, Prefix=prefix).get("Uploads", [])
             bundles = self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix).get("Contents", [])
         for upload in uploads:
-            self.delete(upload["Key"], upload["UploadId"])
+            self.delete(upload["Key"], upload["UploadId"], bundle=False)
         for bundle in bundles:
             self.delete(bundle["Key"], "")
 
-    def delete(self, key: str, upload_id: str) -> None:
-        """Remove the bundle and what an unfinished upload of it holds; fine when there is neither."""
+    def begun(self, ago: float) -> list[tuple[str, str]]:
+        """Key and id of the unfinished uploads of carts that were begun more than `ago` seconds ago."""
+        before = datetime.now(UTC) - timedelta(seconds=ago)
+        with faults("list uploads"):
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=CARTS)
+            found = [upload for page in pages for upload in page.get("Uploads", [])]
+        return [(upload["Key"], upload["UploadId"]) for upload in found if upload["Initiated"] < before]
+
+    def delete(self, key: str, upload_id: str, *, bundle: bool = True) -> None:
+        """Remove the bundle and what an unfinished upload of it holds, or the upload alone; fine when it is gone."""
         if upload_id:
             try:
                 with faults("abort"):
                     self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
             except UploadGone:
                 log.debug("no upload of %s to abort", key)
-        with faults("delete"):
-            self._client.delete_object(Bucket=self._bucket, Key=key)
+        if bundle:
+            with faults("delete"):
+                self._client.delete_object(Bucket=self._bucket, Key=key)
 
 
 @contextmanager

@@ -70,6 +70,7 @@ class Database:
         self._wait = settings.database_wait
         self._used = threading.local()
         self.is_mysql = bool(settings.mysql_host)
+        self._parameter = "%s" if self.is_mysql else "?"
         self.peewee: peewee.Database = _mysql(settings) if self.is_mysql else _sqlite(settings)
         if settings.database_logging:
             _print_queries()
@@ -124,6 +125,20 @@ class Database:
             return query.on_conflict(**changes)
         return query.on_conflict(conflict_target=list(target), **changes)
 
+    def values(self, rows: Sequence[Sequence[Any]]) -> peewee.SQL:
+        """Rows for `insert_from`, as they are: peewee's insert_many takes a node for each value, ten times as long."""
+        row = f"({', '.join([self._parameter] * len(rows[0]))})"
+        return peewee.SQL(f"VALUES {', '.join([row] * len(rows))}", [value for row in rows for value in row])
+
+    def listed(self, values: Sequence[Any]) -> peewee.SQL:
+        """Values for the right side of an IN, at the same saving."""
+        return peewee.SQL(f"({', '.join([self._parameter] * len(values))})", values)
+
+    def text_of(self, query: Any) -> str:
+        """A query's SQL in this dialect, for `execute` with other values in the place of its own."""
+        text: str = self.peewee.get_sql_context().sql(query).query()[0]  # type: ignore[no-untyped-call]
+        return text
+
     def close(self) -> None:
         """Close this thread's connection."""
         if not self.peewee.is_closed():
@@ -167,9 +182,9 @@ class Database:
             log.debug("closing a broken connection: %s", error)
 
 
-def execute(db: peewee.Database, sql: str) -> Any:
+def execute(db: peewee.Database, sql: str, values: Sequence[Any] = ()) -> Any:
     """Run literal SQL; its cursor."""
-    return db.execute_sql(sql)  # type: ignore[no-untyped-call]
+    return db.execute_sql(sql, values or None)  # type: ignore[no-untyped-call]
 
 
 def chunks(rows: Sequence[T], size: int = CHUNK) -> Iterator[Sequence[T]]:

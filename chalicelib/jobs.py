@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 VERSION = 1  # of the message; a worker leaves messages of a version it does not know to newer workers
 MANIFEST, RECALL, WINDOW, CLEANUP, RECONCILE = "manifest", "recall", "window", "cleanup", "reconcile"
+WAITS = "waits: "  # what the last error of a job begins with that was put off
 NO_CART = 0  # of a job that is no cart's
 LONGEST_RESEND = 30  # leases; the sweep takes a message for lost after one lease, then after twice the time each
 DOUBLINGS = 5  # from the first to the longest
@@ -125,10 +126,10 @@ class JobStore:
 
         return self._db.transaction(guarded)
 
-    def put_off(self, job: Job, delay: float) -> bool:
+    def put_off(self, job: Job, delay: float, reason: str = "") -> bool:
         """Give the lease up until `delay` seconds from now; not a failed attempt. False when it was lost."""
-        due = _later(self._db.now, delay + self._lease)
-        query = Jobs.update(attempts=0, lease_until=0, next_send_at=due).where(_is(job))
+        due, said = _later(self._db.now, delay + self._lease), f"{WAITS}{reason}"[:1024]
+        query = Jobs.update(attempts=0, lease_until=0, next_send_at=due, last_error=said).where(_is(job))
         with self._db.session() as db:
             return bool(query.execute(db))
 
@@ -153,6 +154,20 @@ class JobStore:
     def drop_others(self, job: Job) -> None:
         """Take every other job of this one's cart away, within the caller's transaction."""
         Jobs.delete().where(Jobs.cart_id == job.cart_id, Jobs.id != job.id).execute(self._db.peewee)
+
+    def unclaimed(self, job_id: int, token: int) -> int:
+        """The cart of a job that nobody has claimed since `token`, locked in the caller's transaction; else 0."""
+        since = (Jobs.id == job_id) & (Jobs.token == token) & (Jobs.lease_until <= self._db.now)
+        if not Jobs.update(sends=Jobs.sends).where(since).execute(self._db.peewee):
+            return 0
+        row = Jobs.select(Jobs.cart_id).where(Jobs.id == job_id).tuples().first(self._db.peewee)
+        return int(row[0]) if row else 0
+
+    def last_error(self, cart_id: int) -> str:
+        """What was last said of a job of this cart, within the caller's transaction."""
+        said = Jobs.select(Jobs.last_error).where(Jobs.cart_id == cart_id, Jobs.last_error != "").tuples()
+        row = said.order_by(Jobs.progress_at.desc()).first(self._db.peewee)
+        return str(row[0]) if row else ""
 
     def alive(self, owners: Iterable[str]) -> set[str]:
         """Those of these holds, named `job-token`, that are still in force."""

@@ -13,14 +13,11 @@ from chalicelib.bundles import BundleStore, key_of
 from chalicelib.carts import Cart, CartStore
 from chalicelib.disposition import attachment
 from chalicelib.errors import InvalidManifest, StoreUnavailable
-from chalicelib.jobs import JobStore
 from chalicelib.manifest import check_uid, is_uploaded, parse
 from chalicelib.progress import ProgressStore
 from chalicelib.queue import JobQueue
+from chalicelib.upkeep import Upkeep
 from chalicelib.uploads import UploadStore, manifest_key
-
-RECONCILE_EVERY = 45.0  # seconds
-SWEEP_BATCH = 1000  # jobs sent again in one sweep
 
 log = logging.getLogger(__name__)
 
@@ -36,34 +33,23 @@ class Download:
     checksum: str
 
 
-@dataclass(frozen=True, slots=True)
-class Keep:
-    """How long bundles are kept: seconds after the last use, seconds in which none goes, bytes in all (0: any)."""
-
-    ttl: float
-    safe: float
-    limit: int
-
-
 class CartService:
     def __init__(
         self,
         cart_store: CartStore,
-        job_store: JobStore,
         progress_store: ProgressStore,
         queue: JobQueue,
         bundles: BundleStore,
         uploads: UploadStore,
-        keep: Keep,
+        upkeep: Upkeep,
         clock: Callable[[], float],
     ) -> None:
         self._carts = cart_store
-        self._jobs = job_store
         self._progress = progress_store
         self._queue = queue
         self._bundles = bundles
         self._uploads = uploads
-        self._keep = keep
+        self._upkeep = upkeep
         self._clock = clock
 
     def create(self, owner: str, uid: str, body: bytes) -> None:
@@ -117,10 +103,5 @@ class CartService:
         self._queue.send(self._carts.add_uploaded(owner, uid, digest))
 
     def sweep(self) -> int:
-        """Send again what stalled; how many jobs that were. Two sweeps at once are harmless."""
-        hints = self._jobs.due(SWEEP_BATCH)
-        expired = self._carts.expire(self._keep.ttl, self._keep.safe, self._keep.limit)
-        unsent = self._queue.send([*hints, *expired, *self._jobs.ask_to_reconcile(RECONCILE_EVERY)])
-        if unsent:
-            self._jobs.unsent(unsent)
-        return len(hints) - len(unsent)
+        """Repair what a crash left; how many jobs were sent again."""
+        return self._upkeep.sweep()

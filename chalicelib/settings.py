@@ -11,12 +11,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from chalicelib.errors import SettingsError
 from chalicelib.links import resolve_links
+from chalicelib.parsing import (
+    GIB,
+    MIB,
+    folder,
+    log_level,
+    part_size,
+    percent,
+    period,
+    port,
+    positive,
+    seconds,
+    size,
+    switch,
+    text,
+    url,
+)
 
-KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 LAMBDA_MAX_BODY = 4 * MIB  # an event is at most 6 MB, and base64 adds a third
 SECRET = ("MYSQL_PASSWORD",)
 
@@ -25,91 +39,6 @@ def setting(env: str, parse: Callable[[str], Any], default: Any, doc: str) -> An
     """A field of Settings: its variable, the parser (raises ValueError), the default and its effect."""
     shown = env not in SECRET
     return dataclasses.field(default=default, repr=shown, metadata={"env": env, "parse": parse, "doc": doc})
-
-
-def text(value: str) -> str:
-    return value
-
-
-def folder(value: str) -> Path:
-    if not Path(value).is_absolute():
-        raise ValueError("must be an absolute path")
-    return Path(value)
-
-
-def positive(value: str) -> int:
-    number = int(value)
-    if number < 1:
-        raise ValueError("must be at least 1")
-    return number
-
-
-def port(value: str) -> int:
-    number = int(value)
-    if not 0 < number < 65536:
-        raise ValueError("must be a port, 1 to 65535")
-    return number
-
-
-def seconds(value: str) -> float:
-    number = float(value)
-    if not math.isfinite(number) or number < 0:
-        raise ValueError("must be a number of seconds, 0 or more")
-    return number
-
-
-def period(value: str) -> float:
-    if seconds(value) == 0:
-        raise ValueError("must be a number of seconds above 0")
-    return float(value)
-
-
-def percent(value: str) -> float:
-    number = float(value)
-    if not 0 <= number < 100:
-        raise ValueError("must be a percentage, 0 to 99")
-    return number
-
-
-def size(value: str) -> int:
-    """Bytes, with an optional K, M, G or T for powers of 1,024."""
-    factors = {"K": KIB, "M": MIB, "G": GIB, "T": GIB * KIB}
-    suffix = value[-1:].upper()
-    number = int(value[:-1]) * factors[suffix] if suffix in factors else int(value)
-    if number < 0:
-        raise ValueError("must be a number of bytes, 0 or more")
-    return number
-
-
-def part_size(value: str) -> int:
-    if not 5 * MIB <= size(value) <= 5 * GIB:
-        raise ValueError("must be 5M to 5G, as S3 has it for a part")
-    return size(value)
-
-
-def url(value: str) -> str:
-    """A URL, with or without scheme and trailing slash; returned with both."""
-    whole = value if "://" in value else f"http://{value}"
-    parts = urlsplit(whole)
-    if any(character.isspace() for character in value):
-        raise ValueError("must have no blanks")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be host:port/ or a http(s) URL")
-    parts.port  # noqa: B018  raises ValueError for a bad port
-    if parts.query or parts.fragment:
-        raise ValueError("must have no query and no fragment")
-    return whole.rstrip("/") + "/"
-
-
-def switch(value: str) -> bool:
-    """The seed says "set": any value but an explicit no turns it on."""
-    return value.strip().lower() not in ("0", "false", "no", "off")
-
-
-def log_level(value: str) -> str:
-    if value.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-        raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
-    return value.upper()
 
 
 @dataclass(frozen=True)
@@ -197,6 +126,15 @@ class Settings:
     )
     max_manifest: int = setting("MAX_MANIFEST", size, 2 * GIB, "Bytes of an uploaded manifest, unpacked.")
     job_queue: str = setting("JOB_QUEUE", text, "pacifica-cart-jobs", "Name or URL of the SQS queue of jobs.")
+    job_dead_queue: str = setting(
+        "JOB_DEAD_QUEUE",
+        text,
+        "",
+        "Name or URL of its dead-letter queue; `JOB_QUEUE` with `-dead` behind it if not set.",
+    )
+    cart_deadline: float = setting(
+        "CART_DEADLINE", period, 14 * 86400.0, "Seconds after its POST in which a cart has to be ready, or it fails."
+    )
     max_body: int = setting("MAX_BODY", size, 64 * MIB, "Largest request body; 4M by default in Lambda.")
     log_level: str = setting("LOG_LEVEL", log_level, "INFO", "DEBUG, INFO, WARNING or ERROR.")
 

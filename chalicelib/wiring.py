@@ -13,16 +13,21 @@ from botocore.config import Config
 from chalicelib.bundles import BundleStore
 from chalicelib.carts import CartStore
 from chalicelib.database import Database
+from chalicelib.endings import Endings
 from chalicelib.jobs import JobStore
 from chalicelib.progress import ProgressStore
 from chalicelib.queue import JobQueue
-from chalicelib.service import CartService, Keep
+from chalicelib.service import CartService
 from chalicelib.settings import Settings
 from chalicelib.signing import assumed_signer, fixed_signer
+from chalicelib.upkeep import Keep, Upkeep
 from chalicelib.uploads import UploadStore
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+
+ORPHANED = 15.0  # seconds beyond two leases, after which nobody will record an upload any more
 
 
 @dataclass(frozen=True)
@@ -48,9 +53,20 @@ def build(settings: Settings) -> System:
     s3, signer = _s3(session, settings), _signer(session, settings)
     bundles = BundleStore(s3, signer, settings.bundle_bucket)
     uploads = UploadStore(s3, signer, settings.bundle_bucket)
-    keep = Keep(settings.bundle_ttl, settings.lru_buffer_time, settings.bundle_limit)
-    service = CartService(carts, jobs, ProgressStore(database), queue, bundles, uploads, keep, time.time)
+    dead_letters = JobQueue(sqs, settings.job_dead_queue or f"{settings.job_queue}-dead")
+    upkeep = Upkeep(carts, Endings(database, carts, jobs), jobs, queue, dead_letters, bundles, _keep(settings))
+    service = CartService(carts, ProgressStore(database), queue, bundles, uploads, upkeep, time.time)
     return System(settings, database, carts, jobs, queue, bundles, uploads, service)
+
+
+def _keep(settings: Settings) -> Keep:
+    return Keep(
+        ttl=settings.bundle_ttl,
+        safe=settings.lru_buffer_time,
+        limit=settings.bundle_limit,
+        deadline=settings.cart_deadline,
+        orphan=2 * settings.lease + ORPHANED,
+    )
 
 
 def _s3(session: boto3.session.Session, settings: Settings, **overrides: Any) -> S3Client:

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from chalicelib import jobs, migrations
+from chalicelib.entries import EntryStore
 from chalicelib.wiring import System
 from workers.archive import Archive
 from workers.catalogue import Catalogue
@@ -44,6 +45,7 @@ def assemble(system: System) -> Worker:
     parts = Parts(
         settings=settings,
         carts=system.carts,
+        entries=EntryStore(system.database),
         jobs=system.jobs,
         windows=WindowStore(system.database),
         recalls=RecallStore(system.database),

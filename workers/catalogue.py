@@ -21,6 +21,17 @@ from workers.sorting import PULLING, STAGED, Known, Wanted
 from workers.volume import FOLDERS, charge, name_of
 
 EVICTED = 200  # files in one go
+_ROW = [
+    StagedFiles.archive_id,
+    StagedFiles.name,
+    StagedFiles.state,
+    StagedFiles.puller,
+    StagedFiles.size,
+    StagedFiles.mtime_ns,
+    StagedFiles.hashes,
+    StagedFiles.pins,
+    StagedFiles.used_at,
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +74,7 @@ class Catalogue:
                         StagedFiles.pins,
                     )
                     .join(Jobs, JOIN.LEFT_OUTER, on=alive)
-                    .where(StagedFiles.archive_id.in_(ids))
+                    .where(StagedFiles.archive_id.in_(self._db.listed(ids)))
                 )
                 for row in query.tuples().execute(db):
                     archive_id, state, puller, size, mtime_ns, hashes, pins = row
@@ -77,8 +88,8 @@ class Catalogue:
         """
         now = time.time()
         for some in chunks(wanted):
-            rows = [{**_row(want, now), "state": PULLING, "puller": job_id, "pins": pins} for want in some]
-            query = StagedFiles.insert_many(rows)
+            rows = [_row(want, now, PULLING, job_id, "{}", pins) for want in some]
+            query = StagedFiles.insert_from(self._db.values(rows), _ROW)
             replace = [
                 StagedFiles.state,
                 StagedFiles.puller,
@@ -97,14 +108,14 @@ class Catalogue:
         now = time.time()
         for ids in chunks(sorted(archive_ids)):
             query = StagedFiles.update(pins=StagedFiles.pins + 1, used_at=now)
-            query.where(StagedFiles.archive_id.in_(ids)).execute(self._db.peewee)
+            query.where(StagedFiles.archive_id.in_(self._db.listed(ids))).execute(self._db.peewee)
 
     def unpin(self, archive_ids: Collection[str]) -> None:
         """Undo a window's pins."""
         now = time.time()
         for ids in chunks(sorted(archive_ids)):
             query = StagedFiles.update(pins=StagedFiles.pins - 1, used_at=now)
-            query.where(StagedFiles.archive_id.in_(ids), StagedFiles.pins > 0).execute(self._db.peewee)
+            query.where(StagedFiles.archive_id.in_(self._db.listed(ids)), StagedFiles.pins > 0).execute(self._db.peewee)
 
     def forget_unstaged(self, archive_ids: Collection[str], remove: Callable[[str], None]) -> None:
         """Drop rows, charges and what lies on disk of files that no window needs and that are not staged.
@@ -113,7 +124,7 @@ class Catalogue:
         """
         for ids in chunks(sorted(archive_ids)):
             unneeded = (StagedFiles.pins == 0) & (StagedFiles.state == PULLING)
-            for archive_id in self._forget(StagedFiles.archive_id.in_(ids) & unneeded):
+            for archive_id in self._forget(StagedFiles.archive_id.in_(self._db.listed(ids)) & unneeded):
                 remove(archive_id)
 
     def staged(self, rows: Sequence[tuple[Wanted, Mapping[str, str]]]) -> None:
@@ -121,8 +132,8 @@ class Catalogue:
         self._charge(0, sum(charge(want.size) for want, _ in rows))
         now = time.time()
         for some in chunks(rows):
-            data = [{**_row(want, now), "state": STAGED, "hashes": json.dumps(hashes)} for want, hashes in some]
-            query = StagedFiles.insert_many(data)
+            data = [_row(want, now, STAGED, 0, json.dumps(hashes), 0) for want, hashes in some]
+            query = StagedFiles.insert_from(self._db.values(data), _ROW)
             replace = [StagedFiles.state, StagedFiles.puller, StagedFiles.hashes, StagedFiles.used_at]
             self._db.upsert(query, [StagedFiles.archive_id], replace).execute(self._db.peewee)
 
@@ -159,7 +170,7 @@ class Catalogue:
             ids.append(archive_id)
             freed += charge(size)
         if ids:
-            StagedFiles.delete().where(StagedFiles.archive_id.in_(ids)).execute(self._db.peewee)
+            StagedFiles.delete().where(StagedFiles.archive_id.in_(self._db.listed(ids))).execute(self._db.peewee)
             self._charge(-freed, -freed)
         return freed
 
@@ -192,13 +203,19 @@ class Catalogue:
         abandoned = [name for name, state in rows.items() if state == PULLING]
         for state, names in ((STAGED, missing), (PULLING, abandoned)):
             for some in chunks(names):
-                self._forget((StagedFiles.name.in_(some)) & (StagedFiles.pins == 0) & (StagedFiles.state == state))
+                self._forget(
+                    (StagedFiles.name.in_(self._db.listed(some)))
+                    & (StagedFiles.pins == 0)
+                    & (StagedFiles.state == state)
+                )
 
     def _forget(self, where: Any) -> list[str]:
         rows = StagedFiles.select(StagedFiles.archive_id, StagedFiles.size, StagedFiles.state).where(where)
         lost = list(rows.tuples().execute(self._db.peewee))
         if lost:
-            StagedFiles.delete().where(StagedFiles.archive_id.in_([row[0] for row in lost])).execute(self._db.peewee)
+            StagedFiles.delete().where(StagedFiles.archive_id.in_(self._db.listed([row[0] for row in lost]))).execute(
+                self._db.peewee
+            )
             staged = sum(charge(size) for _, size, state in lost if state == STAGED)
             self._charge(-sum(charge(size) for _, size, _ in lost), -staged)
         return [row[0] for row in lost]
@@ -209,6 +226,6 @@ class Catalogue:
             query.where(Volume.id == 1).execute(self._db.peewee)
 
 
-def _row(want: Wanted, now: float) -> dict[str, object]:
-    same = {"archive_id": want.archive_id, "name": name_of(want.archive_id), "hashes": "{}", "puller": 0}
-    return {**same, "size": want.size, "mtime_ns": want.mtime_ns, "used_at": now}
+def _row(want: Wanted, now: float, state: str, puller: int, hashes: str, pins: int) -> tuple[Any, ...]:
+    """In the order of _ROW."""
+    return want.archive_id, name_of(want.archive_id), state, puller, want.size, want.mtime_ns, hashes, pins, now

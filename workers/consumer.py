@@ -172,7 +172,7 @@ class Consumer:
         try:
             self._handle(lease)
         except Retry as later:
-            self._put_off(lease, later.delay)
+            self._put_off(lease, later.delay, later.reason)
         except HandBack:
             self._hand_back(lease)
             return
@@ -197,7 +197,8 @@ class Consumer:
         )
         try:
             if job.attempts > POISON and job.kind != jobs.CLEANUP:
-                cause = job.last_error or "its worker died each time"
+                known = job.last_error and not job.last_error.startswith(jobs.WAITS)
+                cause = job.last_error if known else "its worker died each time"
                 raise PermanentError(f"The work on this cart failed {POISON} times in a row: {cause}")
             self._handlers[job.kind](lease)
         except LayoutChanged:
@@ -211,9 +212,9 @@ class Consumer:
         except PermanentError as error:
             self._ending.fail(lease, error.message)
 
-    def _put_off(self, lease: Lease, delay: float) -> None:
+    def _put_off(self, lease: Lease, delay: float, reason: str) -> None:
         """A new message with the delay, then the old one goes: waiting never counts as failing."""
-        if self._jobs.put_off(lease.job, delay):
+        if self._jobs.put_off(lease.job, delay, reason):
             self._queue.send([_hint(lease.job)], delay)
 
     def _put_off_or_fail(self, lease: Lease, error: TransientError) -> None:
@@ -221,7 +222,7 @@ class Consumer:
         if without > STALLED and lease.job.kind != jobs.CLEANUP:
             self._ending.fail(lease, f"{error.message} This lasted for {without / 3600:.0f} hours.")
             return
-        self._put_off(lease, min(LONGEST_PAUSE, max(1.0, without / 4)))
+        self._put_off(lease, min(LONGEST_PAUSE, max(1.0, without / 4)), error.message)
 
     def _release(self, lease: Lease, error: Exception) -> None:
         delay = min(LONGEST_PAUSE, 2.0**lease.job.attempts)

@@ -34,7 +34,8 @@ class Ending:
             self._reserver.release_all(cart.id)
             if not self._parts.carts.lay_out_anew(cart):
                 raise LeaseLost
-            self._parts.windows.void(cart.id)
+            self._parts.windows.forget(cart.id)
+            self._parts.entries.forget_found(cart.id)
             self._parts.jobs.drop_others(lease.job)
 
         self._parts.jobs.fenced(lease.job, write, jobs.RECALL, 0)
@@ -65,8 +66,11 @@ class Ending:
         if job.window == FIRST_LOOK:
             self._parts.jobs.fenced(job, lambda: None, window=SECOND_LOOK)
             raise Retry(self._parts.settings.lease + WORKERS_STOP, "a worker may still be at it")
-        dead = cart.live is None
-        self._parts.jobs.finish(job, lambda: self._parts.windows.forget(cart.id) if dead else None)
+        self._parts.jobs.finish(job, lambda: self._forget(cart) if cart.live is None else None)
+
+    def _forget(self, cart: Cart) -> None:
+        self._parts.windows.forget(cart.id)
+        self._parts.entries.drop(cart.id)
 
     def _remove_bundle(self, cart: Cart) -> None:
         try:

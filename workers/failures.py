@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+from chalicelib.entries import CartEntry
 from chalicelib.errors import EntriesFailed, Retry
-from chalicelib.models import Entries
 
 QUICK = 0.5  # seconds until the first retry, which the handler makes itself
 LONGEST = 15.0  # seconds between retries
@@ -23,7 +23,7 @@ class Failures:
         self._alive = alive
         self._clock = clock
 
-    def note(self, failing: Sequence[tuple[Entries, str]]) -> Retry | None:
+    def note(self, failing: Sequence[tuple[CartEntry, str]]) -> Retry | None:
         """Count against each entry the time it has been failing; when to try again, if any is worth it.
 
         An entry that has used up the patience gets its reason as its error. Nothing counts while the archive is down.
@@ -44,7 +44,7 @@ class Failures:
         return Retry(delay, "the archive is failing" if alive else "the archive is down")
 
 
-def failed(count: int, total: int, first: Entries) -> EntriesFailed:
+def failed(count: int, total: int, first: CartEntry) -> EntriesFailed:
     """What the cart says of its failed entries."""
     where = f"{first.path} (id {first.archive_id})"
     return EntriesFailed(f"{where}: {first.error}" + (f"; {count} of {total} files failed" if total > 1 else ""))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import Executor, Future, wait
 from itertools import islice
+from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -19,14 +20,27 @@ def each(
     Raises what `work` or `check` raises; then, and when it is closed early, it waits for the items under way.
     """
     waiting = iter(items)
-    under_way: set[Future[Result]] = {pool.submit(work, item) for item in islice(waiting, most)}
+    under_way: set[Future[Result]] = set()
+    done: SimpleQueue[Future[Result]] = SimpleQueue()
+
+    def hand_out(count: int) -> None:
+        for item in islice(waiting, count):
+            future = pool.submit(work, item)
+            under_way.add(future)
+            future.add_done_callback(done.put)
+
     try:
+        hand_out(most)
         while under_way:
-            done, under_way = wait(under_way, timeout=1.0, return_when=FIRST_COMPLETED)
+            try:
+                future = done.get(timeout=1.0)
+            except Empty:
+                check()
+                continue
             check()
-            under_way |= {pool.submit(work, item) for item in islice(waiting, len(done))}
-            for future in done:
-                yield future.result()
+            under_way.remove(future)
+            hand_out(1)
+            yield future.result()
     finally:
         for future in under_way:
             future.cancel()

@@ -13,9 +13,9 @@ from typing import Any
 from chalicelib import jobs
 from chalicelib.bundles import key_of
 from chalicelib.carts import Cart
+from chalicelib.entries import CartEntry
 from chalicelib.errors import LeaseLost, Retry
 from chalicelib.jobs import Hint
-from chalicelib.models import Entries
 from workers.layout import MIN_PART, Member, Plan, cut, end_length, member_length, plan, split
 from workers.lease import Lease
 from workers.parts import Parts, Work
@@ -29,7 +29,7 @@ class HandOut:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    def lay_out(self, lease: Lease, cart: Cart, only: list[Entries] | None) -> Work | None:
+    def lay_out(self, lease: Lease, cart: Cart, only: list[CartEntry] | None) -> Work | None:
         """Fix the layout and hand out the first windows; the one this job goes on with, unless it waits for tape.
 
         `only`: the cart's entries with what was found out of them, where that is not written down yet.
@@ -71,7 +71,7 @@ class HandOut:
             self._parts.jobs.add(cart_id, jobs.WINDOW, number) for number in self._parts.windows.take(cart_id, most)
         ]
 
-    def _measure(self, cart: Cart, only: list[Entries] | None) -> tuple[array[int], int, bytearray]:
+    def _measure(self, cart: Cart, only: list[CartEntry] | None) -> tuple[array[int], int, bytearray]:
         """Each entry's length in the bundle, the size of all files, and which entries are on tape."""
         lengths, size, on_tape = array("Q"), 0, bytearray()
         for entry in self._all_entries(cart) if only is None else only:
@@ -80,9 +80,9 @@ class HandOut:
             on_tape.append(bool(entry.on_tape))
         return lengths, size, on_tape
 
-    def _all_entries(self, cart: Cart) -> Iterator[Entries]:
+    def _all_entries(self, cart: Cart) -> Iterator[CartEntry]:
         for first in range(0, cart.files_total, PAGE):
-            yield from self._parts.carts.entries(cart.id, first, PAGE)
+            yield from self._parts.entries.page(cart.id, first, PAGE)
 
     def _plan(self, total: int, entries: int) -> Plan:
         """Windows are also small enough for several of them to have room on the volume."""
@@ -104,7 +104,7 @@ class HandOut:
         cart: Cart,
         windows: list[Window],
         layout: dict[str, Any],
-        only: list[Entries] | None,
+        only: list[CartEntry] | None,
         waits: bool,
     ) -> list[Hint]:
         if not waits:
@@ -114,17 +114,17 @@ class HandOut:
             if not self._parts.carts.laid_out(cart, **layout):
                 raise LeaseLost
             if only is not None:
-                self._parts.windows.found(only)
+                self._parts.entries.found(only)
             self._parts.windows.lay_out(cart.id, windows)
             return self.next_windows(cart.id, AT_ONCE - 1) if len(windows) > 1 else []
 
         return self._parts.jobs.progressed(lease.job, work, jobs.RECALL if waits else jobs.WINDOW, 0)
 
-    def _entries(self, cart: Cart, window: Window) -> list[Entries]:
-        return self._parts.carts.entries(cart.id, window.first, window.files)
+    def _entries(self, cart: Cart, window: Window) -> list[CartEntry]:
+        return self._parts.entries.page(cart.id, window.first, window.files)
 
 
-def member_of(cart: Cart, entry: Entries) -> Member:
+def member_of(cart: Cart, entry: CartEntry) -> Member:
     return Member(f"{cart.root}/{entry.path}", entry.size, entry.mtime_ns, entry.new_dirs)
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from chalicelib.bundles import BundleStore
 from chalicelib.carts import Cart, CartStore
+from chalicelib.entries import CartEntry, EntryStore
 from chalicelib.jobs import JobStore
-from chalicelib.models import Entries
 from chalicelib.queue import JobQueue
 from chalicelib.settings import Settings
 from chalicelib.uploads import UploadStore
@@ -26,6 +26,7 @@ from workers.windows import Window, WindowStore
 class Parts:
     settings: Settings
     carts: CartStore
+    entries: EntryStore
     jobs: JobStore
     windows: WindowStore
     recalls: RecallStore
@@ -45,7 +46,7 @@ class Work:
 
     cart: Cart
     window: Window
-    entries: list[Entries]
+    entries: list[CartEntry]
     #: CRC64NVME of the files that are staged, by archive id, as far as it was needed
     checksums: dict[str, int] = field(default_factory=dict)
 

@@ -27,7 +27,7 @@ class ReadManifest:
         """Turn the upload into entries; the job goes on as the recall. Raises PermanentError telling what is wrong."""
         cart = self._parts.carts.get(lease.job.cart_id)
         reader = ManifestReader(cart.uid)
-        self._parts.jobs.fenced(lease.job, lambda: self._parts.carts.drop_entries(cart.id))
+        self._parts.jobs.fenced(lease.job, lambda: self._parts.entries.drop(cart.id))
         try:
             for batch in self._batches(cart, reader):
                 lease.check()
@@ -66,7 +66,7 @@ class ReadManifest:
             raise InvalidManifest([f"body: {error}"]) from error
 
     def _insert(self, lease: Lease, cart: Cart, first: int, batch: list[Entry]) -> None:
-        self._parts.jobs.fenced(lease.job, lambda: self._parts.carts.add_entries(cart.id, first, batch))
+        self._parts.jobs.fenced(lease.job, lambda: self._parts.entries.add(cart.id, first, batch))
 
     def _end(self, lease: Lease, cart: Cart, reader: ManifestReader) -> None:
         def write() -> None:

@@ -12,8 +12,8 @@ import time
 from collections.abc import Iterator, Sequence
 
 from chalicelib.carts import STAGING, Cart
+from chalicelib.entries import CartEntry
 from chalicelib.errors import ArchiveRefused, ArchiveUnavailable, EntriesFailed, Retry
-from chalicelib.models import Entries
 from workers.asking import Asker
 from workers.failures import QUICK, Failures, failed
 from workers.handout import HandOut
@@ -45,13 +45,13 @@ class Recall:
         pages = self._find(lease, cart)
         return self._handout.lay_out(lease, cart, pages)
 
-    def _find(self, lease: Lease, cart: Cart) -> list[Entries] | None:
+    def _find(self, lease: Lease, cart: Cart) -> list[CartEntry] | None:
         """Learn size, mtime and place of every file; the entries, where one page holds them all.
 
         Raises Retry while some cannot be learnt yet, EntriesFailed when some never will.
         """
         retry: Retry | None = None
-        only: list[Entries] | None = None
+        only: list[CartEntry] | None = None
         for page in self._pages(cart):
             unknown = [entry for entry in page if entry.size is None and not entry.error]
             again = self._learn(lease, unknown)
@@ -67,15 +67,15 @@ class Recall:
         return only
 
     def _raise_errors(self, cart: Cart) -> None:
-        count, first = self._parts.windows.errors(cart.id)
+        count, first = self._parts.entries.errors(cart.id)
         if first is not None:
             raise failed(count, cart.files_total, first)
 
-    def _pages(self, cart: Cart) -> Iterator[list[Entries]]:
+    def _pages(self, cart: Cart) -> Iterator[list[CartEntry]]:
         for first in range(0, cart.files_total, PAGE):
-            yield self._parts.carts.entries(cart.id, first, PAGE)
+            yield self._parts.entries.page(cart.id, first, PAGE)
 
-    def _learn(self, lease: Lease, entries: Sequence[Entries]) -> Retry | None:
+    def _learn(self, lease: Lease, entries: Sequence[CartEntry]) -> Retry | None:
         """Fill in what the catalogue or else the archive says of these entries."""
         known = self._parts.catalogue.known(entry.archive_id for entry in entries if entry.hash_hex)
         asked = {entry.archive_id for entry in entries if not _is_known(entry, known.get(entry.archive_id))}
@@ -90,9 +90,9 @@ class Recall:
             failing = self._ask(lease, [entry for entry, _ in failing if not entry.error])
         return self._failures.note(failing)
 
-    def _ask(self, lease: Lease, entries: Sequence[Entries]) -> list[tuple[Entries, str]]:
+    def _ask(self, lease: Lease, entries: Sequence[CartEntry]) -> list[tuple[CartEntry, str]]:
         """Ask the archive for each file once, and for recalls; the entries it failed to answer for, with the reason."""
-        by_id: dict[str, list[Entries]] = {}
+        by_id: dict[str, list[CartEntry]] = {}
         for entry in entries:
             by_id.setdefault(entry.archive_id, []).append(entry)
         failing = []
@@ -111,7 +111,7 @@ class Recall:
         """See which files have come online, and hand out the windows that have them all."""
         waiting = 0
         for window in self._parts.windows.in_state(cart.id, TAPE):
-            entries = self._parts.carts.entries(cart.id, window.first, window.files)
+            entries = self._parts.entries.page(cart.id, window.first, window.files)
             on_tape = [entry for entry in entries if entry.on_tape]
             self._failures.note(self._ask(lease, on_tape))
             left = sum(bool(entry.on_tape) for entry in on_tape)
@@ -125,8 +125,8 @@ class Recall:
         if waiting:
             raise Retry(self._next_look(cart, waiting), f"{waiting} files are on tape")
 
-    def _record(self, lease: Lease, entries: Sequence[Entries]) -> None:
-        self._parts.jobs.fenced(lease.job, lambda: self._parts.windows.found(entries))
+    def _record(self, lease: Lease, entries: Sequence[CartEntry]) -> None:
+        self._parts.jobs.fenced(lease.job, lambda: self._parts.entries.found(entries))
 
     def _come_online(self, lease: Lease, cart: Cart, window: Window) -> None:
         self._parts.jobs.progressed(
@@ -151,6 +151,6 @@ class Recall:
         return ", ".join(names)
 
 
-def _is_known(entry: Entries, file: Known | None) -> bool:
+def _is_known(entry: CartEntry, file: Known | None) -> bool:
     """Whether the file that lies on the volume is the one this entry names, by its hash."""
     return file is not None and file.state == STAGED and file.hashes.get(entry.hash_name) == entry.hash_hex != ""

@@ -49,5 +49,5 @@ class RecallStore:
         if free:
             rows = [(archive_id, job_id, None, now + CLAIMED) for archive_id in free]
             fields = [Recalls.archive_id, Recalls.job_id, Recalls.requested_at, Recalls.claimed_until]
-            Recalls.insert_many(rows, fields=fields).execute(self._db.peewee)
+            Recalls.insert_from(self._db.values(rows), fields).execute(self._db.peewee)
         return free

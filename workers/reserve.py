@@ -70,7 +70,7 @@ class Reserver:
         for window in self._parts.windows.in_state(cart_id, TAKEN, RESERVED, STAGED):
             held = self._parts.windows.move(cart_id, window.number, (RESERVED, STAGED), DROPPED, waits_since=None)
             if held:
-                wanted = Work(cart, window, self._parts.carts.entries(cart_id, window.first, window.files)).wanted()
+                wanted = Work(cart, window, self._parts.entries.page(cart_id, window.first, window.files)).wanted()
                 self._parts.catalogue.unpin(wanted)
                 self._parts.catalogue.forget_unstaged(wanted, self._parts.volume.evict)
             else:

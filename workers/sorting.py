@@ -48,15 +48,20 @@ def sort(job_id: int, wanted: Iterable[Wanted], known: Mapping[str, Known]) -> S
     result = Sorted()
     for want in wanted:
         old = known.get(want.archive_id)
-        if old is None or (old.state == PULLING and old.puller in (0, job_id)):
-            result.pull.append(want)
-        elif old.state == PULLING:
+        if pulled_by_another(job_id, old):
             result.wait.append(want)
+        elif old is None or old.state == PULLING:
+            result.pull.append(want)
         elif (old.size, old.mtime_ns) != (want.size, want.mtime_ns):
             result.pull.append(want)
         else:
             _by_hash(want, old, result)
     return result
+
+
+def pulled_by_another(job_id: int, old: Known | None) -> bool:
+    """Whether a file is to be left to the job that is at it: a file has one puller, who alone records it as staged."""
+    return old is not None and old.state == PULLING and old.puller not in (0, job_id)
 
 
 def _by_hash(want: Wanted, old: Known, result: Sorted) -> None:

@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from chalicelib.entries import CartEntry
 from chalicelib.errors import Retry
-from chalicelib.models import Entries
 from workers import windows
 from workers.archive import FileStatus
 from workers.asking import Asker
@@ -125,8 +125,8 @@ class Stager:
             for entry in work.entries:
                 entry.error = tally.refused.get(entry.archive_id, entry.error)[:255]
         touched = [entry for entry in work.entries if entry.archive_id in tally.failing or entry.error]
-        self._parts.jobs.fenced(lease.job, lambda: self._parts.windows.found(touched))
-        count, first = self._parts.windows.errors(work.cart.id)
+        self._parts.jobs.fenced(lease.job, lambda: self._parts.entries.found(touched))
+        count, first = self._parts.entries.errors(work.cart.id)
         if first is not None and retry is None:
             raise failed(count, work.cart.files_total, first)
         raise retry or Retry(1)
@@ -138,7 +138,7 @@ class Stager:
         self._asker.recall(lease, back)
         return back
 
-    def _failing(self, work: Work, tally: _Tally) -> list[tuple[Entries, str]]:
+    def _failing(self, work: Work, tally: _Tally) -> list[tuple[CartEntry, str]]:
         return [(entry, tally.failing[entry.archive_id]) for entry in work.entries if entry.archive_id in tally.failing]
 
     def _record(self, lease: Lease, work: Work, tally: _Tally, last: bool = False) -> None:

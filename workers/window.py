@@ -14,7 +14,7 @@ from workers.handout import HandOut
 from workers.lease import Lease
 from workers.parts import Parts, Work
 from workers.reserve import Reserver
-from workers.sorting import Wanted
+from workers.sorting import Wanted, pulled_by_another
 from workers.stage import Stager
 from workers.volume import StagedFileGone
 from workers.windows import DONE, RESERVED, STAGED, TAKEN
@@ -34,7 +34,7 @@ class WindowJob:
         window = self._parts.windows.get(job.cart_id, job.window)
         if window is None:
             raise LeaseLost
-        return Work(cart, window, self._parts.carts.entries(cart.id, window.first, window.files))
+        return Work(cart, window, self._parts.entries.page(cart.id, window.first, window.files))
 
     def run(self, lease: Lease, work: Work) -> None:
         if work.window.state == DONE:
@@ -119,7 +119,8 @@ class WindowJob:
         def write() -> None:
             self._parts.catalogue.lock()
             known = self._parts.catalogue.known(want.archive_id for want in gone)
-            self._parts.catalogue.claim(lease.job.id, gone, known, pins=0)
+            ours = [want for want in gone if not pulled_by_another(lease.job.id, known.get(want.archive_id))]
+            self._parts.catalogue.claim(lease.job.id, ours, known, pins=0)
             if self._parts.windows.move(work.cart.id, work.window.number, (STAGED,), RESERVED):
                 self._parts.carts.window_unstaged(work.cart)
 

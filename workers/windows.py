@@ -1,4 +1,4 @@
-"""The windows of a laid out cart: the only SQL on them, and on what the recall found out about its entries."""
+"""The windows of a laid out cart: the only SQL on them."""
 
 from __future__ import annotations
 
@@ -6,16 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import peewee
-
 from chalicelib.database import Database, chunks
-from chalicelib.models import Entries, Jobs, Windows
+from chalicelib.models import Jobs, Windows
 from workers.checksum import from_hex
 
 TAPE, ONLINE, TAKEN, RESERVED, STAGED, DONE, DROPPED = (
     "tape", "online", "taken", "reserved", "staged", "done", "dropped",
 )  # fmt: skip
-_FOUND = ("size", "mtime_ns", "on_tape", "error", "failing_s", "failing_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,29 +37,12 @@ class WindowStore:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def found(self, entries: Sequence[Entries]) -> None:
-        """Write down what the archive said of these entries (size, mtime, tape, error, failing)."""
-        names = list(Entries._meta.fields)
-        replaced = [getattr(Entries, name) for name in _FOUND]
-        for some in chunks(entries):
-            rows = [tuple(getattr(entry, name) for name in names) for entry in some]
-            query = Entries.insert_many(rows, fields=[getattr(Entries, name) for name in names])
-            self._db.upsert(query, [Entries.cart_id, Entries.position], replaced).execute(self._db.peewee)
-
-    def errors(self, cart_id: int) -> tuple[int, Entries | None]:
-        """How many entries failed, and the first of them."""
-        failed = (Entries.cart_id == cart_id) & (Entries.error != "")
-        with self._db.session() as db:
-            count = int(Entries.select(peewee.fn.COUNT(1)).where(failed).scalar(db))
-            first = Entries.select().where(failed).order_by(Entries.position).first(db) if count else None
-        return count, first
-
     def lay_out(self, cart_id: int, windows: Sequence[Window]) -> None:
         """Write down the cart's windows, within the caller's transaction."""
         fields = [Windows.cart_id, *_LAID_OUT]
         for some in chunks(windows):
             rows = [(cart_id, w.number, w.first, w.files, w.length, w.first_part, w.state) for w in some]
-            Windows.insert_many(rows, fields=fields).execute(self._db.peewee)
+            Windows.insert_from(self._db.values(rows), fields).execute(self._db.peewee)
 
     def get(self, cart_id: int, number: int) -> Window | None:
         query = Windows.select(*_COLUMNS).where(Windows.cart_id == cart_id, Windows.number == number)
@@ -122,13 +102,6 @@ class WindowStore:
             rows = query.order_by(Windows.number).tuples().execute(db)
             return [(from_hex(value), length) for value, length in rows]
 
-    def void(self, cart_id: int) -> None:
-        """Forget the cart's layout and what the archive said of its files, within the caller's transaction."""
-        Windows.delete().where(Windows.cart_id == cart_id).execute(self._db.peewee)
-        unknown = {"size": None, "mtime_ns": None, "on_tape": 0, "failing_s": 0, "failing_at": None}
-        Entries.update(**unknown).where(Entries.cart_id == cart_id).execute(self._db.peewee)
-
     def forget(self, cart_id: int) -> None:
-        """Delete a dead cart's windows and entries, within the caller's transaction."""
+        """Delete the cart's windows, within the caller's transaction."""
         Windows.delete().where(Windows.cart_id == cart_id).execute(self._db.peewee)
-        Entries.delete().where(Entries.cart_id == cart_id).execute(self._db.peewee)

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from chalicelib import settings
+from chalicelib import parsing
 from chalicelib.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +40,7 @@ def _default(field: dataclasses.Field[Any]) -> str:
         return "not set"
     if isinstance(value, bool):
         return "on" if value else "off"
-    if field.metadata["parse"] in (settings.size, settings.part_size):
+    if field.metadata["parse"] in (parsing.size, parsing.part_size):
         return f"`{_short(value)}`"
     if isinstance(value, float) and value == int(value):
         return f"`{int(value)}`"
@@ -48,7 +48,7 @@ def _default(field: dataclasses.Field[Any]) -> str:
 
 
 def _short(size: int) -> str:
-    for factor, suffix in ((settings.GIB, "G"), (settings.MIB, "M"), (settings.KIB, "K")):
+    for factor, suffix in ((parsing.GIB, "G"), (parsing.MIB, "M"), (parsing.KIB, "K")):
         if size and size % factor == 0:
             return f"{size // factor}{suffix}"
     return str(size)

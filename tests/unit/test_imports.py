@@ -23,12 +23,14 @@ FORBIDDEN = {
 ORDER = [
     name
     for line in (
-        "chalicelib.errors chalicelib.logs chalicelib.links chalicelib.settings chalicelib.unpacking",
+        "chalicelib.errors chalicelib.logs chalicelib.links chalicelib.parsing chalicelib.settings",
+        "chalicelib.unpacking",
         "chalicelib.paths chalicelib.manifest chalicelib.disposition",
         "chalicelib.models chalicelib.credentials chalicelib.database",
         "chalicelib.migrations.ddl chalicelib.migrations.* chalicelib.migrations",
-        "chalicelib.jobs chalicelib.carts chalicelib.progress",
+        "chalicelib.jobs chalicelib.entries chalicelib.carts chalicelib.progress",
         "chalicelib.queue chalicelib.bundles chalicelib.uploads chalicelib.signing",
+        "chalicelib.endings chalicelib.upkeep",
         "chalicelib.service chalicelib.answers chalicelib.wiring chalicelib.sweeper chalicelib.command",
         "workers.fanout workers.checksum workers.sorting workers.tarheader workers.layout",
         "workers.archive_connections workers.archive workers.volume workers.manifest_stream",
