@@ -27,8 +27,8 @@ from tests.chaos.site import Site
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)  # SIGINT is ignored in a shell's background
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, signal.default_int_handler)  # SIGINT is ignored in a shell's background
     if given.list:
         print("\n".join(sorted(catalogue(mounted=True))))
         return 0

@@ -1,0 +1,163 @@
+"""What the sweep ends and removes: overdue carts, dead-lettered jobs, uploads nobody knows of; and that it is cheap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+
+from chalicelib import jobs
+from chalicelib.bundles import key_of
+from chalicelib.jobs import Hint
+from chalicelib.models import Carts, Jobs, Volume
+from tests.integration.conftest import Site
+from tests.integration.worker_site import assert_ready, generated, manifest, rows, state, until, uploads
+
+FILES = generated(3, 2000)
+
+
+@pytest.fixture
+def dead(site_of: Callable[..., Site], monkeypatch: pytest.MonkeyPatch) -> tuple[Site, str]:
+    """A site with a dead-letter queue, and that queue's URL."""
+    site = site_of()
+    url = boto3.client("sqs").create_queue(QueueName=f"{site.variables['JOB_QUEUE']}-dead")["QueueUrl"]
+    return site, url
+
+
+def bury(url: str, body: str) -> None:
+    boto3.client("sqs").send_message(QueueUrl=url, MessageBody=body)
+
+
+def letters(url: str) -> int:
+    counts = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+    found = boto3.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=counts)["Attributes"]
+    return sum(int(found[name]) for name in counts)
+
+
+def message(site: Site, uid: str) -> str:
+    return site.system.service.find("", uid).message
+
+
+def change(site: Site, model: Any, **values: Any) -> None:
+    with site.system.database.session() as db:
+        model.update(**values).execute(db)
+
+
+def test_a_cart_past_its_deadline_ends_in_error_with_what_it_waited_for(site_of: Callable[..., Site]) -> None:
+    site = site_of(CART_DEADLINE="3600")
+    site.system.service.create("", "late", manifest(FILES))
+    change(site, Jobs, last_error="waits: the archive is down")
+    site.system.service.sweep()
+    assert state(site, "late") == "waiting"
+    change(site, Carts, used_at=site.system.database.clock() - 3601)
+    site.system.service.create("", "young", manifest(FILES))
+    site.system.service.sweep()
+    assert state(site, "late") == "error"
+    expected = "It was not ready within CART_DEADLINE, 3600 s. Last: waits: the archive is down"
+    assert message(site, "late") == expected
+    assert [kind for (kind,) in rows(site, Jobs.kind)] != [jobs.RECALL]
+    site.start_worker()
+    assert_ready(site, "young", FILES)
+
+
+def test_a_cart_that_waits_for_a_dead_archive_says_so_at_its_deadline(site_of: Callable[..., Site]) -> None:
+    site = site_of(CART_DEADLINE="3600", ARCHIVE_READ_TIMEOUT="1")
+    site.simulator.control(down=True)
+    site.start_worker()
+    site.system.service.create("", "down", manifest(FILES))
+    until(lambda: any("archive is down" in said for (said,) in rows(site, Jobs.last_error)))
+    change(site, Carts, used_at=0)
+    site.system.service.sweep()
+    assert state(site, "down") == "error"
+    assert "the archive is down" in message(site, "down")
+
+
+def test_a_ready_cart_has_no_deadline(site_of: Callable[..., Site]) -> None:
+    site = site_of(CART_DEADLINE="3600")
+    site.start_worker()
+    site.system.service.create("", "ready", manifest(FILES))
+    assert_ready(site, "ready", FILES)
+    change(site, Carts, used_at=site.system.database.clock() - 7200)
+    site.system.service.sweep()
+    assert state(site, "ready") == "ready"
+
+
+def test_a_job_whose_message_is_a_dead_letter_ends_its_cart_with_the_cause(dead: tuple[Site, str]) -> None:
+    site, url = dead
+    site.system.service.create("", "dead", manifest(FILES))
+    change(site, Jobs, last_error="ValueError: unheard of")
+    bury(url, jobs.encode(Hint(rows(site, Jobs.id)[0][0], 0, "")))
+    site.system.service.sweep()
+    assert state(site, "dead") == "error"
+    assert message(site, "dead") == "The queue gave up on this cart's work. Last: ValueError: unheard of"
+    assert letters(url) == 0
+
+
+def test_a_dead_letter_of_a_job_that_was_taken_since_ends_nothing(dead: tuple[Site, str]) -> None:
+    site, url = dead
+    site.system.service.create("", "alive", manifest(FILES))
+    [(job_id,)] = rows(site, Jobs.id)
+    bury(url, jobs.encode(Hint(job_id, 0, "")))
+    assert site.system.jobs.claim(job_id, 0) is not None
+    bury(url, "no message of ours")
+    bury(url, jobs.encode(Hint(job_id + 1000, 0, "")))
+    site.system.service.sweep()
+    assert (state(site, "alive"), letters(url)) == ("waiting", 0)
+
+
+def test_a_dead_letter_of_a_newer_version_is_left_to_a_newer_sweep(dead: tuple[Site, str]) -> None:
+    site, url = dead
+    bury(url, '{"v": 999, "job": 1, "token": 0}')
+    site.system.service.sweep()
+    assert letters(url) == 1
+
+
+def test_an_upload_that_no_cart_knows_is_aborted_and_no_other(
+    site_of: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chalicelib.wiring.ORPHANED", -4.0)
+    site = site_of(LEASE="2")
+    site.system.service.create("", "known", manifest(FILES))
+    [(cart_id,)] = rows(site, Carts.id)
+    known = site.system.bundles.begin(key_of(cart_id, 1))
+    site.system.bundles.begin(key_of(cart_id, 1))
+    site.system.bundles.begin(key_of(cart_id + 1000, 1))
+    change(site, Carts, upload_id=known)
+    until(lambda: _swept(site) == [key_of(cart_id, 1)])
+    assert site.system.bundles.parts(key_of(cart_id, 1), known) == []
+
+
+def test_an_upload_just_begun_is_not_aborted(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = datetime.now(UTC)  # moto says of every upload that it was begun in 2010
+    ages = {"old": 80, "young": 50}
+    listed = [{"Key": key, "UploadId": key, "Initiated": now - timedelta(seconds=age)} for key, age in ages.items()]
+
+    class Pages:
+        def paginate(self, **_: Any) -> list[dict[str, Any]]:
+            return [{"Uploads": listed}, {}]
+
+    monkeypatch.setattr(site.system.bundles._client, "get_paginator", lambda _: Pages())
+    assert site.system.bundles.begun(75) == [("old", "old")]
+
+
+def _swept(site: Site) -> list[str]:
+    """The uploads there are after a sweep that had its turn to look."""
+    change(site, Volume, reconciled_at=0)
+    site.system.service.sweep()
+    return uploads(site)
+
+
+def test_sweeps_at_once_do_what_one_does(dead: tuple[Site, str]) -> None:
+    site, _ = dead
+    for number in range(10):
+        site.system.service.create("", f"cart-{number}", manifest(FILES))
+    change(site, Carts, used_at=0)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: site.system.service.sweep(), range(8)))
+    assert {state(site, f"cart-{number}") for number in range(10)} == {"error"}
+    kinds = sorted(kind for kind, cart in rows(site, Jobs.kind, Jobs.cart_id) if cart)
+    assert kinds == [jobs.CLEANUP] * 10
