@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import random
+import select
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -62,6 +63,15 @@ class _MySQL(peewee.MySQLDatabase):
         return pymysql.connect(database=self.database, autocommit=True, **parameters)
 
 
+class _Literal(peewee.SQL):
+    """SQL whose values go to the driver as they are, all at once."""
+
+    def __sql__(self, ctx: Any) -> Any:
+        ctx.literal(self.sql)
+        ctx._values.extend(self.params)
+        return ctx
+
+
 class Database:
     """Connections (one a thread), transactions and the few things the two dialects say differently."""
 
@@ -77,7 +87,13 @@ class Database:
 
     @contextmanager
     def session(self) -> Iterator[peewee.Database]:
-        """A live connection for this thread; what goes wrong with it becomes DatabaseUnavailable."""
+        """A live connection for this thread; what goes wrong with it becomes DatabaseUnavailable.
+
+        Within a transaction it is that one's, and what goes wrong is for the transaction to see.
+        """
+        if self.peewee.in_transaction():
+            yield self.peewee
+            return
         self._ensure_connected()
         try:
             yield self.peewee
@@ -128,11 +144,11 @@ class Database:
     def values(self, rows: Sequence[Sequence[Any]]) -> peewee.SQL:
         """Rows for `insert_from`, as they are: peewee's insert_many takes a node for each value, ten times as long."""
         row = f"({', '.join([self._parameter] * len(rows[0]))})"
-        return peewee.SQL(f"VALUES {', '.join([row] * len(rows))}", [value for row in rows for value in row])
+        return _Literal(f"VALUES {', '.join([row] * len(rows))}", [value for row in rows for value in row])
 
     def listed(self, values: Sequence[Any]) -> peewee.SQL:
         """Values for the right side of an IN, at the same saving."""
-        return peewee.SQL(f"({', '.join([self._parameter] * len(values))})", values)
+        return _Literal(f"({', '.join([self._parameter] * len(values))})", values)
 
     def text_of(self, query: Any) -> str:
         """A query's SQL in this dialect, for `execute` with other values in the place of its own."""
@@ -149,7 +165,8 @@ class Database:
 
     def _ensure_connected(self) -> None:
         if not self.peewee.is_closed():
-            if not self.is_mysql or time.monotonic() - getattr(self._used, "at", 0.0) < IDLE or self._answers():
+            recent = time.monotonic() - getattr(self._used, "at", 0.0) < IDLE
+            if not self.is_mysql or (self._is_open() if recent else self._answers()):
                 return
             self._drop()
         self._connect()
@@ -166,6 +183,16 @@ class Database:
             else:
                 self._used.at = time.monotonic()
                 return
+
+    def _is_open(self) -> bool:
+        """Without asking: all that a server sends unasked is its farewell, so there must be nothing to read."""
+        try:
+            connection: Any = self.peewee.connection()  # type: ignore[no-untyped-call]
+            waiting = select.poll()
+            waiting.register(connection._sock, select.POLLIN)
+            return not waiting.poll(0)
+        except Exception:  # it was closed on our side
+            return False
 
     def _answers(self) -> bool:
         try:
