@@ -52,7 +52,7 @@ def _debian(engine: Engine, name: str) -> None:
     suite = name.rpartition("-")[2]
     with tempfile.TemporaryDirectory(dir=engine.home) as folder:
         root = Path(folder) / "root"
-        command = ["nice", "-n", "19", "debootstrap", "--variant=minbase", f"--include={PACKAGES}", suite, str(root)]
+        command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", suite, str(root)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=900)
         assert done.returncode == 0, done.stdout[-2000:]
         for path in LEFT_OUT:
