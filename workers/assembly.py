@@ -57,6 +57,7 @@ def assemble(system: System) -> Worker:
         queue=system.queue,
         pull_pool=ThreadPoolExecutor(settings.pull_concurrency, thread_name_prefix="pull"),
         upload_pool=ThreadPoolExecutor(settings.upload_concurrency, thread_name_prefix="upload"),
+        clock=system.database.clock,
     )
     ending = Ending(parts)
     reader, recall, window = ReadManifest(parts), Recall(parts), WindowJob(parts)

@@ -7,7 +7,6 @@ A file's row exists, and its size is charged, exactly while a reserved window ne
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -86,9 +85,8 @@ class Catalogue:
 
         `pins`: 1 where the window that wants them is not counted yet, else 0.
         """
-        now = time.time()
         for some in chunks(wanted):
-            rows = [_row(want, now, PULLING, job_id, "{}", pins) for want in some]
+            rows = [_row(want, PULLING, job_id, "{}", pins) for want in some]
             query = StagedFiles.insert_from(self._db.values(rows), _ROW)
             replace = [
                 StagedFiles.state,
@@ -105,16 +103,14 @@ class Catalogue:
 
     def pin(self, archive_ids: Collection[str]) -> None:
         """Keep these files from eviction for one more window."""
-        now = time.time()
         for ids in chunks(sorted(archive_ids)):
-            query = StagedFiles.update(pins=StagedFiles.pins + 1, used_at=now)
+            query = StagedFiles.update(pins=StagedFiles.pins + 1, used_at=self._db.now)
             query.where(StagedFiles.archive_id.in_(self._db.listed(ids))).execute(self._db.peewee)
 
     def unpin(self, archive_ids: Collection[str]) -> None:
-        """Undo a window's pins."""
-        now = time.time()
+        """Undo a window's pins: that is when a file was last used."""
         for ids in chunks(sorted(archive_ids)):
-            query = StagedFiles.update(pins=StagedFiles.pins - 1, used_at=now)
+            query = StagedFiles.update(pins=StagedFiles.pins - 1, used_at=self._db.now)
             query.where(StagedFiles.archive_id.in_(self._db.listed(ids)), StagedFiles.pins > 0).execute(self._db.peewee)
 
     def forget_unstaged(self, archive_ids: Collection[str], remove: Callable[[str], None]) -> None:
@@ -130,11 +126,10 @@ class Catalogue:
     def staged(self, rows: Sequence[tuple[Wanted, Mapping[str, str]]]) -> None:
         """Record files that lie on the volume now, with the hashes known of them."""
         self._charge(0, sum(charge(want.size) for want, _ in rows))
-        now = time.time()
         for some in chunks(rows):
-            data = [_row(want, now, STAGED, 0, json.dumps(hashes), 0) for want, hashes in some]
+            data = [_row(want, STAGED, 0, json.dumps(hashes), 0) for want, hashes in some]
             query = StagedFiles.insert_from(self._db.values(data), _ROW)
-            replace = [StagedFiles.state, StagedFiles.puller, StagedFiles.hashes, StagedFiles.used_at]
+            replace = [StagedFiles.state, StagedFiles.puller, StagedFiles.hashes]
             self._db.upsert(query, [StagedFiles.archive_id], replace).execute(self._db.peewee)
 
     def add_hashes(self, rows: Sequence[tuple[Wanted, Mapping[str, str]]]) -> None:
@@ -153,9 +148,10 @@ class Catalogue:
         Under the lock, which is held shortly: one call goes through EVICTED files. None of `kept` is taken; `remove`
         deletes one from disk.
         """
+        unused = (StagedFiles.pins == 0) & (StagedFiles.used_at <= self._db.now - unused_for)
         query = (
             StagedFiles.select(StagedFiles.archive_id, StagedFiles.size)
-            .where(StagedFiles.pins == 0, StagedFiles.state == STAGED, StagedFiles.used_at <= time.time() - unused_for)
+            .where(StagedFiles.state == STAGED, unused)
             .order_by(StagedFiles.used_at)
             .limit(EVICTED + len(kept))
         )
@@ -226,6 +222,6 @@ class Catalogue:
             query.where(Volume.id == 1).execute(self._db.peewee)
 
 
-def _row(want: Wanted, now: float, state: str, puller: int, hashes: str, pins: int) -> tuple[Any, ...]:
-    """In the order of _ROW."""
-    return want.archive_id, name_of(want.archive_id), state, puller, want.size, want.mtime_ns, hashes, pins, now
+def _row(want: Wanted, state: str, puller: int, hashes: str, pins: int) -> tuple[Any, ...]:
+    """In the order of _ROW. A file is pinned until it was used, which is noted when it is unpinned."""
+    return want.archive_id, name_of(want.archive_id), state, puller, want.size, want.mtime_ns, hashes, pins, 0.0

@@ -6,7 +6,6 @@ again, after times that double, until it has failed for ARCHIVE_PATIENCE while t
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 
 from chalicelib.entries import CartEntry
@@ -18,7 +17,8 @@ DOWN = 5.0  # seconds between looks at an archive that is down
 
 
 class Failures:
-    def __init__(self, patience: float, alive: Callable[[], bool], clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, patience: float, alive: Callable[[], bool], clock: Callable[[], float]) -> None:
+        """`clock`: one and the same for all workers, or time would pass for a file when it changes hands."""
         self._patience = patience
         self._alive = alive
         self._clock = clock

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
@@ -38,6 +38,7 @@ class Parts:
     queue: JobQueue
     pull_pool: Executor
     upload_pool: Executor
+    clock: Callable[[], float]  # the database's: one for all workers
 
 
 @dataclass(slots=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import random
-import time
 from collections.abc import Iterator, Sequence
 
 from chalicelib.carts import STAGING, Cart
@@ -30,7 +29,7 @@ NAMED = 5  # files an error names
 class Recall:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._failures = Failures(parts.settings.archive_patience, parts.archive.alive)
+        self._failures = Failures(parts.settings.archive_patience, parts.archive.alive, parts.clock)
         self._handout = HandOut(parts)
         self._asker = Asker(parts)
 
@@ -134,7 +133,8 @@ class Recall:
         )
 
     def _next_look(self, cart: Cart, waiting: int) -> float:
-        waited = time.time() - (cart.staging_at or time.time())
+        now = self._parts.clock()
+        waited = now - (cart.staging_at or now)
         if waited > self._parts.settings.recall_timeout:
             raise EntriesFailed(
                 f"{waiting} files did not come online within RECALL_TIMEOUT, "

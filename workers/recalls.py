@@ -6,7 +6,6 @@ it, lapses after a minute, and the file may be claimed again.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Sequence
 
 from chalicelib.database import Database, chunks
@@ -28,10 +27,9 @@ class RecallStore:
 
     def requested(self, archive_ids: Collection[str]) -> None:
         """The archive took the recall of these files."""
-        now = time.time()
         with self._db.session() as db:
             for ids in chunks(sorted(archive_ids)):
-                Recalls.update(requested_at=now).where(Recalls.archive_id.in_(ids)).execute(db)
+                Recalls.update(requested_at=self._db.now).where(Recalls.archive_id.in_(ids)).execute(db)
 
     def online(self, archive_ids: Collection[str]) -> None:
         """These files are on disk: if they ever go back to tape, they are to be recalled anew."""
@@ -40,7 +38,7 @@ class RecallStore:
                 Recalls.delete().where(Recalls.archive_id.in_(ids)).execute(db)
 
     def _claim(self, job_id: int, ids: Sequence[str]) -> list[str]:
-        now = time.time()
+        now = self._db.clock()
         lapsed = Recalls.requested_at.is_null() & (Recalls.claimed_until <= now)
         void = Recalls.job_id.not_in(Jobs.select(Jobs.id))
         Recalls.delete().where(Recalls.archive_id.in_(ids), lapsed | void).execute(self._db.peewee)

@@ -43,7 +43,7 @@ class _Tally:
 class Stager:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._failures = Failures(parts.settings.archive_patience, parts.archive.alive)
+        self._failures = Failures(parts.settings.archive_patience, parts.archive.alive, parts.clock)
         self._asker = Asker(parts)
 
     def stage(self, lease: Lease, work: Work, todo: Sorted) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import signal
 import threading
-import time
 from typing import Any
 
 import pymysql
@@ -26,12 +26,11 @@ class DatabaseKilled(Fault):
 
 
 class DatabaseStopped(Fault):
-    """An orderly restart: SHUTDOWN, and at once a new server."""
+    """An orderly restart: SIGTERM, and some seconds later a new server."""
 
     def begin(self) -> None:
         self.site.wait(self.rng.uniform(0, 1.5))
-        self.site.database.ask("SHUTDOWN")
-        time.sleep(0.2)
+        self.site.database.child.signal(signal.SIGTERM)
 
     def end(self) -> None:
         self.site.database.kill()

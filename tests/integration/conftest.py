@@ -67,6 +67,15 @@ def database(database_variables: dict[str, str]) -> Iterator[Database]:
 
 
 @pytest.fixture
+def mysql_database(mysql: dict[str, str]) -> Iterator[Database]:
+    with mariadb.new_database(mysql) as variables:
+        made = Database(load(variables))
+        migrations.sync(made)
+        yield made
+        made.close()
+
+
+@pytest.fixture
 def simulator(tmp_path: Path) -> Iterator[RunningSimulator]:
     (tmp_path / "archive").mkdir()
     with running_simulator(tmp_path / "archive") as running:

@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,19 +23,9 @@ from chalicelib.jobs import JobStore
 from chalicelib.manifest import Manifest, parse
 from chalicelib.models import TABLES, Carts, Jobs, StagedFiles
 from chalicelib.settings import load
-from tests.integration import mariadb
 
 ROOT = Path(__file__).parents[2]
 DBSYNC = (sys.executable, "-m", "chalicelib.command", "dbsync")
-
-
-@pytest.fixture
-def mysql_database(mysql: dict[str, str]) -> Iterator[Database]:
-    with mariadb.new_database(mysql) as variables:
-        made = Database(load(variables))
-        migrations.sync(made)
-        yield made
-        made.close()
 
 
 @pytest.fixture
@@ -235,15 +225,3 @@ def test_a_connection_is_tried_as_often_as_told(caplog: pytest.LogCaptureFixture
     assert 0.4 <= time.monotonic() - began < 2
     said = [record.getMessage() for record in caplog.records]
     assert [f"(try {number} of 3)" in line for number, line in enumerate(said, 1)] == [True] * 3
-
-
-def test_a_lost_connection_fails_once_at_most(mysql_database: Database, mysql: dict[str, str]) -> None:
-    with mysql_database.session() as db:
-        lost = execute(db, "SELECT CONNECTION_ID()").fetchone()[0]
-    killer = Database(load(mysql | {"MYSQL_DATABASE": "mysql"}))
-    with killer.session() as db:
-        execute(db, f"KILL {lost}")
-    killer.close()
-    with pytest.raises(DatabaseUnavailable):
-        mysql_database.clock()
-    assert abs(mysql_database.clock() - time.time()) < 5

@@ -1,0 +1,81 @@
+"""Connections that end on the server's side: noticed before they are used, and never half a transaction."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import peewee
+import pytest
+
+from chalicelib import jobs
+from chalicelib.database import Database, execute
+from chalicelib.errors import DatabaseUnavailable
+from chalicelib.jobs import JobStore
+from chalicelib.models import Jobs
+from chalicelib.settings import load
+
+
+@pytest.fixture
+def kill(mysql: dict[str, str]) -> Iterator[Callable[[peewee.Database], None]]:
+    """Ends the connection that a database uses in this thread, from the server's side."""
+    killer = Database(load(mysql | {"MYSQL_DATABASE": "mysql"}))
+
+    def killing(victim: peewee.Database) -> None:
+        number = execute(victim, "SELECT CONNECTION_ID()").fetchone()[0]
+        with killer.session() as db:
+            execute(db, f"KILL {number}")
+        time.sleep(0.2)
+
+    yield killing
+    killer.close()
+
+
+def test_a_connection_lost_while_it_is_used_fails_once(
+    mysql_database: Database, kill: Callable[[peewee.Database], None]
+) -> None:
+    def use() -> None:
+        with mysql_database.session() as db:
+            kill(db)
+            execute(db, "SELECT 1")
+
+    with pytest.raises(DatabaseUnavailable):
+        use()
+    assert abs(mysql_database.clock() - time.time()) < 5
+
+
+def test_a_connection_lost_since_it_was_used_is_noticed_before_it_is_used(
+    mysql_database: Database, kill: Callable[[peewee.Database], None]
+) -> None:
+    for _ in range(3):
+        with mysql_database.session() as db:
+            kill(db)
+        assert abs(mysql_database.clock() - time.time()) < 5
+        mysql_database.transaction(lambda: JobStore(mysql_database, 30).add(1, jobs.WINDOW))
+
+
+def test_a_connection_lost_within_a_transaction_leaves_nothing_of_it(
+    mysql_database: Database, kill: Callable[[peewee.Database], None]
+) -> None:
+    def work() -> None:
+        JobStore(mysql_database, 30).add(1, jobs.WINDOW)
+        kill(mysql_database.peewee)
+        JobStore(mysql_database, 30).add(2, jobs.WINDOW)
+
+    with pytest.raises(DatabaseUnavailable):
+        mysql_database.transaction(work)
+    with mysql_database.session() as db:
+        assert Jobs.select().count(db) == 0
+
+
+def test_a_deadlock_in_a_session_within_a_transaction_is_tried_again(mysql_database: Database) -> None:
+    tries: list[int] = []
+
+    def victim() -> int:
+        tries.append(1)
+        with mysql_database.session():
+            if len(tries) < 3:
+                raise peewee.OperationalError(1213, "Deadlock found when trying to get lock")
+            return len(tries)
+
+    assert mysql_database.transaction(victim) == 3

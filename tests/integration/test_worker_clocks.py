@@ -1,0 +1,54 @@
+"""Workers whose clocks are weeks off: what is compared between workers is the database's time alone."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from chalicelib.models import StagedFiles
+from infra.local.archive_simulator import running_simulator
+from tests.integration.conftest import Site
+from tests.integration.worker_site import assert_ready, cart_states, generated, manifest, rows, until
+
+WEEKS = 30 * 86400.0
+
+
+@pytest.fixture(autouse=True)
+def jumping(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each look at the process's clock tells another time."""
+    real, dice = time.time, random.Random(1)
+    monkeypatch.setattr(time, "time", lambda: real() + dice.choice((-WEEKS, 0.0, WEEKS)))
+    yield
+    monkeypatch.undo()
+
+
+def test_a_file_that_fails_now_and_then_is_not_given_up_for_a_clock_that_jumps(site: Site) -> None:
+    files = generated(3, 2000)
+    site.simulator.control(fail={name: {"error": 4} for name in files})
+    site.start_worker()
+    site.system.service.create("", "patient", manifest(files))
+    assert_ready(site, "patient", files)
+
+
+def test_a_recall_does_not_time_out_for_a_clock_that_jumps(site_of: Callable[..., Site]) -> None:
+    with running_simulator(tape=1.0, recall=0.5) as library:
+        site = site_of(ARCHIVE_INTERFACE_URL=library.url)
+        site.start_worker()
+        site.system.service.create("", "tape", manifest(generated(3, 100), hash_name=""))
+        until(lambda: cart_states(site) == [("tape", "ready", "")], 20)
+        assert library.stats()["totals"]["recalls"] == 3
+        site.stop()
+
+
+def test_files_are_evicted_though_a_clock_was_ahead_when_they_were_used(site_of: Callable[..., Site]) -> None:
+    site = site_of(VOLUME_LIMIT="3M", VOLUME_RESERVE="0", LRU_BUFFER_TIME="1")
+    site.start_worker()
+    for round_ in range(3):
+        files = generated(2, 1 << 20, f"round{round_}-")
+        site.system.service.create("", f"cart-{round_}", manifest(files))
+        assert_ready(site, f"cart-{round_}", files, 60)
+    now = site.system.database.clock()
+    assert all(abs(now - used_at) < 60 for (used_at,) in rows(site, StagedFiles.used_at))
