@@ -89,6 +89,12 @@ class Engine:
         label = f"label=io.podman.compose.service={service}"
         return sorted(self.podman("ps", "--filter", label, "--format", "{{.Names}}").split())
 
+    def remove(self, *names: str) -> None:
+        """Stop and remove containers: podman-compose itself neither scales down nor ends what was scaled up."""
+        if names:
+            self.podman("stop", "-t", "20", *names)
+            self.podman("rm", "-f", *names)
+
     def log(self, name: str) -> str:
         """What a container said so far, on either stream."""
         command = ["podman", "logs", name]
