@@ -15,7 +15,8 @@
     ├── TransientError        trying again may help
     │   ├── ArchiveUnavailable
     │   ├── DatabaseUnavailable
-    │   └── StoreUnavailable
+    │   ├── StoreUnavailable
+    │   └── VolumeUnavailable
     ├── SchemaOutdated
     └── SettingsError
 
@@ -107,6 +108,10 @@ class DatabaseUnavailable(TransientError):
 
 class StoreUnavailable(TransientError):
     """The bundle store did not answer."""
+
+
+class VolumeUnavailable(TransientError):
+    """The volume cannot be used."""
 
 
 class SchemaOutdated(CartError):

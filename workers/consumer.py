@@ -21,10 +21,11 @@ from chalicelib.queue import BATCH, FAULTS, JobQueue, Message
 from workers.ending import Ending
 from workers.heartbeat import Heartbeat
 from workers.lease import HandBack, Lease
+from workers.volume import volume_faults
 
 POLL = 20  # seconds, the longest SQS waits for a message
 POISON = 5  # attempts without progress
-STALLED = 86400.0  # seconds without progress, while the store or the database fails, after which a cart is given up
+STALLED = 86400.0  # seconds without progress, while what we need fails, after which a cart is given up
 PAUSE = 1.0  # seconds between tries to receive while that fails
 LONGEST_PAUSE = 60.0  # seconds between tries while something we need fails
 
@@ -200,7 +201,8 @@ class Consumer:
                 known = job.last_error and not job.last_error.startswith(jobs.WAITS)
                 cause = job.last_error if known else "its worker died each time"
                 raise PermanentError(f"The work on this cart failed {POISON} times in a row: {cause}")
-            self._handlers[job.kind](lease)
+            with volume_faults():
+                self._handlers[job.kind](lease)
         except LayoutChanged:
             self._ending_or_failure(lease)
         except PermanentError as error:

@@ -7,6 +7,7 @@ mtime and size say is checked again before any byte is bundled, so a file cut sh
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator
@@ -15,7 +16,11 @@ from pathlib import Path
 
 import psutil
 
+from chalicelib.errors import VolumeUnavailable
+
 FOLDERS = 256
+#: What is said of a file system that cannot be used for now: read-only after an error, gone, or out of reach.
+BROKEN = (errno.EROFS, errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ENXIO, errno.EHOSTDOWN)
 BLOCK = 4096  # what a file system gives at least
 
 
@@ -119,6 +124,17 @@ class Volume:
 
     def _temporary(self, archive_id: str, owner: str) -> Path:
         return self._tmp / f"{owner}-{name_of(archive_id)[:32]}"
+
+
+@contextmanager
+def volume_faults() -> Iterator[None]:
+    """What goes wrong with a volume that may be whole again later becomes VolumeUnavailable."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in BROKEN:
+            raise
+        raise VolumeUnavailable(f"The volume cannot be used: {error.strerror}.") from error
 
 
 def name_of(archive_id: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import time
 from typing import Any
@@ -10,8 +11,9 @@ import botocore.parsers
 import pytest
 
 from chalicelib.errors import DatabaseUnavailable, StoreUnavailable
+from chalicelib.models import Jobs
 from tests.integration.conftest import Site
-from tests.integration.worker_site import assert_ready, call, generated, manifest, until
+from tests.integration.worker_site import assert_ready, call, generated, manifest, rows, until
 
 FILES = generated(3, 2000)
 
@@ -109,3 +111,20 @@ def test_an_answer_of_the_store_that_is_none_is_a_fault_of_the_store(
     monkeypatch.setattr(site.system.bundles._client, "head_object", garbled)
     with pytest.raises(StoreUnavailable):
         site.system.bundles.find("carts/1/1.tar")
+
+
+def test_work_waits_while_the_volume_is_read_only(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = site.start_worker()
+    volume, tries = worker.parts.volume, list[float]()
+    keep = volume.keep
+
+    def read_only(*given: Any) -> None:
+        tries.append(time.monotonic())
+        if len(tries) < 8:
+            raise OSError(errno.EROFS, "Read-only file system")
+        keep(*given)
+
+    monkeypatch.setattr(volume, "keep", read_only)
+    site.system.service.create("", "waits", manifest(FILES))
+    until(lambda: any("Read-only" in said for (said,) in rows(site, Jobs.last_error)))
+    assert_ready(site, "waits", FILES)
