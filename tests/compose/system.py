@@ -29,7 +29,7 @@ class System:
 
     def down(self, *options: str) -> None:
         self.engine.keep_logs()
-        self.engine.remove(*self.engine.containers("cartworkers")[1:])
+        self.engine.remove(*[name for name in self.engine.containers("cartworkers") if not name.endswith("_1")])
         self.engine.compose("down", *options)
 
     def _answers(self) -> bool:
