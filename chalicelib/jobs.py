@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 VERSION = 1  # of the message; a worker leaves messages of a version it does not know to newer workers
 MANIFEST, RECALL, WINDOW, CLEANUP, RECONCILE = "manifest", "recall", "window", "cleanup", "reconcile"
+ASSIST = "assist"
 WAITS = "waits: "  # what the last error of a job begins with that was put off
 NO_CART = 0  # of a job that is no cart's
 LONGEST_RESEND = 30  # leases; the sweep takes a message for lost after one lease, then after twice the time each

@@ -171,6 +171,18 @@ class Recalls(Table):
         table_name = "recalls"
 
 
+class Shares(Table):
+    """Files of a job that assistants may take: those from `next` to `stop` (exclusive) are nobody's yet."""
+
+    cart_id = pw.BigIntegerField(primary_key=True)
+    job_id = pw.BigIntegerField()
+    next = pw.IntegerField()
+    stop = pw.IntegerField()
+
+    class Meta:
+        table_name = "shares"
+
+
 class SchemaVersions(Table):
     version = pw.IntegerField(primary_key=True)
     applied_at = pw.DoubleField()
@@ -179,4 +191,4 @@ class SchemaVersions(Table):
         table_name = "schema_versions"
 
 
-TABLES = (Carts, Entries, Windows, Jobs, StagedFiles, Volume, Recalls, SchemaVersions)
+TABLES = (Carts, Entries, Windows, Jobs, StagedFiles, Volume, Recalls, Shares, SchemaVersions)

@@ -9,6 +9,7 @@ from chalicelib import jobs, migrations
 from chalicelib.entries import EntryStore
 from chalicelib.wiring import System
 from workers.archive import Archive
+from workers.assist import Assist
 from workers.catalogue import Catalogue
 from workers.consumer import Consumer, Handler
 from workers.ending import Ending
@@ -18,6 +19,7 @@ from workers.read_manifest import ReadManifest
 from workers.recall import Recall
 from workers.recalls import RecallStore
 from workers.reconcile import Reconcile
+from workers.shares import ShareStore
 from workers.volume import Volume
 from workers.window import WindowJob
 from workers.windows import WindowStore
@@ -49,6 +51,7 @@ def assemble(system: System) -> Worker:
         jobs=system.jobs,
         windows=WindowStore(system.database),
         recalls=RecallStore(system.database),
+        shares=ShareStore(system.database),
         catalogue=Catalogue(system.database),
         volume=volume,
         archive=archive,
@@ -79,6 +82,7 @@ def assemble(system: System) -> Worker:
         jobs.RECALL: begin,
         jobs.WINDOW: resume,
         jobs.CLEANUP: ending.clean_up,
+        jobs.ASSIST: Assist(parts).run,
         jobs.RECONCILE: Reconcile(parts).run,
     }
     consumer = Consumer(

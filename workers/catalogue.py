@@ -101,6 +101,11 @@ class Catalogue:
         added = sum(charge(want.size) for want in wanted) - sum(charge(old.size) for old in held)
         self._charge(added, -sum(charge(old.size) for old in held if old.state == STAGED))
 
+    def hand_over(self, puller: int, to: int, archive_ids: Sequence[str]) -> None:
+        """Make job `to` the puller of those of these files that `puller` has not pulled yet; under the lock."""
+        query = StagedFiles.update(puller=to).where(StagedFiles.archive_id.in_(self._db.listed(archive_ids)))
+        query.where(StagedFiles.state == PULLING, StagedFiles.puller == puller).execute(self._db.peewee)
+
     def pin(self, archive_ids: Collection[str]) -> None:
         """Keep these files from eviction for one more window."""
         for ids in chunks(sorted(archive_ids)):

@@ -35,6 +35,7 @@ class Ending:
             if not self._parts.carts.lay_out_anew(cart):
                 raise LeaseLost
             self._parts.windows.forget(cart.id)
+            self._parts.shares.close(cart.id)
             self._parts.entries.forget_found(cart.id)
             self._parts.jobs.drop_others(lease.job)
 
@@ -70,6 +71,7 @@ class Ending:
 
     def _forget(self, cart: Cart) -> None:
         self._parts.windows.forget(cart.id)
+        self._parts.shares.close(cart.id)
         self._parts.entries.drop(cart.id)
 
     def _remove_bundle(self, cart: Cart) -> None:

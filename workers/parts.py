@@ -17,6 +17,7 @@ from workers import checksum
 from workers.archive import Archive
 from workers.catalogue import Catalogue
 from workers.recalls import RecallStore
+from workers.shares import ShareStore
 from workers.sorting import Wanted
 from workers.volume import Volume
 from workers.windows import Window, WindowStore
@@ -30,6 +31,7 @@ class Parts:
     jobs: JobStore
     windows: WindowStore
     recalls: RecallStore
+    shares: ShareStore
     catalogue: Catalogue
     volume: Volume
     archive: Archive

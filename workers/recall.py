@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import time
 from collections.abc import Iterator, Sequence
 
 from chalicelib.carts import STAGING, Cart
 from chalicelib.entries import CartEntry
-from chalicelib.errors import ArchiveRefused, ArchiveUnavailable, EntriesFailed, Retry
-from workers.asking import Asker
+from chalicelib.errors import EntriesFailed, Retry
 from workers.failures import QUICK, Failures, failed
+from workers.finding import Finder
 from workers.handout import HandOut
 from workers.lease import Lease
 from workers.parts import Parts, Work
-from workers.sorting import STAGED, Known
+from workers.spread import PROBED, Spread
 from workers.windows import ONLINE, TAPE, Window
 
 PAGE = 1000  # entries in memory at once
@@ -31,7 +32,8 @@ class Recall:
         self._parts = parts
         self._failures = Failures(parts.settings.archive_patience, parts.archive.alive, parts.clock)
         self._handout = HandOut(parts)
-        self._asker = Asker(parts)
+        self._finder = Finder(parts)
+        self._spread = Spread(parts)
 
     def run(self, lease: Lease) -> Work | None:
         """The window to go on with at once, where there is one."""
@@ -53,7 +55,7 @@ class Recall:
         only: list[CartEntry] | None = None
         for page in self._pages(cart):
             unknown = [entry for entry in page if entry.size is None and not entry.error]
-            again = self._learn(lease, unknown)
+            again = self._learn(lease, cart, unknown)
             retry = again or retry
             if cart.files_total <= PAGE and not again and not any(entry.error for entry in page):
                 only = page  # written down with the layout
@@ -74,37 +76,34 @@ class Recall:
         for first in range(0, cart.files_total, PAGE):
             yield self._parts.entries.page(cart.id, first, PAGE)
 
-    def _learn(self, lease: Lease, entries: Sequence[CartEntry]) -> Retry | None:
-        """Fill in what the catalogue or else the archive says of these entries."""
-        known = self._parts.catalogue.known(entry.archive_id for entry in entries if entry.hash_hex)
-        asked = {entry.archive_id for entry in entries if not _is_known(entry, known.get(entry.archive_id))}
-        for entry in entries:
-            if entry.archive_id not in asked:
-                entry.size, entry.mtime_ns = known[entry.archive_id].size, known[entry.archive_id].mtime_ns
-        unknown = [entry for entry in entries if entry.archive_id in asked]
-        failing = self._ask(lease, unknown)
+    def _learn(self, lease: Lease, cart: Cart, entries: Sequence[CartEntry]) -> Retry | None:
+        """Fill in what is known of these entries. What failed is asked for once more, soon."""
+        asked, began = self._finder.look_up(entries), time.monotonic()
+        rest = asked[PROBED:]
+        failing = self._finder.ask(lease, asked[:PROBED])
+        if rest and self._spread.pays(began, PROBED, cart.files_total - rest[0].position):
+            self._ask_together(lease, cart, rest)
+        failing += self._finder.ask(lease, [entry for entry in rest if entry.size is None])
         if failing:
             self._failures.note(failing)
             lease.sleep(QUICK)
-            failing = self._ask(lease, [entry for entry, _ in failing if not entry.error])
+            failing = self._finder.ask(lease, [entry for entry, _ in failing if not entry.error])
         return self._failures.note(failing)
 
-    def _ask(self, lease: Lease, entries: Sequence[CartEntry]) -> list[tuple[CartEntry, str]]:
-        """Ask the archive for each file once, and for recalls; the entries it failed to answer for, with the reason."""
-        by_id: dict[str, list[CartEntry]] = {}
+    def _ask_together(self, lease: Lease, cart: Cart, entries: Sequence[CartEntry]) -> None:
+        """Share the asking for these entries and all that follow; fill in what came of it."""
+        first = entries[0].position
+        self._spread.call(lease, first, cart.files_total)
+        for positions in self._spread.taken(lease, cart.files_total):
+            some = self._parts.entries.page(cart.id, positions.start, len(positions))
+            unknown = [entry for entry in some if entry.size is None and not entry.error]
+            self._finder.find(lease, unknown)
+            self._record(lease, [entry for entry in unknown if entry.size is not None])
+        self._spread.wait(lease)
+        told = self._parts.entries.page(cart.id, first, entries[-1].position + 1 - first)
         for entry in entries:
-            by_id.setdefault(entry.archive_id, []).append(entry)
-        failing = []
-        for archive_id, answer in self._asker.ask(lease, by_id):
-            for entry in by_id[archive_id]:
-                if isinstance(answer, ArchiveUnavailable):
-                    failing.append((entry, answer.message))
-                elif isinstance(answer, ArchiveRefused):
-                    entry.error = answer.message[:255]
-                else:
-                    entry.size, entry.mtime_ns, entry.on_tape = answer.size, answer.mtime_ns, answer.media == "tape"
-        self._asker.recall(lease, {entry.archive_id for entry in entries if entry.on_tape})
-        return failing
+            same = told[entry.position - first]
+            entry.size, entry.mtime_ns, entry.on_tape = same.size, same.mtime_ns, same.on_tape
 
     def _look_again(self, lease: Lease, cart: Cart) -> None:
         """See which files have come online, and hand out the windows that have them all."""
@@ -112,7 +111,7 @@ class Recall:
         for window in self._parts.windows.in_state(cart.id, TAPE):
             entries = self._parts.entries.page(cart.id, window.first, window.files)
             on_tape = [entry for entry in entries if entry.on_tape]
-            self._failures.note(self._ask(lease, on_tape))
+            self._failures.note(self._finder.ask(lease, on_tape))
             left = sum(bool(entry.on_tape) for entry in on_tape)
             waiting += left
             self._record(lease, on_tape)
@@ -149,8 +148,3 @@ class Recall:
             if len(names) == NAMED:
                 break
         return ", ".join(names)
-
-
-def _is_known(entry: CartEntry, file: Known | None) -> bool:
-    """Whether the file that lies on the volume is the one this entry names, by its hash."""
-    return file is not None and file.state == STAGED and file.hashes.get(entry.hash_name) == entry.hash_hex != ""

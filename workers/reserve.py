@@ -84,6 +84,7 @@ class Reserver:
         for want in todo.ready:
             work.learn(want.archive_id, known[want.archive_id].hashes)
         if work.window.state != TAKEN:
+            self._parts.shares.close(work.cart.id)  # what an earlier holder shared is this one's own again
             catalogue.claim(lease.job.id, todo.pull, known, pins=0)
             return todo
         needed = _needed(todo, known)

@@ -50,9 +50,7 @@ def sort(job_id: int, wanted: Iterable[Wanted], known: Mapping[str, Known]) -> S
         old = known.get(want.archive_id)
         if pulled_by_another(job_id, old):
             result.wait.append(want)
-        elif old is None or old.state == PULLING:
-            result.pull.append(want)
-        elif (old.size, old.mtime_ns) != (want.size, want.mtime_ns):
+        elif old is None or old.state == PULLING or (old.size, old.mtime_ns) != (want.size, want.mtime_ns):
             result.pull.append(want)
         else:
             _by_hash(want, old, result)

@@ -21,6 +21,7 @@ from workers.lease import Lease
 from workers.parts import Parts, Work
 from workers.pull import Failing, Hashes, Puller, Refused
 from workers.sorting import Sorted, Wanted, sort
+from workers.spread import PROBED, Spread
 
 RECORDED_EVERY = 3.0  # seconds
 TAPE_LOOK = 30.0  # seconds until a file that went back to tape is tried again
@@ -45,6 +46,7 @@ class Stager:
         self._parts = parts
         self._failures = Failures(parts.settings.archive_patience, parts.archive.alive, parts.clock)
         self._asker = Asker(parts)
+        self._spread = Spread(parts)
 
     def stage(self, lease: Lease, work: Work, todo: Sorted) -> None:
         """Bring all files of a reserved window onto the volume and count it as staged.
@@ -55,9 +57,16 @@ class Stager:
         tally = _Tally({want.archive_id for want in todo.ready}, {want.archive_id for want in todo.hash})
         for want, hashes in each(self._parts.pull_pool, puller.verify, todo.hash, self._most(), lease.check):
             self._verified(work, tally, want, hashes)
-        self._pull(lease, work, puller, todo.pull, tally)
+        began = time.monotonic()
+        self._pull(lease, work, puller, todo.pull[:PROBED], tally)
+        rest = todo.pull[PROBED:]
+        left: list[Wanted] = []
+        if work.cart.windows_total == 1 and self._spread.pays(began, PROBED, len(rest)):
+            left = self._share(lease, work, puller, rest, tally)
+        else:
+            self._pull(lease, work, puller, rest, tally)
         self._pull_again(lease, work, puller, tally)
-        self._follow_others(lease, work, todo.wait, tally)
+        self._follow_others(lease, work, [*todo.wait, *left], tally)
         self._end(lease, work, tally)
 
     def _most(self) -> int:
@@ -72,6 +81,15 @@ class Stager:
             tally.done.add(want.archive_id)
             tally.hashed.append((want, outcome))
             work.learn(want.archive_id, outcome)
+
+    def _share(self, lease: Lease, work: Work, puller: Puller, rest: Sequence[Wanted], tally: _Tally) -> list[Wanted]:
+        """Pull these files together with assistants; those that fell to them."""
+        order, mine = list(work.wanted()), {want.archive_id: want for want in rest}
+        self._spread.call(lease, order.index(rest[0].archive_id), len(order))
+        for indexes in self._spread.taken(lease, len(order)):
+            taken = [mine.pop(name) for name in order[indexes.start : indexes.stop] if name in mine]
+            self._pull(lease, work, puller, taken, tally)
+        return list(mine.values())
 
     def _pull(self, lease: Lease, work: Work, puller: Puller, wanted: Iterable[Wanted], tally: _Tally) -> None:
         for want, outcome in each(self._parts.pull_pool, puller.pull, wanted, self._most(), lease.check):

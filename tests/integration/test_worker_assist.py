@@ -1,0 +1,107 @@
+"""A small cart on a slow archive, its files spread over several workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from chalicelib.models import Jobs, Shares
+from tests.integration.conftest import Site
+from tests.integration.worker_site import (
+    assert_ready,
+    assert_volume_exact,
+    generated,
+    gets,
+    manifest,
+    rows,
+    until,
+)
+from workers.assist import Assist
+
+FILES = generated(400, 500)
+
+
+@pytest.fixture
+def slow(site_of: Callable[..., Site], monkeypatch: pytest.MonkeyPatch) -> Site:
+    monkeypatch.setattr("workers.spread.PAYS", 0.3)
+    monkeypatch.setattr("workers.ending.WORKERS_STOP", 0.5)
+    site = site_of(PULL_CONCURRENCY="2", LEASE="3")
+    site.simulator.control(latency_ms=10)
+    return site
+
+
+@pytest.fixture
+def assisted(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """How many files assistants found out about, and staged."""
+    counted = {"_record_found": 0, "_record_staged": 0}
+
+    def count(name: str) -> None:
+        original = getattr(Assist, name)
+
+        def record(self: Assist, lease: object, some: list[object]) -> None:
+            original(self, lease, some)
+            counted[name] += len(some)
+
+        monkeypatch.setattr(Assist, name, record)
+
+    for name in counted:
+        count(name)
+    return counted
+
+
+@pytest.mark.parametrize("hash_name", ["sha1", ""])
+def test_workers_share_a_cart_of_one_window(slow: Site, assisted: dict[str, int], hash_name: str) -> None:
+    for _ in range(3):
+        slow.start_worker()
+    slow.system.service.create("", "shared", manifest(FILES, hash_name))
+    assert_ready(slow, "shared", FILES)
+    assert all(count > len(FILES) // 4 for count in assisted.values()), assisted
+    totals = slow.simulator.stats()["totals"]
+    assert (totals["heads"], totals["gets"]) == (len(FILES), len(FILES))
+    until(lambda: not rows(slow, Jobs.id), 10, "assistants are left")
+    assert_volume_exact(slow)
+
+
+def test_without_assistants_the_cart_is_made_alone(slow: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None comes: their messages are lost, or every worker is busy."""
+    monkeypatch.setattr("workers.spread.ASSISTANTS", 0)
+    slow.start_worker()
+    slow.system.service.create("", "alone", manifest(FILES))
+    assert_ready(slow, "alone", FILES)
+    assert gets(slow) == len(FILES)
+    assert_volume_exact(slow)
+
+
+def test_what_a_stopped_assistant_leaves_is_done_by_others(slow: Site, assisted: dict[str, int]) -> None:
+    for _ in range(2):
+        slow.start_worker()
+    slow.system.service.create("", "left", manifest(FILES))
+    until(lambda: assisted["_record_found"] or assisted["_record_staged"])
+    slow.stop()
+    slow.start_worker()
+    slow.system.service.sweep()
+    assert_ready(slow, "left", FILES)
+    until(lambda: not rows(slow, Jobs.id), 20, "assistants are left")
+    assert_volume_exact(slow)
+
+
+def test_files_an_assistant_cannot_have_end_the_cart_with_their_reason(slow: Site, assisted: dict[str, int]) -> None:
+    last = list(FILES)[-1]
+    for _ in range(2):
+        slow.start_worker()
+    slow.system.service.create("", "wrong", manifest(FILES, wrong=[last]))
+    cart = slow.wait("wrong")
+    assert cart.state == "error"
+    assert last in cart.message
+
+
+def test_a_deleted_cart_loses_its_assistants(slow: Site, assisted: dict[str, int]) -> None:
+    for _ in range(2):
+        slow.start_worker()
+    slow.system.service.create("", "deleted", manifest(FILES))
+    until(lambda: assisted["_record_found"])
+    slow.system.service.delete("", "deleted")
+    assert [kind for (kind,) in rows(slow, Jobs.kind) if kind != "reconcile"] == ["cleanup"]
+    until(lambda: not rows(slow, Jobs.id), 40, "jobs are left")
+    assert rows(slow, Shares.cart_id) == []

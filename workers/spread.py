@@ -1,0 +1,60 @@
+"""A slow archive's files spread over several workers.
+
+One job does a cart of one window alone while that is quick: more jobs would cost more than they bring. After its first
+files it knows how long the rest would take. Where that pays, it shares the rest: it sends assistants, jobs any worker
+may take, and each, itself included, takes the next few files until none is left. Nobody waits for an assistant that
+never came; one that died leaves its files to the job.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from chalicelib import jobs
+from chalicelib.jobs import Hint
+from workers.lease import Lease
+from workers.parts import Parts
+
+PROBED = 64  # files that are done before the rest is judged
+PAYS = 2.0  # seconds the rest has to take, alone, to be shared
+ASSISTANTS = 7
+FEW, MANY = 16, 512  # files that are taken at once
+SHARES_EACH = 64  # of a long run, so that all end at about the same time
+LOOK = 0.1  # seconds between looks at whether the assistants are done
+PATIENCE = 20.0  # seconds the last of them are waited for
+
+
+class Spread:
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def pays(self, began: float, done: int, left: int) -> bool:
+        """Whether to share `left` files, when `done` took since `began` (time.monotonic)."""
+        return left >= 2 * FEW and (time.monotonic() - began) * left > PAYS * done
+
+    def call(self, lease: Lease, first: int, stop: int) -> None:
+        """Share files `first` to `stop` (exclusive) of the job's cart."""
+
+        def work() -> list[Hint]:
+            self._parts.shares.open(lease.job.cart_id, lease.job.id, first, stop)
+            return [self._parts.jobs.add(lease.job.cart_id, jobs.ASSIST, lease.job.window) for _ in range(ASSISTANTS)]
+
+        self._parts.queue.send(self._parts.jobs.fenced(lease.job, work))
+
+    def taken(self, lease: Lease, files: int) -> Iterator[range]:
+        """What falls to this job of the `files` it shared, until none is left."""
+        most = at_once(files)
+        while share := self._parts.jobs.fenced(lease.job, lambda: self._parts.shares.take(lease.job.cart_id, most)):
+            yield share[1]
+
+    def wait(self, lease: Lease) -> None:
+        """Until the assistants are done, but not for ever: the caller does what they leave."""
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end and self._parts.shares.assisted(lease.job.cart_id, jobs.ASSIST):
+            lease.sleep(LOOK)
+
+
+def at_once(files: int) -> int:
+    """How many files to take at once of a share of so many."""
+    return max(FEW, min(MANY, files // SHARES_EACH))
