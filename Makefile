@@ -28,6 +28,10 @@ demo: .venv/.run .venv/.archive ## Make one cart, from POST to verified tar, and
 test: check .venv/.archive ## Lint, types, then all tests
 	@ARCHIVE_PYTHON="$${ARCHIVE_PYTHON:-$(CURDIR)/.venv/archive/bin/python}" $(BIN)/python -m pytest
 
+.PHONY: test-infra
+test-infra: .venv/.dev ## Apply infra/ to moto, make a cart with it, destroy it; needs terraform and a mirror of its provider
+	@INFRA_TEST=1 $(BIN)/python -m pytest -n 0 tests/infra
+
 .PHONY: test-compose
 test-compose: .venv/.dev .venv/.compose ## Build the images and test docker-compose.yml in containers; needs podman, not Docker
 	@COMPOSE_TEST=1 $(BIN)/python -m pytest -n 0 --timeout 1800 tests/compose
@@ -35,6 +39,18 @@ test-compose: .venv/.dev .venv/.compose ## Build the images and test docker-comp
 .PHONY: bench
 bench: .venv/.run .venv/.archive ## Measure the cart, its peer and the floor: bench/report.md; QUICK=1: in 3 minutes
 	@exec $(BIN)/python -m bench $(if $(filter-out 0,$(QUICK)),--quick) $(ARGS)
+
+.PHONY: chaos
+chaos: .venv/.dev ## Break the real system in every way known; ARGS="--rounds N --seed S --minutes M", ARGS=--help
+	@exec $(BIN)/python -m tests.chaos $(ARGS)
+
+.PHONY: load
+load: .venv/.dev ## 200 clients in a closed loop for 5 minutes; ARGS="--clients N --minutes M"
+	@exec $(BIN)/python -m tests.load $(ARGS)
+
+.PHONY: fuzz
+fuzz: .venv/.dev ## Raw bytes, bad requests and hostile archive answers; ARGS="--inputs N --seed S"
+	@exec $(BIN)/python -m tests.fuzz $(ARGS)
 
 .PHONY: check
 check: lint ## Lint and types

@@ -39,11 +39,11 @@ def server(*options: str) -> Iterator[dict[str, str] | None]:
 def new_database(server_variables: dict[str, str]) -> Iterator[dict[str, str]]:
     """The variables of an empty database on that server, which goes at the end."""
     name = f"cart_{uuid.uuid4().hex[:12]}"
-    _run(server_variables, f"CREATE DATABASE {name}")
+    run(server_variables, f"CREATE DATABASE {name}")
     try:
         yield {**server_variables, "MYSQL_DATABASE": name}
     finally:
-        _run(server_variables, f"DROP DATABASE {name}")
+        run(server_variables, f"DROP DATABASE {name}")
 
 
 def _own(folder: Path, daemon: str, installer: str, options: Sequence[str]) -> Iterator[dict[str, str]]:
@@ -69,7 +69,7 @@ def _wait(variables: dict[str, str], process: subprocess.Popen[bytes], log: Path
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            _run(variables, "SELECT 1")
+            run(variables, "SELECT 1")
         except pymysql.MySQLError:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"MariaDB did not start: {log.read_text()[-2000:]}") from None
@@ -78,7 +78,7 @@ def _wait(variables: dict[str, str], process: subprocess.Popen[bytes], log: Path
             return
 
 
-def _run(variables: dict[str, str], statement: str) -> None:
+def run(variables: dict[str, str], statement: str) -> None:
     connection = pymysql.connect(
         host=variables["MYSQL_HOST"],
         port=int(variables.get("MYSQL_PORT") or 3306),

@@ -1,0 +1,125 @@
+# Each alarm has its chapter in docs/operations.md, under its name; a test compares.
+
+resource "aws_sns_topic" "alarms" {
+  name = "${var.name}-alarms"
+}
+
+resource "aws_sns_topic_subscription" "alarms" {
+  for_each = toset(var.alarm_emails)
+
+  topic_arn = aws_sns_topic.alarms.arn
+  protocol  = "email"
+  endpoint  = each.key
+}
+
+# What workers/ending.py logs of a cart that comes to nothing; a test feeds it a line of the real logger.
+resource "aws_cloudwatch_log_metric_filter" "carts_in_error" {
+  name           = "${var.name}-carts-in-error"
+  log_group_name = aws_cloudwatch_log_group.this["workers"].name
+  pattern        = "\"workers.ending cart\" \"failed:\""
+
+  metric_transformation {
+    name          = "CartsInError"
+    namespace     = var.name
+    value         = "1"
+    default_value = "0"
+  }
+}
+
+# What chalicelib/upkeep.py logs of a message that no worker took; the sweep ends its cart.
+resource "aws_cloudwatch_log_metric_filter" "dead_letters" {
+  name           = "${var.name}-dead-letters"
+  log_group_name = aws_cloudwatch_log_group.this["sweep"].name
+  pattern        = "\"dead letter\""
+
+  metric_transformation {
+    name          = "DeadLetters"
+    namespace     = var.name
+    value         = "1"
+    default_value = "0"
+  }
+}
+
+# A job that no worker can do: its exception is in the log.
+resource "aws_cloudwatch_log_metric_filter" "jobs_failed" {
+  name           = "${var.name}-jobs-failed"
+  log_group_name = aws_cloudwatch_log_group.this["workers"].name
+  pattern        = "\"ERROR\" \"workers.consumer\""
+
+  metric_transformation {
+    name          = "JobsFailed"
+    namespace     = var.name
+    value         = "1"
+    default_value = "0"
+  }
+}
+
+locals {
+  queue    = { QueueName = aws_sqs_queue.jobs.name }
+  dead     = { QueueName = aws_sqs_queue.dead.name }
+  gateway  = { ApiName = aws_api_gateway_rest_api.this.name, Stage = aws_api_gateway_stage.this.stage_name }
+  database = { DBInstanceIdentifier = aws_db_instance.this.identifier }
+  volume   = { FileSystemId = aws_efs_file_system.this.id, StorageClass = "Total" }
+  service  = { ClusterName = aws_ecs_cluster.this.name, ServiceName = "workers" }
+  api_fn   = { FunctionName = aws_lambda_function.api.function_name }
+  sweep_fn = { FunctionName = aws_lambda_function.sweep.function_name }
+  gib      = 1024 * 1024 * 1024
+
+  # "over": above that for so many periods is bad; a missing value is good. "under": the other way round.
+  over = {
+    queue-age            = { of = ["AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum"], is = local.queue, than = 900, seconds = 300, times = 2 }
+    dead-letters         = { of = [var.name, "DeadLetters", "Sum"], is = {}, than = 0, seconds = 300, times = 1 }
+    dead-letters-left    = { of = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "Minimum"], is = local.dead, than = 0, seconds = 300, times = 3 }
+    carts-in-error       = { of = [var.name, "CartsInError", "Sum"], is = {}, than = 4, seconds = 900, times = 1 }
+    jobs-failed          = { of = [var.name, "JobsFailed", "Sum"], is = {}, than = 4, seconds = 900, times = 1 }
+    volume-use           = { of = ["AWS/EFS", "StorageBytes", "Maximum"], is = local.volume, than = var.volume_limit_gb * local.gib * 1.1, seconds = 900, times = 4 }
+    api-5xx              = { of = ["AWS/ApiGateway", "5XXError", "Sum"], is = local.gateway, than = 4, seconds = 300, times = 1 }
+    api-errors           = { of = ["AWS/Lambda", "Errors", "Sum"], is = local.api_fn, than = 0, seconds = 300, times = 1 }
+    api-throttled        = { of = ["AWS/Lambda", "Throttles", "Sum"], is = local.api_fn, than = 9, seconds = 300, times = 2 }
+    sweep-errors         = { of = ["AWS/Lambda", "Errors", "Sum"], is = local.sweep_fn, than = 2, seconds = 300, times = 2 }
+    database-connections = { of = ["AWS/RDS", "DatabaseConnections", "Maximum"], is = local.database, than = var.database_connections * 0.8, seconds = 300, times = 2 }
+    database-busy        = { of = ["AWS/RDS", "CPUUtilization", "Average"], is = local.database, than = 80, seconds = 300, times = 6 }
+  }
+  under = {
+    sweep-missing  = { of = ["AWS/Lambda", "Invocations", "Sum"], is = local.sweep_fn, than = 1, seconds = 300, times = 2 }
+    database-disk  = { of = ["AWS/RDS", "FreeStorageSpace", "Minimum"], is = local.database, than = 2 * local.gib, seconds = 900, times = 1 }
+    workers-missed = { of = ["AWS/ECS", "CPUUtilization", "SampleCount"], is = local.service, than = 1, seconds = 300, times = 2 }
+  }
+  under_alarms = { for key, alarm in local.under : key => alarm if key != "workers-missed" || local.workers > 0 }
+}
+
+resource "aws_cloudwatch_metric_alarm" "over" {
+  for_each = local.over
+
+  alarm_name          = "${var.name}-${each.key}"
+  alarm_description   = "docs/operations.md#${each.key}"
+  namespace           = each.value.of[0]
+  metric_name         = each.value.of[1]
+  statistic           = each.value.of[2]
+  dimensions          = each.value.is
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = each.value.than
+  period              = each.value.seconds
+  evaluation_periods  = each.value.times
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
+}
+
+resource "aws_cloudwatch_metric_alarm" "under" {
+  for_each = local.under_alarms
+
+  alarm_name          = "${var.name}-${each.key}"
+  alarm_description   = "docs/operations.md#${each.key}"
+  namespace           = each.value.of[0]
+  metric_name         = each.value.of[1]
+  statistic           = each.value.of[2]
+  dimensions          = each.value.is
+  comparison_operator = "LessThanThreshold"
+  threshold           = each.value.than
+  period              = each.value.seconds
+  evaluation_periods  = each.value.times
+  treat_missing_data  = "breaching"
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
+}

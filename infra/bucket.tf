@@ -1,0 +1,117 @@
+# The bundle store: private, encrypted, TLS only. A bundle is fetched by a signed URL and by nothing else.
+
+resource "aws_s3_bucket" "bundles" {
+  bucket        = local.bucket
+  force_destroy = !var.protect
+}
+
+resource "aws_s3_bucket_public_access_block" "bundles" {
+  bucket = aws_s3_bucket.bundles.id
+
+  block_public_acls       = true
+  block_public_policy     = true
+  ignore_public_acls      = true
+  restrict_public_buckets = true
+}
+
+resource "aws_s3_bucket_ownership_controls" "bundles" {
+  bucket = aws_s3_bucket.bundles.id
+
+  rule {
+    object_ownership = "BucketOwnerEnforced"
+  }
+}
+
+resource "aws_s3_bucket_server_side_encryption_configuration" "bundles" {
+  bucket = aws_s3_bucket.bundles.id
+
+  rule {
+    apply_server_side_encryption_by_default {
+      sse_algorithm = "AES256"
+    }
+  }
+}
+
+data "aws_iam_policy_document" "tls_only_bucket" {
+  statement {
+    sid       = "TlsOnly"
+    effect    = "Deny"
+    actions   = ["s3:*"]
+    resources = [local.bucket_arn, "${local.bucket_arn}/*"]
+
+    principals {
+      type        = "AWS"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "Bool"
+      variable = "aws:SecureTransport"
+      values   = ["false"]
+    }
+  }
+}
+
+resource "aws_s3_bucket_policy" "bundles" {
+  bucket = aws_s3_bucket.bundles.id
+  policy = data.aws_iam_policy_document.tls_only_bucket.json
+
+  depends_on = [aws_s3_bucket_public_access_block.bundles]
+}
+
+# The sweep deletes what expired. What is here only catches what the sweep cannot know of.
+resource "aws_s3_bucket_lifecycle_configuration" "bundles" {
+  bucket = aws_s3_bucket.bundles.id
+
+  rule {
+    id     = "unfinished-uploads"
+    status = "Enabled"
+
+    filter {}
+
+    # An upload stays open while the last of its cart's files comes from tape, so at most as long as its cart may take.
+    abort_incomplete_multipart_upload {
+      days_after_initiation = ceil(var.cart_days) + 2
+    }
+  }
+
+  rule {
+    id     = "bundles"
+    status = "Enabled"
+
+    filter {
+      prefix = "carts/"
+    }
+
+    expiration {
+      days = var.bundle_most_days
+    }
+  }
+
+  rule {
+    id     = "uploaded-manifests"
+    status = "Enabled"
+
+    filter {
+      prefix = "manifests/" # deleted once they are read; these were never posted
+    }
+
+    expiration {
+      days = 7
+    }
+  }
+}
+
+resource "aws_s3_bucket_cors_configuration" "bundles" {
+  count = length(var.cors_origins) > 0 ? 1 : 0
+
+  bucket = aws_s3_bucket.bundles.id
+
+  cors_rule {
+    allowed_methods = ["GET", "HEAD", "PUT"]
+    allowed_origins = var.cors_origins
+    allowed_headers = ["range", "content-type"]
+    expose_headers  = ["ETag", "Content-Length", "Content-Range", "Content-Disposition"]
+    max_age_seconds = 3600
+  }
+}

@@ -1,0 +1,87 @@
+# MySQL. RDS makes its password, keeps it in Secrets Manager and rotates it; nobody else ever has it, nor does the state.
+
+resource "aws_db_subnet_group" "this" {
+  name       = var.name
+  subnet_ids = aws_subnet.private[*].id
+}
+
+resource "aws_db_parameter_group" "this" {
+  name        = "${var.name}-mysql${replace(var.database_version, ".", "")}"
+  family      = "mysql${var.database_version}"
+  description = "TLS or nothing"
+
+  parameter {
+    name  = "require_secure_transport"
+    value = "1"
+  }
+
+  parameter {
+    name         = "max_connections"
+    value        = tostring(var.database_connections)
+    apply_method = "pending-reboot"
+  }
+
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+resource "aws_db_instance" "this" {
+  identifier                  = var.name
+  engine                      = "mysql"
+  engine_version              = var.database_version
+  instance_class              = var.database_class
+  db_name                     = "pacifica_cartd"
+  username                    = "cartd"
+  manage_master_user_password = true
+  ca_cert_identifier          = "rds-ca-rsa2048-g1"
+
+  allocated_storage     = var.database_storage_gb
+  max_allocated_storage = var.database_storage_gb * 5
+  storage_type          = "gp3"
+  storage_encrypted     = true
+
+  db_subnet_group_name   = aws_db_subnet_group.this.name
+  vpc_security_group_ids = [aws_security_group.database.id]
+  parameter_group_name   = aws_db_parameter_group.this.name
+  publicly_accessible    = false
+  multi_az               = var.database_multi_az
+
+  backup_retention_period         = var.database_backup_days
+  backup_window                   = "03:00-04:00"
+  maintenance_window              = "sun:04:30-sun:05:30"
+  auto_minor_version_upgrade      = true
+  allow_major_version_upgrade     = true # by a plan that names the new version, never by itself
+  apply_immediately               = false
+  copy_tags_to_snapshot           = true
+  enabled_cloudwatch_logs_exports = ["error"]
+
+  deletion_protection       = var.protect
+  skip_final_snapshot       = !var.protect
+  final_snapshot_identifier = "${var.name}-final"
+  delete_automated_backups  = !var.protect
+}
+
+locals {
+  database_secret_arn = aws_db_instance.this.master_user_secret[0].secret_arn
+}
+
+data "aws_iam_policy_document" "database_secret" {
+  statement {
+    sid       = "DatabaseLogin"
+    actions   = ["secretsmanager:GetSecretValue"]
+    resources = [local.database_secret_arn]
+  }
+}
+
+resource "aws_iam_role_policy" "database_secret" {
+  for_each = {
+    api     = aws_iam_role.api.id
+    sweep   = aws_iam_role.sweep.id
+    workers = aws_iam_role.workers.id
+  }
+
+  name   = "database-login"
+  role   = each.value
+  policy = data.aws_iam_policy_document.database_secret.json
+}

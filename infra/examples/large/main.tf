@@ -1,0 +1,91 @@
+# A large site: thousands of carts a day, tens of terabytes a month, nothing that one zone's loss interrupts for long.
+
+terraform {
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = "~> 5.100"
+    }
+  }
+
+  backend "s3" {} # bucket, key and lock table: terraform init -backend-config=...
+}
+
+provider "aws" {
+  region = "us-east-1"
+
+  default_tags {
+    tags = { Service = "pacifica-data-cart" }
+  }
+}
+
+variable "image_tag" {
+  description = "The workers' image; not set at the first apply."
+  type        = string
+  default     = null
+}
+
+variable "migration_image_tag" {
+  description = "The image whose dbsync is run; an upgrade names the new one here first."
+  type        = string
+  default     = null
+}
+
+module "cart" {
+  source = "../.."
+
+  lambda_zip          = "../../../build/cart-python3.12.zip"
+  image_tag           = var.image_tag
+  migration_image_tag = var.migration_image_tag
+  database_ca         = file("us-east-1-bundle.pem")
+
+  archive_url        = "http://archive.internal.example.org:8080/"
+  archive_route      = "transit_gateway"
+  transit_gateway_id = "tgw-0123456789abcdef0"
+  archive_cidrs      = ["172.20.0.0/16"]
+  api_allowed_cidrs  = ["0.0.0.0/0"]
+  cors_origins       = ["https://data.example.org"]
+  alarm_emails       = ["cart-operators@example.org"]
+
+  domain = {
+    name            = "cart.example.org"
+    certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/00000000-0000-0000-0000-000000000000"
+  }
+
+  zones          = 3
+  endpoint_zones = 3
+
+  database_class       = "db.m7g.large"
+  database_multi_az    = true
+  database_connections = 400
+  database_storage_gb  = 100
+  database_backup_days = 14
+
+  volume_limit_gb   = 4096
+  volume_one_zone   = false
+  volume_throughput = "provisioned"
+  volume_mibps      = 300
+
+  api_concurrency = 100
+  api_rate        = 500
+
+  worker_count       = { least = 2, most = 24 }
+  worker_cpu         = 2048
+  worker_memory      = 4096
+  worker_spot        = true
+  backlog_per_worker = 10
+
+  settings = {
+    JOB_CONCURRENCY  = "8"
+    PULL_CONCURRENCY = "32"
+    BUNDLE_LIMIT     = "50T"
+  }
+}
+
+output "next_steps" {
+  value = module.cart.next_steps
+}
+
+output "cart" {
+  value = module.cart
+}

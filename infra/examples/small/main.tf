@@ -1,0 +1,45 @@
+# A small site: tens of carts a day, one zone for what can be lost, about 135 dollars a month idle (docs/cost.md).
+
+terraform {
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = "~> 5.100"
+    }
+  }
+}
+
+provider "aws" {
+  region = "us-east-1"
+
+  default_tags {
+    tags = { Service = "pacifica-data-cart" }
+  }
+}
+
+variable "image_tag" {
+  description = "The workers' image; not set at the first apply."
+  type        = string
+  default     = null
+}
+
+module "cart" {
+  source = "../.."
+
+  lambda_zip  = "../../../build/cart-python3.12.zip"
+  image_tag   = var.image_tag
+  database_ca = file("us-east-1-bundle.pem")
+
+  archive_url       = "https://archive.example.org/"
+  archive_cidrs     = ["192.0.2.0/24"]
+  api_allowed_cidrs = ["198.51.100.0/24"]
+  alarm_emails      = ["cart-operators@example.org"]
+}
+
+output "next_steps" {
+  value = module.cart.next_steps
+}
+
+output "cart" {
+  value = module.cart
+}

@@ -1,0 +1,28 @@
+# Where the workers' image is pushed to. A tag never changes what it names, so a roll-back is the same image.
+
+resource "aws_ecr_repository" "workers" {
+  name                 = "${var.name}-workers"
+  image_tag_mutability = "IMMUTABLE"
+  force_delete         = !var.protect
+
+  encryption_configuration {
+    encryption_type = "AES256"
+  }
+
+  image_scanning_configuration {
+    scan_on_push = true
+  }
+}
+
+resource "aws_ecr_lifecycle_policy" "workers" {
+  repository = aws_ecr_repository.workers.name
+
+  policy = jsonencode({
+    rules = [{
+      rulePriority = 1
+      description  = "the last twenty"
+      selection    = { tagStatus = "any", countType = "imageCountMoreThan", countNumber = 20 }
+      action       = { type = "expire" }
+    }]
+  })
+}

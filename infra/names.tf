@@ -1,0 +1,49 @@
+# Who and where we are, and the ARNs that follow from names: so a plan shows every policy in full before anything is made.
+
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+data "aws_region" "current" {}
+
+data "aws_availability_zones" "available" {
+  state = "available"
+
+  filter {
+    name   = "opt-in-status"
+    values = ["opt-in-not-required"]
+  }
+}
+
+locals {
+  account   = data.aws_caller_identity.current.account_id
+  partition = data.aws_partition.current.partition
+  region    = data.aws_region.current.name
+  suffix    = data.aws_partition.current.dns_suffix
+  zones     = slice(data.aws_availability_zones.available.names, 0, var.zones)
+
+  bucket     = "${var.name}-bundles-${local.account}"
+  bucket_arn = "arn:${local.partition}:s3:::${local.bucket}"
+  queue_arn  = "arn:${local.partition}:sqs:${local.region}:${local.account}:${var.name}-jobs"
+  dead_arn   = "${local.queue_arn}-dead"
+  role_path  = "arn:${local.partition}:iam::${local.account}:role"
+
+  # A chained role's credentials live an hour at most; BUNDLE_URL_LIFE may be shorter.
+  signing_role_arn = "${local.role_path}/${var.name}-signing"
+
+  log_groups = {
+    api     = "/aws/lambda/${var.name}-api"
+    sweep   = "/aws/lambda/${var.name}-sweep"
+    workers = "/${var.name}/workers"
+    access  = "/${var.name}/access"
+  }
+  log_streams = {
+    for key, group in local.log_groups :
+    key => "arn:${local.partition}:logs:${local.region}:${local.account}:log-group:${group}:*"
+  }
+}
+
+resource "aws_cloudwatch_log_group" "this" {
+  for_each = local.log_groups
+
+  name              = each.value
+  retention_in_days = var.log_days
+}

@@ -1,0 +1,138 @@
+# One VPC. Everything runs in private subnets; a public one exists only to hold a NAT gateway.
+
+resource "aws_vpc" "this" {
+  cidr_block           = var.vpc_cidr
+  enable_dns_hostnames = true
+  enable_dns_support   = true
+
+  tags = { Name = var.name }
+}
+
+# What names no security group gets this one, which allows nothing.
+resource "aws_default_security_group" "this" {
+  vpc_id = aws_vpc.this.id
+}
+
+resource "aws_subnet" "private" {
+  count = var.zones
+
+  vpc_id            = aws_vpc.this.id
+  availability_zone = local.zones[count.index]
+  cidr_block        = cidrsubnet(var.vpc_cidr, 4, count.index)
+
+  tags = { Name = "${var.name}-private-${local.zones[count.index]}" }
+}
+
+resource "aws_route_table" "private" {
+  count = var.zones
+
+  vpc_id = aws_vpc.this.id
+
+  tags = { Name = "${var.name}-private-${local.zones[count.index]}" }
+}
+
+resource "aws_route_table_association" "private" {
+  count = var.zones
+
+  subnet_id      = aws_subnet.private[count.index].id
+  route_table_id = aws_route_table.private[count.index].id
+}
+
+# The way out to the archive: NAT.
+
+locals {
+  nat   = var.archive_route == "nat"
+  nats  = local.nat ? (var.nat_per_zone ? var.zones : 1) : 0
+  tgw   = var.archive_route == "transit_gateway"
+  pairs = setproduct(range(var.zones), var.archive_cidrs) # a route each
+}
+
+resource "aws_internet_gateway" "this" {
+  count = local.nat ? 1 : 0
+
+  vpc_id = aws_vpc.this.id
+
+  tags = { Name = var.name }
+}
+
+resource "aws_subnet" "public" {
+  count = local.nats
+
+  vpc_id            = aws_vpc.this.id
+  availability_zone = local.zones[count.index]
+  cidr_block        = cidrsubnet(var.vpc_cidr, 4, 8 + count.index)
+
+  tags = { Name = "${var.name}-nat-${local.zones[count.index]}" }
+}
+
+resource "aws_route_table" "public" {
+  count = local.nat ? 1 : 0
+
+  vpc_id = aws_vpc.this.id
+
+  tags = { Name = "${var.name}-nat" }
+}
+
+resource "aws_route" "internet" {
+  count = local.nat ? 1 : 0
+
+  route_table_id         = aws_route_table.public[0].id
+  destination_cidr_block = "0.0.0.0/0"
+  gateway_id             = aws_internet_gateway.this[0].id
+}
+
+resource "aws_route_table_association" "public" {
+  count = local.nats
+
+  subnet_id      = aws_subnet.public[count.index].id
+  route_table_id = aws_route_table.public[0].id
+}
+
+resource "aws_eip" "nat" {
+  count = local.nats
+
+  domain = "vpc"
+
+  tags = { Name = "${var.name}-nat" }
+}
+
+resource "aws_nat_gateway" "this" {
+  count = local.nats
+
+  allocation_id = aws_eip.nat[count.index].id
+  subnet_id     = aws_subnet.public[count.index].id
+
+  tags       = { Name = "${var.name}-${local.zones[count.index]}" }
+  depends_on = [aws_route.internet]
+}
+
+# Only the archive's networks are routed: nothing else beyond the VPC can be reached, whatever a security group says.
+resource "aws_route" "nat" {
+  count = local.nat ? length(local.pairs) : 0
+
+  route_table_id         = aws_route_table.private[local.pairs[count.index][0]].id
+  destination_cidr_block = local.pairs[count.index][1]
+  nat_gateway_id         = aws_nat_gateway.this[var.nat_per_zone ? local.pairs[count.index][0] : 0].id
+}
+
+# The way out to the archive: a transit gateway, behind which is a VPN, a direct connection or another VPC.
+
+resource "aws_ec2_transit_gateway_vpc_attachment" "this" {
+  count = local.tgw ? 1 : 0
+
+  transit_gateway_id = var.transit_gateway_id
+  vpc_id             = aws_vpc.this.id
+  subnet_ids         = aws_subnet.private[*].id
+
+  tags = { Name = var.name }
+}
+
+resource "aws_route" "transit_gateway" {
+  count = local.tgw ? length(local.pairs) : 0
+
+  route_table_id         = aws_route_table.private[local.pairs[count.index][0]].id
+  destination_cidr_block = local.pairs[count.index][1]
+  transit_gateway_id     = var.transit_gateway_id
+
+  depends_on = [aws_ec2_transit_gateway_vpc_attachment.this]
+}

@@ -1,0 +1,97 @@
+# The sweep, once a minute: what a crash left is sent again, and bundles expire.
+
+resource "aws_iam_role" "sweep" {
+  name               = "${var.name}-sweep"
+  assume_role_policy = data.aws_iam_policy_document.lambda_trust.json
+}
+
+data "aws_iam_policy_document" "sweep" {
+  statement {
+    sid       = "Jobs"
+    actions   = ["sqs:SendMessage"]
+    resources = [local.queue_arn]
+  }
+
+  statement {
+    sid       = "DeadLetters" # whose carts it ends
+    actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage"]
+    resources = [local.dead_arn]
+  }
+
+  statement {
+    sid       = "UploadsListed" # to find those no cart knows
+    actions   = ["s3:ListBucketMultipartUploads"]
+    resources = [local.bucket_arn]
+  }
+
+  statement {
+    sid       = "UploadsAborted"
+    actions   = ["s3:AbortMultipartUpload"]
+    resources = ["${local.bucket_arn}/carts/*"]
+  }
+
+  statement {
+    sid       = "Log"
+    actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    resources = [local.log_streams.sweep]
+  }
+}
+
+resource "aws_iam_role_policy" "sweep" {
+  name   = "sweep"
+  role   = aws_iam_role.sweep.id
+  policy = data.aws_iam_policy_document.sweep.json
+}
+
+resource "aws_lambda_function" "sweep" {
+  function_name    = "${var.name}-sweep"
+  description      = "Pacifica Data Cart: repair of what a crash left"
+  role             = aws_iam_role.sweep.arn
+  handler          = "app.sweep"
+  runtime          = local.python
+  filename         = var.lambda_zip
+  source_code_hash = filebase64sha256(var.lambda_zip)
+  memory_size      = local.lambda_memory
+  timeout          = 59
+
+  reserved_concurrent_executions = var.api_concurrency < 0 ? -1 : 1
+
+  environment {
+    variables = local.sweep_settings
+  }
+
+  vpc_config {
+    subnet_ids         = aws_subnet.private[*].id
+    security_group_ids = [aws_security_group.lambda.id]
+  }
+
+  depends_on = [
+    aws_cloudwatch_log_group.this, aws_iam_role_policy.sweep, aws_iam_role_policy.lambda_network,
+    aws_vpc_security_group_egress_rule.inside,
+  ]
+}
+
+resource "aws_cloudwatch_event_rule" "sweep" {
+  name                = "${var.name}-sweep"
+  description         = "Repair of what a crash left"
+  schedule_expression = "rate(1 minute)"
+}
+
+resource "aws_cloudwatch_event_target" "sweep" {
+  rule = aws_cloudwatch_event_rule.sweep.name
+  arn  = aws_lambda_function.sweep.arn
+
+  # One that failed is the next one's work.
+  retry_policy {
+    maximum_retry_attempts       = 0
+    maximum_event_age_in_seconds = 60
+  }
+}
+
+resource "aws_lambda_permission" "sweep" {
+  statement_id  = "schedule"
+  action        = "lambda:InvokeFunction"
+  function_name = aws_lambda_function.sweep.function_name
+  principal     = "events.${local.suffix}"
+  source_arn    = aws_cloudwatch_event_rule.sweep.arn
+}

@@ -1,0 +1,117 @@
+"""Terraform or OpenTofu with a local mirror of the AWS provider, and a moto server for it to work on."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.infra.text import INFRA
+
+REGISTRIES = {"terraform": "registry.terraform.io", "tofu": "registry.opentofu.org"}
+#: Where Terraform itself looks for mirrors, and where add-on software is put.
+MIRRORS = ("~/.terraform.d/plugins", "~/.local/share/terraform/plugins", "/usr/local/share/terraform/plugins")
+MORE_MIRRORS = ("/usr/share/terraform/plugins", "/opt/*")
+KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+SERVE = "import sys; from moto.server import main; main(sys.argv[1:])"
+
+
+def found() -> tuple[str, Path] | str:
+    """The program and the mirror; or what is missing."""
+    program = next((path for name in REGISTRIES if (path := shutil.which(name))), None)
+    if program is None:
+        return "no terraform and no tofu on the PATH"
+    registry = REGISTRIES[Path(program).name]
+    for mirror in _mirrors():
+        if list(mirror.glob(f"{registry}/hashicorp/aws/*")):
+            return program, mirror
+    return f"no mirror of {registry}/hashicorp/aws: name its folder in TF_PLUGIN_MIRROR"
+
+
+def _mirrors() -> Iterator[Path]:
+    if named := os.environ.get("TF_PLUGIN_MIRROR"):
+        yield Path(named)
+    configuration = Path(os.environ.get("TF_CLI_CONFIG_FILE") or "~/.terraformrc").expanduser()
+    if configuration.is_file():
+        yield from map(Path, re.findall(r'^\s*path\s*=\s*"(.+)"', configuration.read_text(), re.MULTILINE))
+    for pattern in (*MIRRORS, *MORE_MIRRORS):
+        whole = Path(pattern).expanduser()
+        yield from whole.parent.glob(whole.name)
+
+
+class Terraform:
+    """Runs in `folder`, a copy of the module or a root that uses it."""
+
+    def __init__(self, folder: Path, endpoint: str) -> None:
+        tools = found()
+        assert not isinstance(tools, str)
+        self._program, self._mirror = tools
+        self._folder = folder
+        kept = {name: os.environ[name] for name in ("PATH", "SSL_CERT_FILE") if name in os.environ}
+        quiet = {
+            "CHECKPOINT_DISABLE": "1",
+            "TF_IN_AUTOMATION": "1",
+            "TF_INPUT": "0",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+        self._environ = {**kept, **quiet, **KEYS, "HOME": str(folder), "AWS_ENDPOINT_URL": endpoint}
+
+    def __call__(self, *arguments: str, within: float = 120, good: tuple[int, ...] = (0,)) -> str:
+        """What it printed. Fails when its exit code is not a good one."""
+        command = [self._program, *arguments]
+        done = subprocess.run(
+            command, cwd=self._folder, env=self._environ, capture_output=True, text=True, timeout=within
+        )
+        assert done.returncode in good, f"{' '.join(arguments)}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
+        return done.stdout
+
+    def init(self) -> None:
+        self("init", f"-plugin-dir={self._mirror}")
+
+    def plan(self) -> Any:
+        """The plan, read as JSON."""
+        self("plan", "-out=plan", "-lock=false", within=300)
+        return json.loads(self("show", "-json", "plan"))
+
+
+def copied(folder: Path, zipped: Path, ca: str) -> Path:
+    """A copy of infra/'s module and examples, with the zip and the certificates they name; its place."""
+    shutil.copytree(INFRA, folder / "infra", ignore=lambda _, names: [n for n in names if n in ("local", "compose")])
+    (folder / "build").mkdir()
+    shutil.copy(zipped, folder / "build/cart-python3.12.zip")
+    for example in (folder / "infra/examples").iterdir():
+        (example / "us-east-1-bundle.pem").write_text(ca)
+        (example / "backend_override.tf").write_text('terraform {\n  backend "local" {}\n}\n')
+    return folder / "infra"
+
+
+@contextlib.contextmanager
+def moto() -> Iterator[str]:
+    """The endpoint of a moto server of one's own, that knows AWS's managed policies."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    environ = {**os.environ, "MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
+    command = [sys.executable, "-c", SERVE, "-H", "127.0.0.1", "-p", port]
+    process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", int(port)), 1):
+                break
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("moto did not start")
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(20)

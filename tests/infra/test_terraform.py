@@ -1,0 +1,291 @@
+"""infra/ applied to moto, used by the code, planned again, destroyed: in this order, by `make test-infra` alone."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+import tarfile
+import threading
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import requests
+
+from chalicelib import command
+from chalicelib.settings import Settings, load
+from chalicelib.wiring import build
+from infra import package
+from infra.local.archive_simulator import running_simulator
+from tests.infra import policies, terraform
+from tests.infra.terraform import KEYS, Terraform
+from tests.infra.text import INFRA
+from tests.integration import mariadb
+from tests.integration.api.transports import OverLambda
+from tests.integration.test_credentials import Authority
+from tests.integration.test_lambda import SCHEDULED, serve
+from workers.assembly import assemble
+
+pytestmark = [
+    pytest.mark.timeout(1200),
+    pytest.mark.skipif(not os.environ.get("INFRA_TEST"), reason="takes minutes: make test-infra"),
+    pytest.mark.skipif(isinstance(terraform.found(), str), reason=str(terraform.found())),
+]
+EXAMPLES = ("small", "large")
+NAME = "rehearsed-cart"
+ROOT_MODULE = """
+provider "aws" {}
+
+module "cart" {
+  source            = "./infra"
+  name              = "%s"
+  lambda_zip        = "%s"
+  image_tag         = "v1"
+  database_ca       = file("ca.pem")
+  archive_url       = "https://archive.example.org/"
+  archive_cidrs     = ["192.0.2.0/24"]
+  api_allowed_cidrs = ["198.51.100.0/24"]
+  cors_origins      = ["https://data.example.org"]
+  alarm_emails      = ["cart-operators@example.org"]
+  rehearsal         = true
+  protect           = false
+}
+
+output "cart" {
+  value = module.cart
+}
+"""
+#: What a second plan wants to change on moto, and why AWS would not have it so.
+DRIFT = {
+    "aws_db_parameter_group": "moto gives no parameters back",
+    "aws_ecs_service": "moto forgets capacity providers",
+    "aws_sqs_queue": "moto writes the redrive policy with other blanks",
+    "aws_vpc_security_group_egress_rule": "moto forgets descriptions",
+    "aws_vpc_security_group_ingress_rule": "moto forgets descriptions",
+}
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    with terraform.moto() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    return Authority("rehearsal")
+
+
+@pytest.fixture(scope="module")
+def zipped(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The zip, as an operator makes it."""
+    folder = tmp_path_factory.mktemp("zip")
+    (folder / "ca.pem").write_text(authority.pem)
+    assert package.main(["--ca", str(folder / "ca.pem"), "--to", str(folder)]) == 0
+    (made,) = folder.glob("cart-python3.*.zip")
+    return made
+
+
+@pytest.fixture(scope="module")
+def folder(zipped: Path, authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the module and its examples."""
+    return terraform.copied(tmp_path_factory.mktemp("tree"), zipped, authority.pem)
+
+
+@pytest.fixture(scope="module")
+def plans(folder: Path, endpoint: str) -> dict[str, Any]:
+    """The plan of each example."""
+    made = {}
+    for name in EXAMPLES:
+        run = Terraform(folder / "examples" / name, endpoint)
+        run.init()
+        (folder / "examples" / name / "terraform.tfvars").write_text('image_tag = "v1"\n')
+        made[name] = run.plan()
+    return made
+
+
+def test_the_files_have_their_one_format(endpoint: str) -> None:
+    Terraform(INFRA, endpoint)("fmt", "-check", "-recursive", "-diff", ".")
+
+
+def test_the_zip_holds_the_code_and_the_certificates(zipped: Path, authority: Authority) -> None:
+    with zipfile.ZipFile(zipped) as archive:
+        names = archive.namelist()
+        assert archive.read(package.CA_NAME).decode() == authority.pem
+    ours = {str(path.relative_to(INFRA.parent)) for path in (INFRA.parent / "chalicelib").rglob("*.py")}
+    assert {name for name in names if name.startswith("chalicelib/")} == ours
+    assert {"app.py", "peewee.py", "pymysql/__init__.py", "boto3/__init__.py"} <= set(names)
+    assert f"python{sys.version_info.major}.{sys.version_info.minor}" in zipped.name
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_a_plans_policies_name_what_they_allow(plans: dict[str, Any], example: str) -> None:
+    plan = plans[example]
+    planned = list(policies.resources(plan["planned_values"]["root_module"]))
+    known = list(policies.statements(planned))
+    assert len(known) > 20
+    assert [
+        (where, wide) for where, said in [*known, *policies.unread(plan)] if (wide := policies.too_wide(said))
+    ] == []
+    attached = [r["values"]["policy_arn"] for r in planned if r["type"] == "aws_iam_role_policy_attachment"]
+    assert all(arn.endswith(policies.MANAGED) for arn in attached)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_nothing_but_the_api_is_public_and_all_is_encrypted(plans: dict[str, Any], example: str) -> None:
+    planned = list(policies.resources(plans[example]["planned_values"]["root_module"]))
+    values = {kind: [r["values"] for r in planned if r["type"] == kind] for kind in {r["type"] for r in planned}}
+    assert all(v["storage_encrypted"] and not v["publicly_accessible"] for v in values["aws_db_instance"])
+    assert all(v["encrypted"] for v in values["aws_efs_file_system"])
+    assert all(v["sqs_managed_sse_enabled"] for v in values["aws_sqs_queue"])
+    assert all(v["restrict_public_buckets"] for v in values["aws_s3_bucket_public_access_block"])
+    assert not any(v["map_public_ip_on_launch"] for v in values["aws_subnet"])
+    assert not any(v["network_configuration"][0]["assign_public_ip"] for v in values["aws_ecs_service"])
+    assert not any(v["cidr_ipv4"] for v in values["aws_vpc_security_group_ingress_rule"])
+
+
+@dataclass
+class Deployed:
+    run: Terraform
+    outputs: dict[str, Any]
+    endpoint: str
+
+    def client(self, service: str) -> Any:
+        session = boto3.session.Session("test", "test", region_name="us-east-1")
+        return session.client(service, endpoint_url=self.endpoint)
+
+    def function(self, name: str) -> dict[str, str]:
+        """A function's environment, as it is deployed."""
+        answer = self.client("lambda").get_function_configuration(FunctionName=f"{NAME}-{name}")
+        return dict(answer["Environment"]["Variables"])
+
+    def task(self, name: str) -> tuple[list[str], dict[str, str]]:
+        """A task's command and environment, as it is deployed."""
+        answer = self.client("ecs").describe_task_definition(taskDefinition=f"{NAME}-{name}")
+        (container,) = answer["taskDefinition"]["containerDefinitions"]
+        return container.get("command", []), {item["name"]: item["value"] for item in container["environment"]}
+
+
+@pytest.fixture(scope="module")
+def deployed(
+    folder: Path, zipped: Path, authority: Authority, endpoint: str, tmp_path_factory: pytest.TempPathFactory
+) -> Deployed:
+    root = tmp_path_factory.mktemp("root")
+    (root / "infra").symlink_to(folder)
+    (root / "ca.pem").write_text(authority.pem)
+    (root / "main.tf").write_text(ROOT_MODULE % (NAME, zipped))
+    run = Terraform(root, endpoint)
+    run.init()
+    run("validate")
+    run("apply", "-auto-approve", "-parallelism=40", within=900)
+    return Deployed(run, json.loads(run("output", "-json"))["cart"]["value"], endpoint)
+
+
+@pytest.fixture(scope="module")
+def database(
+    deployed: Deployed, authority: Authority, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
+    """Where a MySQL server is, in place of RDS's: TLS or nothing, with the login of the deployed secret."""
+    said = deployed.client("secretsmanager").get_secret_value(SecretId=deployed.outputs["database_secret_arn"])
+    login = json.loads(said["SecretString"])
+    options = authority.issue(tmp_path_factory.mktemp("tls"), "127.0.0.1")
+    with mariadb.server(*options, "--require-secure-transport=ON") as variables:
+        if variables is None:
+            pytest.skip("no mariadbd here")
+        user = f"'{login['username']}'@'%'"
+        for statement in (
+            "CREATE DATABASE pacifica_cartd",
+            f"CREATE USER {user} IDENTIFIED BY '{login['password']}'",
+            f"GRANT ALL ON pacifica_cartd.* TO {user}",
+        ):
+            mariadb.run(variables, statement)
+        yield {name: variables[name] for name in ("MYSQL_HOST", "MYSQL_PORT")}
+
+
+def test_what_is_deployed_names_what_it_allows(deployed: Deployed) -> None:
+    state = json.loads(deployed.run("show", "-json"))
+    known = list(policies.statements(list(policies.resources(state["values"]["root_module"]))))
+    assert len(known) > 30
+    assert [(where, wide) for where, said in known if (wide := policies.too_wide(said))] == []
+
+
+def test_the_queue_and_the_bucket_are_as_the_code_wants_them(deployed: Deployed) -> None:
+    asked: Any = {"QueueUrl": deployed.outputs["queue_url"], "AttributeNames": ["All"]}
+    attributes = deployed.client("sqs").get_queue_attributes(**asked)["Attributes"]
+    assert attributes["VisibilityTimeout"] == str(Settings().visibility)
+    assert json.loads(attributes["RedrivePolicy"])["maxReceiveCount"] in (50, "50")
+    rules = deployed.client("s3").get_bucket_lifecycle_configuration(Bucket=deployed.outputs["bucket"])["Rules"]
+    days = {rule["ID"]: rule.get("AbortIncompleteMultipartUpload", {}).get("DaysAfterInitiation") for rule in rules}
+    assert days["unfinished-uploads"] * 86400 > Settings().cart_deadline
+
+
+def test_the_deployed_api_and_worker_make_a_cart(
+    deployed: Deployed, database: dict[str, str], zipped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with zipfile.ZipFile(zipped) as archive:
+        archive.extractall(tmp_path / "task")
+    here = {**database, **KEYS, "AWS_ENDPOINT_URL": deployed.endpoint, "AWS_ENDPOINT_URL_S3": deployed.endpoint}
+    of_lambda = {**here, "MYSQL_CA": str(tmp_path / "task" / package.CA_NAME), "AWS_LAMBDA_FUNCTION_NAME": "f"}
+    api, gateway = {**deployed.function("api"), **of_lambda}, OverLambda(binary=True)
+    run, environ = deployed.task("migrate")
+    for name, value in {**environ, **here}.items():
+        monkeypatch.setenv(name, value)
+    assert run[0] == "pacifica-cartd-cmd"
+    assert command.main(run[1:]) == 0
+
+    body = json.dumps({"fileids": [{"id": "foo.txt", "path": "1/foo.txt"}]}).encode()
+    answers, _ = serve(tmp_path / "task", api, ("app", gateway.event("POST", "/cart", body, {})))
+    assert answers[0]["statusCode"] == 201, answers
+
+    (tmp_path / "archive").mkdir()
+    (tmp_path / "archive/foo.txt").write_bytes(b"from the archive")
+    with running_simulator(tmp_path / "archive") as simulator:
+        _, environ = deployed.task("workers")
+        local = {"VOLUME_PATH": str(tmp_path / "volume"), "ARCHIVE_INTERFACE_URL": simulator.url}
+        system = build(load({**environ, **here, **local}, worker=True))
+        worker = assemble(system)
+        threading.Thread(target=worker.consumer.run, daemon=True).start()
+        threading.Event().wait(0.1)
+        for _ in range(300):
+            if system.service.find("", "cart").state in ("ready", "error"):
+                break
+            threading.Event().wait(0.1)
+        worker.consumer.stop()
+        worker.consumer.drain(5)
+
+    answers, _ = serve(tmp_path / "task", api, ("app", gateway.event("GET", "/cart", b"", {})))
+    assert answers[0]["statusCode"] == 302, answers
+    tar = requests.get(answers[0]["headers"]["Location"], timeout=30).content
+    with tarfile.open(fileobj=io.BytesIO(tar)) as opened:
+        assert opened.extractfile("cart/1/foo.txt").read() == b"from the archive"  # type: ignore[union-attr]
+
+    events: Any = deployed.client("events")
+    (target,) = events.list_targets_by_rule(Rule=deployed.outputs["sweep_rule"])["Targets"]
+    scheduled = deployed.client("lambda").get_function_configuration(FunctionName=target["Arn"])
+    sweep = {**scheduled["Environment"]["Variables"], **of_lambda}
+    answers, _ = serve(tmp_path / "task", sweep, (scheduled["Handler"].removeprefix("app."), SCHEDULED))
+    assert answers == [{"sent_again": 0}]
+
+
+def test_a_second_plan_changes_nothing_but_what_moto_forgets(deployed: Deployed) -> None:
+    changed = {
+        change["address"]: change["type"]
+        for change in deployed.run.plan()["resource_changes"]
+        if change["change"]["actions"] not in (["no-op"], ["read"])
+    }
+    assert {address for address, kind in changed.items() if kind not in DRIFT} == set()
+
+
+def test_destroying_leaves_nothing(deployed: Deployed) -> None:
+    deployed.run("destroy", "-auto-approve", "-parallelism=40", within=900)
+    assert deployed.run("state", "list").strip() == ""
+    assert deployed.client("sqs").list_queues().get("QueueUrls", []) == []
+    assert deployed.client("s3").list_buckets()["Buckets"] == []
+    assert deployed.client("lambda").list_functions()["Functions"] == []
+    assert deployed.client("secretsmanager").list_secrets()["SecretList"] == []

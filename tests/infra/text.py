@@ -1,0 +1,67 @@
+"""What the Terraform files say, as far as it can be read without terraform."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+INFRA = ROOT / "infra"
+
+
+def source(name: str) -> str:
+    """One of infra's files, without comments."""
+    return re.sub(r"(^|\s)#.*$", r"\1", (INFRA / name).read_text(), flags=re.MULTILINE)
+
+
+def block(text: str, opening: str) -> str:
+    """What stands between the braces or brackets behind `opening`, which is there once."""
+    (found,) = re.finditer(re.escape(opening), text)
+    depth, start = 1, found.end()
+    for at in range(start, len(text)):
+        depth += text[at] in "{[("
+        depth -= text[at] in "}])"
+        if not depth:
+            return text[start:at]
+    raise AssertionError(f"{opening} never ends")
+
+
+def default(variable: str) -> str:
+    """A variable's default, as it is written."""
+    body = block(source("variables.tf") + source("variables_capacity.tf"), f'variable "{variable}" {{')
+    value: str
+    (value,) = re.findall(r"^\s+default\s+= (.+)$", body, re.MULTILINE)
+    return value.strip('"')
+
+
+def variables() -> dict[str, bool]:
+    """Every variable: whether it has a default."""
+    text = source("variables.tf") + source("variables_capacity.tf")
+    names = re.findall(r'^variable "(\w+)" \{', text, re.MULTILINE)
+    return {name: bool(re.search(r"^\s+default\s+=", block(text, f'variable "{name}" {{'), re.M)) for name in names}
+
+
+def routes() -> set[tuple[str, str]]:
+    """Path and method of every route of the REST API."""
+    lines = re.findall(r'"(/[^"]*)"\s+= \[(.*)\]', block(source("api.tf"), "routes = {"))
+    return {(path, method) for path, methods in lines for method in re.findall(r"\w+", methods)}
+
+
+def set_settings() -> set[str]:
+    """Environment variables that are set by what is made."""
+    return set(re.findall(r"^\s+([A-Z][A-Z0-9_]+)\s+=", source("settings.tf"), re.MULTILINE))
+
+
+def allowed_settings() -> set[str]:
+    """Environment variables an operator may set by the variable `settings`."""
+    return set(re.findall(r'"([A-Z][A-Z0-9_]+)"', block(source("variables.tf"), 'variable "settings" {')))
+
+
+def alarms() -> set[str]:
+    """The alarms' names."""
+    text = source("alarms.tf")
+    return {
+        name
+        for table in ("over = {", "under = {")
+        for name in re.findall(r"^\s+([a-z0-9-]+)\s+= \{ of", block(text, table), re.MULTILINE)
+    }

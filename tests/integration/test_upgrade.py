@@ -1,0 +1,118 @@
+"""A deploy under way: old code on new tables, and workers of two versions on one queue."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from chalicelib import jobs, migrations
+from chalicelib.database import Database, execute
+from chalicelib.settings import load
+from tests.integration.conftest import Site
+from tests.integration.worker_site import assert_ready, generated, manifest, until
+
+NEWEST = max(migrations.available())
+#: What may stand at the beginning of a migration's statement. Nothing of it hurts code that does not know of it.
+ADDS = re.compile(
+    r"CREATE TABLE IF NOT EXISTS |CREATE INDEX |INSERT (OR )?IGNORE INTO |ALTER TABLE (\w+) ADD (COLUMN|INDEX) ", re.I
+)
+
+
+def columns(database: Database) -> dict[str, dict[str, Any]]:
+    """Table -> column -> what it is."""
+    with database.session() as db:
+        tables = sorted(set(db.get_tables()) - {"sqlite_sequence", "schema_versions"})
+        return {table: {column.name: column for column in db.get_columns(table)} for table in tables}
+
+
+def insert(database: Database, table: str, known: dict[str, Any], number: int) -> None:
+    """A row as code writes it that knows these columns and no others."""
+    values = {name: number if _is_number(column) else f"'{number}'" for name, column in known.items()}
+    names = ", ".join(f"`{name}`" for name in values)
+    with database.session() as db:
+        execute(db, f"INSERT INTO {table} ({names}) VALUES ({', '.join(map(str, values.values()))})")
+
+
+def read(database: Database, table: str, known: dict[str, Any]) -> set[tuple[Any, ...]]:
+    names = ", ".join(f"`{name}`" for name in known)
+    with database.session() as db:
+        return {tuple(row) for row in execute(db, f"SELECT {names} FROM {table}").fetchall()}
+
+
+def _is_number(column: Any) -> bool:
+    return not column.data_type.lower().startswith(("varchar", "text", "char"))
+
+
+@pytest.mark.parametrize("version", sorted(migrations.available())[:-1])
+def test_code_of_an_earlier_version_reads_and_writes_the_newest_tables(
+    database_variables: dict[str, str], monkeypatch: pytest.MonkeyPatch, version: int
+) -> None:
+    database = Database(load(database_variables))
+    every = migrations.available()
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "available", lambda: {n: name for n, name in every.items() if n <= version})
+        migrations.sync(database)
+    old = columns(database)
+    for table, known in old.items():
+        insert(database, table, known, 7)
+    before = {table: read(database, table, known) for table, known in old.items()}
+    assert migrations.sync(database) == [number for number in every if number > version]
+    for table, known in old.items():
+        assert before[table] <= read(database, table, known), f"{table} kept what it had"
+        insert(database, table, known, 8)
+        assert len(read(database, table, known)) == len(before[table]) + 1
+    database.close()
+
+
+@pytest.mark.parametrize("dialect", ["mysql", "sqlite"])
+@pytest.mark.parametrize("number", sorted(migrations.available()))
+def test_a_migration_only_adds(number: int, dialect: str) -> None:
+    module = importlib.import_module(f"chalicelib.migrations.{migrations.available()[number]}")
+    for statement in module.statements(dialect):
+        assert ADDS.match(statement), f"old code may not bear this: {statement[:100]}"
+        if " ADD COLUMN " in statement.upper():
+            assert "NOT NULL" not in statement or " DEFAULT " in statement, f"old code does not set it: {statement}"
+
+
+def test_old_code_takes_newer_tables_for_its_own(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    every = migrations.available()
+    monkeypatch.setattr(migrations, "available", lambda: {n: name for n, name in every.items() if n < NEWEST})
+    migrations.check(database)
+    assert migrations.sync(database) == []
+
+
+def test_workers_of_two_versions_share_one_queue(site_of: Callable[..., Site], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old one makes what it understands and leaves the rest, which the new one takes as soon as it comes."""
+    site = site_of(LEASE="2")
+    old = site.start_worker()
+    newer, older = generated(1, 1000, "newer"), generated(1, 1000, "older")
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "encode", lambda hint: f'{{"v": 2, "job": {hint.job_id}, "token": {hint.token}}}')
+        site.system.service.create("", "newer", manifest(newer))
+    site.system.service.create("", "older", manifest(older))
+    assert_ready(site, "older", older)
+    time.sleep(3.5)  # it comes to the old one again and again
+    assert site.system.service.find("", "newer").state == "waiting"
+    old.consumer.stop()
+    old.consumer.drain(5)
+    monkeypatch.setattr(jobs, "VERSION", 2)
+    site.start_worker()
+    assert_ready(site, "newer", newer, within=20)
+    with site.system.database.session() as db:
+        assert execute(db, "SELECT COUNT(*) FROM jobs").fetchone()[0] == 0
+
+
+def test_a_new_worker_understands_what_an_old_api_sends(
+    site_of: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = site_of()
+    files = generated(1, 1000, "old")
+    site.system.service.create("", "old", manifest(files))
+    monkeypatch.setattr(jobs, "VERSION", 2)
+    site.start_worker()
+    until(lambda: site.system.service.find("", "old").state == "ready", 20)
