@@ -17,23 +17,26 @@ class System:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.url = f"http://127.0.0.1:{engine.environ['CART_PORT']}/"
+        self._store = f"http://127.0.0.1:{engine.environ['STORE_PORT']}/"
         self.archive = f"http://127.0.0.1:{engine.environ['ARCHIVE_PORT']}/"
 
     def up(self, *options: str) -> None:
-        """Start what does not run; returns when the API answers."""
+        """Start what does not run; returns when the API and the store answer."""
         self.engine.compose("up", "-d", *options)
         deadline = time.monotonic() + UP_WITHIN
-        while not self._answers():
-            assert time.monotonic() < deadline, "the API does not answer"
-            time.sleep(0.5)
+        for url, status in ((self.url, 200), (self._store, 403)):
+            while not answers(url, status):
+                assert time.monotonic() < deadline, f"{url} does not answer"
+                time.sleep(0.5)
 
     def down(self, *options: str) -> None:
         self.engine.keep_logs()
         self.engine.remove(*[name for name in self.engine.containers("cartworkers") if not name.endswith("_1")])
         self.engine.compose("down", *options)
 
-    def _answers(self) -> bool:
-        try:
-            return requests.get(self.url, timeout=5).status_code == 200
-        except requests.RequestException:
-            return False
+
+def answers(url: str, status: int) -> bool:
+    try:
+        return requests.get(url, timeout=5).status_code == status
+    except requests.RequestException:
+        return False
