@@ -16,9 +16,8 @@ resource "aws_db_parameter_group" "this" {
   }
 
   parameter {
-    name         = "max_connections"
-    value        = tostring(var.database_connections)
-    apply_method = "pending-reboot"
+    name  = "max_connections"
+    value = tostring(var.database_connections)
   }
 
   lifecycle {
@@ -60,6 +59,8 @@ resource "aws_db_instance" "this" {
   skip_final_snapshot       = !var.protect
   final_snapshot_identifier = "${var.name}-final"
   delete_automated_backups  = !var.protect
+
+  depends_on = [aws_cloudwatch_log_group.this] # or RDS makes one that keeps all for ever
 }
 
 locals {

@@ -4,9 +4,8 @@ data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
 data "aws_region" "current" {}
 
-data "aws_availability_zones" "available" {
-  state = "available"
-
+# Not only those that are well just now: a zone's bad day must not move every subnet.
+data "aws_availability_zones" "all" {
   filter {
     name   = "opt-in-status"
     values = ["opt-in-not-required"]
@@ -18,7 +17,7 @@ locals {
   partition = data.aws_partition.current.partition
   region    = data.aws_region.current.name
   suffix    = data.aws_partition.current.dns_suffix
-  zones     = slice(data.aws_availability_zones.available.names, 0, var.zones)
+  zones     = slice(data.aws_availability_zones.all.names, 0, var.zones)
 
   bucket     = "${var.name}-bundles-${local.account}"
   bucket_arn = "arn:${local.partition}:s3:::${local.bucket}"
@@ -34,6 +33,7 @@ locals {
     sweep   = "/aws/lambda/${var.name}-sweep"
     workers = "/${var.name}/workers"
     access  = "/${var.name}/access"
+    errors  = "/aws/rds/instance/${var.name}/error"
   }
   log_streams = {
     for key, group in local.log_groups :

@@ -41,10 +41,13 @@ resource "aws_route_table_association" "private" {
 # The way out to the archive: NAT.
 
 locals {
-  nat   = var.archive_route == "nat"
-  nats  = local.nat ? (var.nat_per_zone ? var.zones : 1) : 0
-  tgw   = var.archive_route == "transit_gateway"
-  pairs = setproduct(range(var.zones), var.archive_cidrs) # a route each
+  nat  = var.archive_route == "nat"
+  nats = local.nat ? (var.nat_per_zone ? var.zones : 1) : 0
+  tgw  = var.archive_route == "transit_gateway"
+  to_archive = {
+    for pair in setproduct(range(var.zones), var.archive_cidrs) :
+    "${local.zones[pair[0]]} ${pair[1]}" => { zone = pair[0], cidr = pair[1] }
+  }
 }
 
 resource "aws_internet_gateway" "this" {
@@ -108,11 +111,11 @@ resource "aws_nat_gateway" "this" {
 
 # Only the archive's networks are routed: nothing else beyond the VPC can be reached, whatever a security group says.
 resource "aws_route" "nat" {
-  count = local.nat ? length(local.pairs) : 0
+  for_each = local.nat ? local.to_archive : {}
 
-  route_table_id         = aws_route_table.private[local.pairs[count.index][0]].id
-  destination_cidr_block = local.pairs[count.index][1]
-  nat_gateway_id         = aws_nat_gateway.this[var.nat_per_zone ? local.pairs[count.index][0] : 0].id
+  route_table_id         = aws_route_table.private[each.value.zone].id
+  destination_cidr_block = each.value.cidr
+  nat_gateway_id         = aws_nat_gateway.this[var.nat_per_zone ? each.value.zone : 0].id
 }
 
 # The way out to the archive: a transit gateway, behind which is a VPN, a direct connection or another VPC.
@@ -128,10 +131,10 @@ resource "aws_ec2_transit_gateway_vpc_attachment" "this" {
 }
 
 resource "aws_route" "transit_gateway" {
-  count = local.tgw ? length(local.pairs) : 0
+  for_each = local.tgw ? local.to_archive : {}
 
-  route_table_id         = aws_route_table.private[local.pairs[count.index][0]].id
-  destination_cidr_block = local.pairs[count.index][1]
+  route_table_id         = aws_route_table.private[each.value.zone].id
+  destination_cidr_block = each.value.cidr
   transit_gateway_id     = var.transit_gateway_id
 
   depends_on = [aws_ec2_transit_gateway_vpc_attachment.this]

@@ -1,4 +1,4 @@
-# Also valid for OpenTofu. The provider's minor version is held, since what it changes by itself is not reviewed here.
+# Also valid for OpenTofu. The provider's major version is held; the exact one is in the lock file of the root.
 terraform {
   required_version = ">= 1.9"
 

@@ -3,7 +3,6 @@
 locals {
   workers = var.image_tag == null ? 0 : 1
   image   = "${aws_ecr_repository.workers.repository_url}:${coalesce(var.image_tag, "none")}"
-  # Of a task; Fargate gives each its own disk for /tmp, so that the rest of the file system can be read-only.
   log_options = {
     awslogs-group         = local.log_groups.workers
     awslogs-region        = local.region
@@ -139,10 +138,6 @@ resource "aws_ecs_task_definition" "workers" {
     }
   }
 
-  volume {
-    name = "tmp"
-  }
-
   container_definitions = jsonencode([{
     name                   = "worker"
     image                  = local.image
@@ -153,10 +148,7 @@ resource "aws_ecs_task_definition" "workers" {
     environment            = local.worker_environment
     linuxParameters        = { initProcessEnabled = true }
     logConfiguration       = { logDriver = "awslogs", options = local.log_options }
-    mountPoints = [
-      { sourceVolume = "volume", containerPath = local.volume_path, readOnly = false },
-      { sourceVolume = "tmp", containerPath = "/tmp", readOnly = false },
-    ]
+    mountPoints            = [{ sourceVolume = "volume", containerPath = local.volume_path, readOnly = false }]
   }])
 
   depends_on = [aws_efs_mount_target.this]
