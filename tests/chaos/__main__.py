@@ -40,14 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rounds = Rounds(site, given.seed, given.only or ())
         end = time.monotonic() + given.minutes * 60
         for number in range(given.first, given.first + given.rounds):
-            if time.monotonic() > end:
-                break
             outcomes.append(rounds.run(number))
             print(line(outcomes[-1]), flush=True)
-            if outcomes[-1].violations and given.stop:
+            if time.monotonic() > end or (outcomes[-1].violations and given.stop):
                 break
-        else:
-            left = rounds.finish()
+        left = rounds.finish()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
     finally:

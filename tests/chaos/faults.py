@@ -15,6 +15,8 @@ class Fault:
     #: What a cart may end in besides what its client wants, where the fault is more than can be mended.
     may_fail: ClassVar[bool] = False
     needs_mount: ClassVar[bool] = False
+    #: Its end waits for carts, which other faults would hold up.
+    ends_last: ClassVar[bool] = False
 
     def __init__(self, site: Site, rng: random.Random) -> None:
         self.site = site

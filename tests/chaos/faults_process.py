@@ -88,6 +88,8 @@ class DeathAtStep(Fault):
 class Poison(Fault):
     """A cart whose every attempt kills its worker; the others have to go on."""
 
+    ends_last = True
+
     def wishes(self, label: str) -> list[Wish]:
         return [carts.poison(self.rng, label)]
 

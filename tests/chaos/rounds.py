@@ -109,7 +109,7 @@ class Rounds:
             for fault in faults:
                 fault.tick()
             self._site.wait(0.1)
-        for fault in faults:
+        for fault in sorted(faults, key=lambda fault: fault.ends_last):
             fault.end()
         return clients
 

@@ -54,8 +54,10 @@ OURS = ("MYSQL_", "AWS_", "ARCHIVE", "VOLUME_", "BUNDLE_", "JOB_", "PULL_", "UPL
 
 
 class Site:
-    def __init__(self, folder: Path) -> None:
-        """Everything started and answering, from empty."""
+    def __init__(self, folder: Path, workers: int = WORKERS, settings: Mapping[str, str] | None = None) -> None:
+        """Everything started and answering, from empty; `settings` on top of those above."""
+        self._workers = workers
+        self._settings = SETTINGS | dict(settings or {})
         shutil.rmtree(folder, ignore_errors=True)
         self.home = Home(folder)
         self.home.make()
@@ -127,13 +129,13 @@ class Site:
         return keep_ports(self.home.ports, names, taken=lambda *_: None)
 
     def _wanted(self, api: int) -> Wanted:
-        return Wanted(self.home, api, WORKERS, own_store=True, own_queue=True, own_archive=False)
+        return Wanted(self.home, api, self._workers, own_store=True, own_queue=True, own_archive=False)
 
     def _environment(self) -> dict[str, str]:
         """The product's, without the proxies."""
         given = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
         archive = {"ARCHIVE_INTERFACE_URL": f"http://{LOOPBACK}:{self.ports['archive']}/"}
-        chosen = SETTINGS | self.database.variables() | archive | {"CHAOS_ARMED": str(self.armed)}
+        chosen = self._settings | self.database.variables() | archive | {"CHAOS_ARMED": str(self.armed)}
         return product_environment(given | chosen, self._wanted(self.ports["api"]), self.ports)
 
     def _start_stand_ins(self) -> None:
@@ -152,7 +154,7 @@ class Site:
         for tier in services.product(self._wanted(self.ports["api"]), env):
             for service in tier:
                 argv, own = _breakable(service.name, service.argv), dict(service.env)
-                if service.name == f"worker-{WORKERS}":
+                if service.name == f"worker-{self._workers}":
                     own["CHAOS_CLOCK"] = str(self.clock)
                 self.children[service.name] = self._child(service.name, argv, own)
 
