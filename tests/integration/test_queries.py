@@ -12,6 +12,7 @@ import pytest
 
 from chalicelib.carts import CartStore
 from chalicelib.database import Database, execute
+from chalicelib.endings import Endings
 from chalicelib.jobs import JobStore
 from chalicelib.manifest import Manifest, parse
 from chalicelib.models import Carts, StagedFiles
@@ -115,6 +116,22 @@ def test_no_message_reads_a_whole_table(full: Database, record: Callable[[Callab
         "put off": lambda: jobs.put_off(claimed, 1),
         "due": lambda: jobs.due(100),
         "drop": lambda: jobs.drop_all(claimed.cart_id),
+    }
+    assert_none_scans(full, {name: record(call) for name, call in calls.items()})
+
+
+def test_no_sweep_reads_a_whole_table(full: Database, record: Callable[[Callable[[], Any]], list[Query]]) -> None:
+    jobs = JobStore(full, 30)
+    carts = CartStore(full, jobs)
+    endings = Endings(full, carts, jobs)
+    [hint] = carts.add("", "new", manifest(1))
+    calls = {
+        "due": lambda: jobs.due(100),
+        "unsent": lambda: jobs.unsent([hint]),
+        "deadlines": lambda: endings.fail_overdue(3600),
+        "dead letters": lambda: endings.give_up(hint.job_id, hint.token),
+        "uploads": lambda: endings.uploads([1, 2, 3]),
+        "expiry": lambda: carts.expire(3600, 0, 0),
     }
     assert_none_scans(full, {name: record(call) for name, call in calls.items()})
 

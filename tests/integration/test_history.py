@@ -1,0 +1,88 @@
+"""What has ended costs nothing: HEAD, POST and the sweep read as few rows beside a long history as beside none.
+
+HISTORY=1000000 makes it a long one indeed, and prints how long each call takes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from chalicelib.carts import CartStore
+from chalicelib.database import Database, execute
+from chalicelib.endings import Endings
+from chalicelib.jobs import JobStore
+from chalicelib.manifest import parse
+
+HISTORY = int(os.environ.get("HISTORY", "20000"))
+MOST = 40  # rows one call may read
+DAY = 86400.0
+PAST = """INSERT INTO carts (uid, live, state, root, digest, files_total, created_at, used_at, bundle_size)
+SELECT CONCAT('old-', n), IF(MOD(n, 4), 1, NULL), ELT(MOD(n, 4) + 1, 'ready', 'ready', 'error', 'expired'), 'r', 'd', 1,
+       UNIX_TIMESTAMP(), UNIX_TIMESTAMP(), 1000
+FROM (WITH RECURSIVE numbers AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})
+      SELECT n FROM numbers) every"""
+
+
+@pytest.fixture
+def past(mysql_database: Database) -> Database:
+    """A database with many carts that have ended: deleted, ready, failed, expired."""
+    with mysql_database.session() as db:
+        execute(db, f"SET SESSION max_recursive_iterations = {HISTORY + 1}")
+        execute(db, PAST.format(count=HISTORY))
+        execute(db, "ANALYZE TABLE carts")
+    return mysql_database
+
+
+def calls(database: Database) -> dict[str, Callable[[], Any]]:
+    jobs = JobStore(database, 30)
+    carts = CartStore(database, jobs)
+    endings = Endings(database, carts, jobs)
+    manifest = parse(json.dumps({"fileids": [{"id": "1", "path": "a"}]}).encode(), "uid")
+    numbers = iter(range(10**6))
+    return {
+        "HEAD of a cart": lambda: carts.find("", "old-1"),
+        "POST of a new cart": lambda: carts.add("", f"new-{next(numbers)}", manifest),
+        "POST that replaces": lambda: carts.add("", "new-0", manifest),
+        "the sweep's jobs": lambda: jobs.due(1000),
+        "the sweep's deadlines": lambda: endings.fail_overdue(14 * DAY),
+        "the sweep's expiry": lambda: carts.expire(14 * DAY, 0, 0),
+        "the sweep's dead letters": lambda: endings.give_up(10**9, 0),
+        "the sweep's uploads": lambda: endings.uploads([1, 2, 3]),
+    }
+
+
+def rows_read(database: Database, call: Callable[[], Any]) -> int:
+    """How many rows the server's storage gave for it."""
+    names = "('HANDLER_READ_FIRST','HANDLER_READ_KEY','HANDLER_READ_NEXT','HANDLER_READ_PREV','HANDLER_READ_RND',"
+    asked = f"SELECT SUM(VARIABLE_VALUE) FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME IN {names}"
+    with database.session() as db:
+        execute(db, "FLUSH STATUS")
+        call()
+        return int(execute(db, f"{asked}'HANDLER_READ_RND_NEXT')").fetchone()[0])
+
+
+def test_no_call_reads_more_rows_for_a_long_history(past: Database) -> None:
+    for name, call in calls(past).items():
+        read = rows_read(past, call)
+        taken = [timed(call) for _ in range(20)]
+        print(f"{name}: {read} rows, {statistics.median(taken) * 1000:.1f} ms")
+        assert read <= MOST, f"{name} read {read} rows"
+
+
+def test_a_call_that_reads_the_history_would_show(past: Database) -> None:
+    with past.session() as db:
+        read = rows_read(past, lambda: execute(db, "SELECT COUNT(*) FROM carts WHERE message = 'x'").fetchone())
+    assert read >= HISTORY
+
+
+def timed(call: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
