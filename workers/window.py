@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 
-from chalicelib.bundles import BytesDiffer
-from chalicelib.carts import Cart
-from chalicelib.errors import LayoutChanged, LeaseLost, Retry
+from chalicelib.bundles import BytesDiffer, key_of
+from chalicelib.carts import ERROR, EXPIRED, Cart
+from chalicelib.errors import CartNotFound, LayoutChanged, LeaseLost, Retry
 from chalicelib.jobs import Job
 from workers import checksum
 from workers.bundle import Bundle, Bundler, FilesChanged
@@ -81,7 +81,20 @@ class WindowJob:
             if not self._parts.carts.ready(cart, bundle.size, bundle.etag, bundle.checksum):
                 raise LeaseLost
 
-        self._parts.jobs.finish(lease.job, write)
+        try:
+            self._parts.jobs.finish(lease.job, write)
+        except LeaseLost:
+            self._take_back(cart)
+            raise
+
+    def _take_back(self, cart: Cart) -> None:
+        """Remove the bundle of a cart that is gone: its clean-up may be over if this worker stood still for long."""
+        try:
+            now = self._parts.carts.get(cart.id)
+        except CartNotFound:
+            now = None
+        if now is None or now.live is None or now.attempt != cart.attempt or now.state in (ERROR, EXPIRED):
+            self._parts.bundles.delete(key_of(cart.id, cart.attempt), "")
 
     def _count(self, lease: Lease, work: Work, value: int) -> None:
         def write() -> bool:

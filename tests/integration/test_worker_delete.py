@@ -11,6 +11,7 @@ import pytest
 
 from chalicelib.bundles import BundleStore
 from chalicelib.errors import CartNotFound
+from chalicelib.models import Jobs
 from tests.integration.conftest import Site
 from tests.integration.worker_site import (
     MIB,
@@ -19,6 +20,7 @@ from tests.integration.worker_site import (
     generated,
     gets,
     manifest,
+    rows,
     state,
     until,
     uploads,
@@ -170,3 +172,24 @@ def failing_deletes(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
         original(self, *args)
 
     monkeypatch.setattr(BundleStore, "delete", delete)
+
+
+def test_a_bundle_that_a_worker_puts_after_its_cart_was_cleaned_up_goes_again(
+    quick: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frozen, thawed, put = threading.Event(), threading.Event(), BundleStore.put
+
+    def late(self: BundleStore, *given: Any) -> str:
+        frozen.set()
+        assert thawed.wait(20)
+        return put(self, *given)
+
+    monkeypatch.setattr(BundleStore, "put", late)
+    quick.start_worker()
+    quick.system.service.create("", "gone", manifest(SMALL))
+    assert frozen.wait(10)
+    delete(quick, "gone")
+    until(lambda: not rows(quick, Jobs.id))
+    thawed.set()
+    until(lambda: not quick.workers[0].consumer._leases())
+    assert quick.stored() == []
