@@ -26,7 +26,7 @@ HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
     CMD ["python3", "/usr/local/lib/alive.py", "8081"]
 # As `make run` starts it; GUNICORN_CMD_ARGS changes it. On SIGTERM requests under way get 5 s to end.
 CMD ["gunicorn", "--no-control-socket", "-b", "0.0.0.0:8081", "--worker-tmp-dir", "/dev/shm", \
-     "-k", "gthread", "-w", "2", "--threads", "8", "--keep-alive", "30", "--graceful-timeout", "5", \
+     "-k", "chalicelib.gunicorn_worker.Worker", "-w", "2", "--threads", "8", "--keep-alive", "30", "--graceful-timeout", "5", \
      "wsgi:application()"]
 
 ARG REVISION=unknown

@@ -15,7 +15,8 @@ from infra.local.process import ROOT, Service
 
 WEED = Path(sys.executable).parent / "weed"
 WEED_PORTS = ("master", "master-grpc", "volume", "volume-grpc", "filer", "filer-grpc", "s3-grpc", "admin", "admin-grpc")
-API_SERVER = ("-k", "gthread", "-w", "2", "--threads", "8", "--keep-alive", "30", "--graceful-timeout", "5")
+API_WORKER = "chalicelib.gunicorn_worker.Worker"
+API_SERVER = ("-k", API_WORKER, "-w", "2", "--threads", "8", "--keep-alive", "30", "--graceful-timeout", "5")
 PROVISION_WITHIN = 60.0
 
 

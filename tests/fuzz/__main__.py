@@ -3,7 +3,8 @@
 Of every hundred inputs ten are requests, seventy manifests and twenty answers of an archive. Nothing may be answered
 with 500 and above (but 501 and 505, which say that the request is no HTTP we know), no traceback may go out, no
 manifest that is taken may have a path that leaves its cart, and no answer of an archive may raise anything but the two
-errors that say so, or take longer than its time-outs.
+errors that say so, or take longer than its time-outs. Then clients that never end their requests are many, and another
+one has to be served all the same.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 targets.manifests(rng, tenth * 7),
                 targets.archive_answers(rng, tenth * 2),
                 targets.requests(rng, server.port, tenth),
+                targets.slow_clients(server.port),
             )
         )
     for problem in found[:SHOWN]:

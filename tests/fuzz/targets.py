@@ -16,6 +16,8 @@ from tests.fuzz import inputs
 from workers.archive import Archive
 
 PATIENCE = 10.0  # seconds an answer may take
+SLOW = 64  # connections of clients that never finish their request
+SERVED_WITHIN = 5.0  # seconds in which another one is
 STATUS = re.compile(rb"^HTTP/1\.[01] ([0-9]{3}) ")
 
 
@@ -31,6 +33,23 @@ def requests(rng: random.Random, port: int, count: int) -> Iterator[str]:
             yield f"request {number}: no HTTP was answered to {sent[:200]!r}: {said[:80]!r}"
         if status and status[1] >= b"500" and status[1] not in (b"501", b"505"):
             yield f"request {number}: {status[1].decode()} for {sent[:300]!r}"
+
+
+def slow_clients(port: int) -> Iterator[str]:
+    """Clients that begin a request and never end it; others have to be served meanwhile."""
+    held = []
+    for number in range(SLOW):
+        slow = socket.create_connection(("127.0.0.1", port), PATIENCE)
+        slow.sendall(
+            b"POST /slow HTTP/1.1\r\nHost: x\r\n" + (b"Content-Length: 1000\r\n\r\n{" if number % 2 else b"X-")
+        )
+        held.append(slow)
+    began = time.monotonic()
+    said = _say(port, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", SERVED_WITHIN)
+    if not said.startswith(b"HTTP/1.1 200"):
+        yield f"{SLOW} slow clients hold the server: nothing was answered within {time.monotonic() - began:.1f} s"
+    for slow in held:
+        slow.close()
 
 
 def manifests(rng: random.Random, count: int) -> Iterator[str]:

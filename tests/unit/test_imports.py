@@ -40,7 +40,7 @@ ORDER = [
         "workers.read_manifest workers.recall workers.stage workers.bundle workers.window workers.assist",
         "workers.ending workers.reconcile",
         "workers.heartbeat workers.consumer workers.assembly workers.__main__",
-        "app wsgi",
+        "chalicelib.gunicorn_worker app wsgi",
     )
     for name in line.split()
 ]

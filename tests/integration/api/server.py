@@ -15,7 +15,8 @@ from http.client import HTTPResponse
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-GUNICORN = ("-m", "gunicorn", "--no-control-socket", "-k", "gthread", "-w", "1", "--threads", "8", "--keep-alive", "30")
+WORKER = ("-k", "chalicelib.gunicorn_worker.Worker", "-w", "1", "--threads", "8", "--keep-alive", "30")
+GUNICORN = ("-m", "gunicorn", "--no-control-socket", *WORKER)
 CHALICE = ("-c", "from chalice.cli import main; main()", "local", "--no-autoreload")
 STARTS_WITHIN = 30.0
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 import requests
@@ -89,6 +92,45 @@ def test_requests_at_once_never_meet_each_other(gunicorn: Server, carts: Carter)
     with ThreadPoolExecutor(16) as pool:
         made = list(pool.map(post, range(120)))
     assert made == [(f"{batch}-{number}", f"file-{number}") for number in range(120)]
+
+
+@pytest.mark.parametrize(
+    "begun", [b"GET / HTTP/1.1\r\nHost: a\r\nX-", b"POST /a HTTP/1.1\r\nContent-Length: 9\r\n\r\n{", b""]
+)
+def test_clients_that_never_end_their_requests_hold_nobody_up(gunicorn: Server, begun: bytes) -> None:
+    with ExitStack() as slow:
+        for _ in range(40):  # five times its threads
+            slow.enter_context(gunicorn.connection()).sendall(begun)
+        time.sleep(0.3)
+        assert requests.get(gunicorn.url, timeout=3).status_code == 200
+
+
+def test_a_request_that_comes_in_small_pieces_is_answered(gunicorn: Server, carts: Carter) -> None:
+    uid = new_uid()
+    head = f"POST /{uid} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(BODY)}\r\n\r\n".encode()
+    with gunicorn.connection() as connection:
+        for piece in (head[:9], head[9:-2], head[-2:], BODY[:1], BODY[1:]):
+            connection.sendall(piece)
+            time.sleep(0.1)
+        assert connection.recv(1000).startswith(b"HTTP/1.1 201 ")
+
+
+def test_a_client_that_asks_whether_to_send_its_body_is_answered(gunicorn: Server, carts: Carter) -> None:
+    asks = f"POST /{new_uid()} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: {len(BODY)}\r\n\r\n"
+    with gunicorn.connection() as connection:
+        connection.sendall(asks.encode())
+        assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")
+        connection.sendall(BODY)
+        assert connection.recv(1000).startswith(b"HTTP/1.1 201 ")
+
+
+def test_half_a_request_and_then_its_end_is_no_request(gunicorn: Server) -> None:
+    with gunicorn.connection() as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost:")
+        time.sleep(0.1)
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1000) == b""
+    assert requests.get(gunicorn.url, timeout=3).status_code == 200
 
 
 CURLS = (
