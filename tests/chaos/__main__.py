@@ -1,7 +1,7 @@
 """The fault suite: breaks the real system in every way it knows, and checks that no cart is lost.
 
 Each round posts carts (small ones, shared files, one of several parts, some deleted or replaced while they are made,
-some that cannot be made), lets one or two faults befall the system for some seconds, and then waits until every cart
+some that cannot be made), lets one to three faults befall the system for some seconds, and then waits until every cart
 has ended. It checks that each ended as it should, that every bundle is byte for byte the one its manifest says, that
 the space account is exact, that nothing lies in the store that should not, and that no uid has two carts. At the end
 all carts are deleted, and nothing may be left of them in the store, on the volume or in the database.

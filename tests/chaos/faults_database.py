@@ -56,6 +56,18 @@ class DatabaseReadOnly(Fault):
         self.site.database.ask("SET GLOBAL read_only = 0")
 
 
+class ConnectionsRefused(Fault):
+    """Too many connections: most of the product's are refused."""
+
+    def begin(self) -> None:
+        self.site.wait(self.rng.uniform(0, 0.5))
+        self.site.database.ask("SET GLOBAL max_connections = 10")
+        self.site.database.cut_connections()
+
+    def end(self) -> None:
+        self.site.database.ask("SET GLOBAL max_connections = 300")
+
+
 class _Locks(Fault):
     """A transaction of ours that keeps locks."""
 
@@ -121,5 +133,5 @@ class DatabaseStalls(Fault):
 
 
 DATABASE = (
-    DatabaseKilled, DatabaseStopped, ConnectionsCut, DatabaseReadOnly, LocksKept, Deadlocks, DatabaseStalls,
+    DatabaseKilled, DatabaseStopped, ConnectionsCut, ConnectionsRefused, DatabaseReadOnly, LocksKept, Deadlocks, DatabaseStalls,
 )  # fmt: skip

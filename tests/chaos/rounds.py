@@ -22,7 +22,7 @@ from tests.chaos.site import Site
 
 BOUND = 75.0  # seconds from the end of all faults, in which every cart has to end
 LASTS = (2.0, 4.0)  # seconds a fault goes on
-SECOND_FAULT = 0.35  # how often another fault comes on top
+MORE = (0, 0, 0, 0, 1, 1, 2)  # how many other faults come on top
 LOOK_EVERY = 0.3
 
 Make = Callable[[Site, random.Random], Fault]
@@ -60,7 +60,7 @@ class Rounds:
         turn, place = divmod(number, len(self._only))
         order = random.Random(f"{self._seed} order {turn}").sample(self._only, len(self._only))
         rng = random.Random(f"{self._seed} {number} more")
-        more = [rng.choice([*self._all])] if rng.random() < SECOND_FAULT and len(self._only) > 1 else []
+        more = rng.sample([*self._all], rng.choice(MORE)) if len(self._only) > 1 else []
         return list(dict.fromkeys([order[place], *more]))
 
     def run(self, number: int) -> Outcome:
