@@ -133,5 +133,6 @@ class DatabaseStalls(Fault):
 
 
 DATABASE = (
-    DatabaseKilled, DatabaseStopped, ConnectionsCut, ConnectionsRefused, DatabaseReadOnly, LocksKept, Deadlocks, DatabaseStalls,
+    DatabaseKilled, DatabaseStopped, ConnectionsCut, ConnectionsRefused, DatabaseReadOnly, LocksKept, Deadlocks,
+    DatabaseStalls,
 )  # fmt: skip

@@ -61,7 +61,16 @@ class Rounds:
         order = random.Random(f"{self._seed} order {turn}").sample(self._only, len(self._only))
         rng = random.Random(f"{self._seed} {number} more")
         more = rng.sample([*self._all], rng.choice(MORE)) if len(self._only) > 1 else []
-        return list(dict.fromkeys([order[place], *more]))
+        return self._one_a_part([order[place], *more])
+
+    def _one_a_part(self, names: Sequence[str]) -> list[str]:
+        """Each part of the system can be broken in one way at a time; processes die as they like."""
+        parts: dict[str, str] = {}
+        for name in names:
+            made = self._all[name]
+            part = (made.func if isinstance(made, partial) else made).__module__
+            parts.setdefault(name if part == DeathAtStep.__module__ else part, name)
+        return list(parts.values())
 
     def run(self, number: int) -> Outcome:
         rng, label = random.Random(f"{self._seed} {number}"), f"s{self._seed}r{number}"
