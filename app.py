@@ -15,6 +15,7 @@ from chalice.app import Chalice, Rate, Request, Response
 
 from chalicelib import answers, carts, logs
 from chalicelib.errors import BadRequest, BodyTooLarge, CartError, CartNotFound, TransientError
+from chalicelib.once import once
 from chalicelib.service import CartService
 from chalicelib.settings import load
 from chalicelib.unpacking import TooLarge, unpacked
@@ -48,7 +49,7 @@ app = Api(app_name="pacifica-data-cart", env={})  # or it would write itself int
 app.debug = False
 
 
-@functools.cache
+@once
 def service() -> CartService:
     """The use cases, built at the first request: importing this module does no I/O."""
     settings = load(os.environ)

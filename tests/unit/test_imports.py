@@ -23,7 +23,7 @@ FORBIDDEN = {
 ORDER = [
     name
     for line in (
-        "chalicelib.errors chalicelib.logs chalicelib.links chalicelib.parsing chalicelib.settings",
+        "chalicelib.once chalicelib.errors chalicelib.logs chalicelib.links chalicelib.parsing chalicelib.settings",
         "chalicelib.unpacking",
         "chalicelib.paths chalicelib.manifest chalicelib.disposition",
         "chalicelib.models chalicelib.credentials chalicelib.database",
