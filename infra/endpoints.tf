@@ -1,7 +1,53 @@
 # The doors to AWS's own services, so that neither the API nor the workers need the internet.
 
 locals {
-  endpoints = toset(["sqs", "sts", "secretsmanager", "ecr.api", "ecr.dkr", "logs"])
+  pull = {
+    PullImage = {
+      actions   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+      resources = [aws_ecr_repository.workers.arn]
+    }
+    RegistryLogin = { actions = ["ecr:GetAuthorizationToken"], resources = ["*"] } # ECR knows no resource for it
+  }
+
+  # What each door lets through: all that anyone here does there, so that credentials of another account are of no use.
+  endpoints = {
+    "ecr.api" = local.pull
+    "ecr.dkr" = local.pull
+    logs = {
+      Write = { actions = ["logs:CreateLogStream", "logs:PutLogEvents"], resources = values(local.log_streams) }
+    }
+    secretsmanager = {
+      Login = { actions = ["secretsmanager:GetSecretValue"], resources = [local.database_secret_arn] }
+    }
+    sqs = {
+      Jobs = {
+        actions   = ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage", "sqs:SendMessage"]
+        resources = [local.queue_arn, local.dead_arn]
+      }
+    }
+    sts = {
+      Sign = { actions = ["sts:AssumeRole"], resources = [local.signing_role_arn] }
+    }
+  }
+}
+
+data "aws_iam_policy_document" "endpoints" {
+  for_each = local.endpoints
+
+  dynamic "statement" {
+    for_each = each.value
+
+    content {
+      sid       = statement.key
+      actions   = statement.value.actions
+      resources = statement.value.resources
+
+      principals {
+        type        = "AWS"
+        identifiers = ["*"]
+      }
+    }
+  }
 }
 
 resource "aws_vpc_endpoint" "interface" {
@@ -13,6 +59,7 @@ resource "aws_vpc_endpoint" "interface" {
   private_dns_enabled = true
   subnet_ids          = slice(aws_subnet.private[*].id, 0, var.endpoint_zones)
   security_group_ids  = [aws_security_group.endpoints.id]
+  policy              = data.aws_iam_policy_document.endpoints[each.key].json
 
   tags = { Name = "${var.name}-${each.key}" }
 }

@@ -192,10 +192,7 @@ variable "worker_count" {
     least = number
     most  = number
   })
-  default = {
-    least = 1
-    most  = 4
-  }
+  default = { least = 1, most = 4 }
 
   validation {
     condition     = var.worker_count.least >= 1 && var.worker_count.most >= var.worker_count.least

@@ -99,6 +99,8 @@ data "aws_iam_policy_document" "volume" {
 }
 
 resource "aws_efs_file_system_policy" "this" {
+  count = var.rehearsal ? 0 : 1
+
   file_system_id = aws_efs_file_system.this.id
   policy         = data.aws_iam_policy_document.volume.json
 }

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.infra.text import INFRA
 
 REGISTRIES = {"terraform": "registry.terraform.io", "tofu": "registry.opentofu.org"}
@@ -46,6 +48,13 @@ def _mirrors() -> Iterator[Path]:
     for pattern in (*MIRRORS, *MORE_MIRRORS):
         whole = Path(pattern).expanduser()
         yield from whole.parent.glob(whole.name)
+
+
+#: Of tests that run it.
+NEEDED = (
+    pytest.mark.skipif(not os.environ.get("INFRA_TEST"), reason="takes minutes: make test-infra"),
+    pytest.mark.skipif(isinstance(missing := found(), str), reason=f"{missing}"),
+)
 
 
 class Terraform:

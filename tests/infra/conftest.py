@@ -1,0 +1,39 @@
+"""The zip and the copy of infra/ that plans and applies are made from, and moto for them to work on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra import package
+from tests.infra import terraform
+from tests.integration.test_credentials import Authority
+
+
+@pytest.fixture(scope="session")
+def endpoint() -> Iterator[str]:
+    with terraform.moto() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def authority() -> Authority:
+    return Authority("rehearsal")
+
+
+@pytest.fixture(scope="session")
+def zipped(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The zip, as an operator makes it."""
+    folder = tmp_path_factory.mktemp("zip")
+    (folder / "ca.pem").write_text(authority.pem)
+    assert package.main(["--ca", str(folder / "ca.pem"), "--to", str(folder)]) == 0
+    (made,) = folder.glob("cart-python3.*.zip")
+    return made
+
+
+@pytest.fixture(scope="session")
+def folder(zipped: Path, authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the module and its examples."""
+    return terraform.copied(tmp_path_factory.mktemp("tree"), zipped, authority.pem)
