@@ -87,7 +87,7 @@ class HandOut:
     def _plan(self, total: int, entries: int) -> Plan:
         """Windows are also small enough for several of them to have room on the volume."""
         settings = self._parts.settings
-        room = self._parts.volume.bound(0) // 4
+        room = self._parts.volume.capacity() // 4
         window_size = max(MIN_PART, min(settings.window_size, room))
         part_size = settings.part_size
         return plan(total, entries, part_size=part_size, window_size=window_size, window_files=settings.window_files)

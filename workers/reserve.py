@@ -25,10 +25,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Short:
-    """There is no room: bytes needed and bytes the volume may hold; `freed` by eviction in this try."""
+    """There is no room now for the bytes needed; `freed` by eviction in this try."""
 
     needed: int
-    bound: int
     freed: int
     hopeless: bool
 
@@ -47,9 +46,11 @@ class Reserver:
             outcome = self._parts.jobs.fenced(lease.job, lambda: self._try(lease, work))
             if isinstance(outcome, Sorted):
                 return outcome
-            if outcome.needed > outcome.bound or outcome.hopeless:
-                figures = f"{outcome.needed} bytes are needed at once, the volume can hold {outcome.bound}"
-                raise NoSpaceAvailable(f"No Space Available: {figures}")
+            capacity = self._parts.volume.capacity()
+            if outcome.needed > capacity or outcome.hopeless:
+                figures = f"{outcome.needed} bytes are needed at once, the volume can hold {capacity}"
+                taken = " and is filled by something else" if outcome.needed <= capacity else ""
+                raise NoSpaceAvailable(f"No Space Available: {figures}{taken}")
             if not outcome.freed:
                 self._parts.windows.wait_for_space(work.cart.id, work.window.number)
                 raise Retry(WAIT, "the volume is full")
@@ -85,16 +86,17 @@ class Reserver:
             work.learn(want.archive_id, known[want.archive_id].hashes)
         if work.window.state != TAKEN:
             self._parts.shares.close(work.cart.id)  # what an earlier holder shared is this one's own again
+            self._parts.volume.drop_older(lease.owner)  # it is pulled anew within the same reservation
             catalogue.claim(lease.job.id, todo.pull, known, pins=0)
             return todo
         needed = _needed(todo, known)
-        bound = self._parts.volume.bound(account.staged)
+        bound = self._parts.volume.bound(account.used, account.staged)
         short = account.used + needed - bound
         waits_behind = account.waiting_cart is not None and account.waiting_cart < work.cart.id
         if needed > 0 and (short > 0 or waits_behind):
             freed = 0 if waits_behind else self._evict(short, set(wanted))
             if freed < short or waits_behind:
-                return Short(needed, bound, freed, self._hopeless(work, freed, waits_behind))
+                return Short(needed, freed, self._hopeless(work, freed, waits_behind))
         self._take(lease, work, todo, known)
         return todo
 
@@ -109,7 +111,7 @@ class Reserver:
 
     def _hopeless(self, work: Work, freed: int, waits_behind: bool) -> bool:
         """Whether nothing of ours will ever be freed: no other window holds space, and nothing can be evicted."""
-        if freed or waits_behind or self._parts.catalogue.anything_evictable():
+        if freed or waits_behind or self._parts.catalogue.anything_evictable() or self._parts.volume.temporaries():
             return False
         return not self._parts.windows.others_reserved(work.cart.id, work.window.number)
 

@@ -16,10 +16,10 @@ from chalicelib.jobs import Hint
 from workers.lease import Lease
 from workers.parts import Parts
 
-PROBED = 64  # files that are done before the rest is judged
+PROBED = 32  # files that are done before the rest is judged
 PAYS = 2.0  # seconds the rest has to take, alone, to be shared
 ASSISTANTS = 7
-FEW, MANY = 16, 512  # files that are taken at once
+FEW, MANY = 8, 512  # files that are taken at once
 SHARES_EACH = 64  # of a long run, so that all end at about the same time
 LOOK = 0.1  # seconds between looks at whether the assistants are done
 PATIENCE = 20.0  # seconds the last of them are waited for

@@ -46,13 +46,36 @@ class Volume:
         for number in range(FOLDERS):
             (self._files / f"{number:02x}").mkdir(parents=True, exist_ok=True)
 
-    def bound(self, staged: int) -> int:
-        """Bytes the staged files may take in all, when `staged` bytes of them lie here already."""
+    def capacity(self) -> int:
+        """Bytes the staged files may take when nothing else lies on the volume."""
+        whole = self._whole(psutil.disk_usage(str(self._files)).total)
+        return int(whole - self._kept(whole))
+
+    def bound(self, used: int, staged: int) -> int:
+        """Bytes the staged files may take in all now: `used` are promised to them, `staged` lie here already.
+
+        What lies in `tmp/` is part of what is promised, but for what dead workers left there.
+        """
         disk = psutil.disk_usage(str(self._files))
-        others = max(0, disk.used - staged)
-        whole = min(disk.total - others, self._limit) if self._limit else disk.total - others
-        kept = (min(disk.total, self._limit) if self._limit else disk.total) * self._reserve / 100
-        return max(0, int(whole - kept))
+        ours = min(staged + self._temporary_bytes(), max(used, staged))
+        others = max(0, disk.used - ours)
+        room = min(disk.total - others, self._limit) if self._limit else disk.total - others
+        return max(0, int(room - self._kept(self._whole(disk.total))))
+
+    def _whole(self, disk: int) -> int:
+        return min(disk, self._limit) if self._limit else disk
+
+    def _kept(self, whole: int) -> float:
+        return whole * self._reserve / 100
+
+    def _temporary_bytes(self) -> int:
+        taken = 0
+        for file in os.scandir(self._tmp):
+            try:
+                taken += file.stat().st_blocks * 512
+            except FileNotFoundError:
+                continue  # it has its final name by now
+        return taken
 
     def path(self, archive_id: str) -> Path:
         name = name_of(archive_id)
@@ -104,6 +127,13 @@ class Volume:
 
     def evict(self, archive_id: str) -> None:
         self.path(archive_id).unlink(missing_ok=True)
+
+    def drop_older(self, owner: str) -> None:
+        """Remove what earlier holds on the job of `owner`, `job-token`, left unfinished."""
+        for other, paths in self.temporaries().items():
+            if other != owner and other.partition("-")[0] == owner.partition("-")[0]:
+                for path in paths:
+                    path.unlink(missing_ok=True)
 
     def temporaries(self) -> dict[str, list[Path]]:
         """Unfinished files by owner, `job-token`."""

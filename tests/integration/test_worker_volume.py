@@ -7,10 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from types import SimpleNamespace
 
 import pytest
 
-from chalicelib.models import StagedFiles, Volume
+from chalicelib.models import Jobs, StagedFiles, Volume
 from tests.integration.conftest import Site
 from tests.integration.worker_site import (
     MIB,
@@ -23,6 +24,7 @@ from tests.integration.worker_site import (
     manifest,
     rows,
     staged_path,
+    temporaries,
     until,
     volume,
     volume_files,
@@ -176,6 +178,40 @@ def test_a_staged_file_that_was_damaged_is_pulled_again_for_a_new_hash_and_count
     small.system.service.create("", "second", manifest(files, "md5"))
     assert_ready(small, "second", files)
     assert_volume_exact(small)
+
+
+def test_a_cart_of_large_files_is_made_on_a_disk_that_is_really_small(
+    site_of: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a limit: what the file system says is used is our own pulls above all."""
+    site = site_of(WINDOW_SIZE="16M", PART_SIZE="5M")
+
+    def small_disk(_: str) -> SimpleNamespace:
+        return SimpleNamespace(total=64 * MIB, used=sum(sizes(site).values()))
+
+    monkeypatch.setattr("workers.volume.psutil.disk_usage", small_disk)
+    files = generated(12, 15 * MIB)
+    for _ in range(2):
+        site.start_worker()
+    with watched(site) as seen:
+        site.system.service.create("", "large", manifest(files))
+        assert_ready(site, "large", files, 60)
+    assert max(seen) <= 0.95 * 64 * MIB
+
+
+def test_a_worker_that_takes_up_a_dead_ones_window_removes_what_that_one_left(site_of: Callable[..., Site]) -> None:
+    site = site_of(LEASE="2")
+    site.simulator.control(latency_ms=1500)
+    site.start_worker()
+    site.system.service.create("", "taken-up", manifest(generated(2, 3000)))
+    until(lambda: temporaries(site))
+    left = (volume(site) / "tmp" / temporaries(site)[0]).with_name("1-0-dead")
+    left.write_bytes(b"half")
+    with site.system.database.session() as db:
+        Jobs.update(lease_until=0, next_send_at=0).execute(db)
+    site.start_worker()
+    site.system.service.sweep()
+    until(lambda: not left.exists(), 10)
 
 
 def test_every_hash_that_was_computed_of_a_staged_file_is_remembered(small: Site) -> None:
