@@ -6,8 +6,9 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pymysql
 
@@ -16,6 +17,8 @@ from tests.chaos.process import Child
 
 NAME, USER, PASSWORD = "chaos", "cartd", "chaos"
 START_WITHIN = 60.0
+
+Connection: TypeAlias = "pymysql.connections.Connection[Any]"
 
 
 class MariaDB:
@@ -57,7 +60,7 @@ class MariaDB:
         self.child.signal(signal.SIGKILL)
         self.child.kill_group()
 
-    def connect(self, database: str | None = None) -> pymysql.connections.Connection[Any]:
+    def connect(self, database: str | None = None) -> Connection:
         return pymysql.connect(host=LOOPBACK, port=self.port, user="root", database=database, connect_timeout=2)
 
     def ask(self, statement: str, database: str | None = None) -> list[tuple[Any, ...]]:
@@ -74,12 +77,18 @@ class MariaDB:
 
     def cut_connections(self) -> None:
         """KILL every connection of the product."""
-        for number, user in self.ask("SELECT id, user FROM information_schema.processlist"):
-            if user == USER:
-                try:
-                    self.ask(f"KILL {number}")
-                except pymysql.MySQLError:
-                    pass  # it has ended by itself
+        with self.connect() as ours:
+            for (number,) in self.product_connections(ours):
+                self.kill_connection(ours, number)
+
+    def product_connections(self, ours: Connection) -> list[tuple[Any, ...]]:
+        with ours.cursor() as cursor:
+            cursor.execute("SELECT id FROM information_schema.processlist WHERE user = %s", (USER,))
+            return list(cursor.fetchall())
+
+    def kill_connection(self, ours: Connection, number: int) -> None:
+        with ours.cursor() as cursor, suppress(pymysql.MySQLError):  # it may have ended by itself
+            cursor.execute("KILL %s", (number,))
 
 
 def _find(name: str) -> str:

@@ -61,11 +61,14 @@ class ConnectionsRefused(Fault):
 
     def begin(self) -> None:
         self.site.wait(self.rng.uniform(0, 0.5))
-        self.site.database.ask("SET GLOBAL max_connections = 10")
-        self.site.database.cut_connections()
+        self._ours = self.site.database.connect()  # one of our own would be refused as well
+        self._ours.cursor().execute("SET GLOBAL max_connections = 10")
+        for (number,) in self.site.database.product_connections(self._ours):
+            self.site.database.kill_connection(self._ours, number)
 
     def end(self) -> None:
-        self.site.database.ask("SET GLOBAL max_connections = 300")
+        self._ours.cursor().execute("SET GLOBAL max_connections = 300")
+        self._ours.close()
 
 
 class _Locks(Fault):

@@ -54,8 +54,14 @@ OURS = ("MYSQL_", "AWS_", "ARCHIVE", "VOLUME_", "BUNDLE_", "JOB_", "PULL_", "UPL
 
 
 class Site:
-    def __init__(self, folder: Path, workers: int = WORKERS, settings: Mapping[str, str] | None = None) -> None:
-        """Everything started and answering, from empty; `settings` on top of those above."""
+    def __init__(
+        self, folder: Path, workers: int = WORKERS, settings: Mapping[str, str] | None = None, *, proxied: bool = True
+    ) -> None:
+        """Everything started and answering, from empty; `settings` on top of those above.
+
+        `proxied`: the store and the queue are reached through the proxies that can break them.
+        """
+        self._proxied = proxied
         self._workers = workers
         self._settings = SETTINGS | dict(settings or {})
         shutil.rmtree(folder, ignore_errors=True)
@@ -150,7 +156,7 @@ class Site:
 
     def _start_product(self) -> None:
         proxied = {"AWS_ENDPOINT_URL_S3": self.store_proxy.url, "AWS_ENDPOINT_URL_SQS": self.queue_proxy.url}
-        env = self._environment() | proxied
+        env = self._environment() | (proxied if self._proxied else {})
         for tier in services.product(self._wanted(self.ports["api"]), env):
             for service in tier:
                 argv, own = _breakable(service.name, service.argv), dict(service.env)

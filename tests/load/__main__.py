@@ -29,7 +29,7 @@ CLEAN_UP = 120.0
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
-    site = Site(Path(given.home or tempfile.mkdtemp(prefix="load-")), WORKERS, SETTINGS)
+    site = Site(Path(given.home or tempfile.mkdtemp(prefix="load-")), WORKERS, SETTINGS, proxied=False)
     tally, problems = Tally(), list[str]()
     try:
         memory = _run(site, given.clients, given.minutes * 60, given.seed, tally)

@@ -16,7 +16,7 @@ from tests.chaos import reference
 from tests.chaos.reference import File
 
 TIMEOUT = 60.0
-POLL = (0.2, 0.6)  # seconds between polls
+POLL = (0.8, 1.2)  # of the time that Retry-After says
 SIZES = (0, 100, 4096, 20_000, 60_000)
 #: Ids come again, so that staged files are shared, evicted and pulled anew.
 IDS = 4000
@@ -85,7 +85,7 @@ class LoadClient(threading.Thread):
             state = headers.get("X-Pacifica-Status", "")
             if state not in ("waiting", "staging", "bundling", ""):
                 return state
-            time.sleep(self._rng.uniform(*POLL))
+            time.sleep(float(headers.get("Retry-After", 1)) * self._rng.uniform(*POLL))
         return f"not ready after {self._patience:.0f} s"
 
     def _download(self, files: list[File]) -> str:
