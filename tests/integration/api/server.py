@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPResponse
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).parents[3]
 WORKER = ("-k", "chalicelib.gunicorn_worker.Worker", "-w", "1", "--threads", "8", "--keep-alive", "30")
@@ -65,18 +67,18 @@ def free_port() -> int:
 
 @contextmanager
 def _running(arguments: Sequence[str], port: int, environ: Mapping[str, str]) -> Iterator[Server]:
-    process = subprocess.Popen(
-        [sys.executable, *arguments], cwd=ROOT, env=dict(environ), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    try:
-        _wait(process, f"http://127.0.0.1:{port}/")
-        yield Server(port)
-    finally:
-        process.terminate()
-        process.communicate(timeout=20)
+    with tempfile.TemporaryFile() as log:  # a pipe that nobody reads would hold the server up once it is full
+        command = [sys.executable, *arguments]
+        process = subprocess.Popen(command, cwd=ROOT, env=dict(environ), stdout=subprocess.DEVNULL, stderr=log)
+        try:
+            _wait(process, f"http://127.0.0.1:{port}/", log)
+            yield Server(port)
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
 
 
-def _wait(process: subprocess.Popen[bytes], url: str) -> None:
+def _wait(process: subprocess.Popen[bytes], url: str, log: IO[bytes]) -> None:
     deadline = time.monotonic() + STARTS_WITHIN
     while True:
         try:
@@ -86,7 +88,8 @@ def _wait(process: subprocess.Popen[bytes], url: str) -> None:
         except OSError:
             if process.poll() is not None or time.monotonic() > deadline:
                 process.kill()
-                raise RuntimeError(f"no answer from the server: {process.communicate()[1].decode()[-2000:]}") from None
+                log.seek(0)
+                raise RuntimeError(f"no answer from the server: {log.read().decode()[-2000:]}") from None
             time.sleep(0.05)
         else:
             return
