@@ -69,6 +69,14 @@ class Application:
         return answer["statusCode"], headers, (answer["body"] or "").encode()
 
     def _body(self, environ: Environ) -> bytes:
+        try:
+            return self._read(environ)
+        except BodyTooLarge:
+            raise
+        except Exception as error:  # each server says in its own way that the client sent no body as HTTP has it
+            raise BadRequest("body: it broke off, or is not framed as its headers say") from error
+
+    def _read(self, environ: Environ) -> bytes:
         if int(environ.get("CONTENT_LENGTH") or 0) > self._limit:
             self._discard(environ["wsgi.input"])
             raise BodyTooLarge(self._limit)

@@ -124,6 +124,16 @@ def test_a_client_that_asks_whether_to_send_its_body_is_answered(gunicorn: Serve
         assert connection.recv(1000).startswith(b"HTTP/1.1 201 ")
 
 
+@pytest.mark.parametrize("method", ["POST", "GET", "DELETE", "HEAD"])
+@pytest.mark.parametrize("body", [b"no chunk\r\n", b"5\r\nhelloXX", b"ffffffffffffffffff\r\n", b"-1\r\n"])
+def test_a_body_that_is_not_chunked_as_it_says_is_400(gunicorn: Server, method: str, body: bytes) -> None:
+    head = f"{method} /{new_uid()} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with gunicorn.connection() as connection:
+        connection.sendall(head.encode() + body)
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1000).startswith(b"HTTP/1.1 400 ")
+
+
 def test_half_a_request_and_then_its_end_is_no_request(gunicorn: Server) -> None:
     with gunicorn.connection() as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost:")
