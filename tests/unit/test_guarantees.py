@@ -1,0 +1,37 @@
+"""docs/guarantees.md names only tests and faults there are, and every fault there is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.chaos import steps
+from tests.chaos.rounds import catalogue
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "guarantees.md").read_text()
+FAULTS = {name for name in catalogue(mounted=True) if not name.startswith("DeathAtStep")}
+
+
+@pytest.mark.parametrize("named", sorted(set(re.findall(r"[\w/]*test_\w+\.py::test_\w+", TEXT))))
+def test_a_named_test_exists(named: str) -> None:
+    file, _, test = named.partition("::")
+    found = list(ROOT.glob(f"tests/**/{Path(file).name}"))
+    assert any(f"def {test}(" in path.read_text() for path in found)
+
+
+@pytest.mark.parametrize("file", sorted(set(re.findall(r"tests/[\w/]+\.py", TEXT))))
+def test_a_named_file_exists(file: str) -> None:
+    assert (ROOT / file).exists()
+
+
+def test_every_fault_is_named_and_no_other() -> None:
+    named = set(re.findall(r"`([A-Z][a-zA-Z]+)`", TEXT))
+    assert FAULTS - named == set()
+    assert named - FAULTS == set()
+
+
+def test_the_number_of_steps_is_that_of_the_steps_there_are() -> None:
+    assert f"any of {len(steps.WORKER)} named steps" in TEXT
