@@ -19,10 +19,11 @@ from chalicelib.once import once
 from chalicelib.service import CartService
 from chalicelib.settings import load
 from chalicelib.unpacking import TooLarge, unpacked
-from chalicelib.wiring import build
+from chalicelib.wiring import BRISK, build
 
 OWNER = ""  # one name space of uids, until clients are told apart
 STATUS_OF = ((BodyTooLarge, 413), (BadRequest, 400), (CartNotFound, 404), (TransientError, 503), (CartError, 500))
+ANY = ["*/*"]  # what a client says of its body decides nothing
 PAGE, LONGEST_PAGE = 1000, 10000
 UNPACKED = 4  # times MAX_BODY, the most a gzipped body may unpack to
 
@@ -54,7 +55,7 @@ def service() -> CartService:
     """The use cases, built at the first request: importing this module does no I/O."""
     settings = load(os.environ)
     logs.configure(settings.log_level)
-    return build(settings).service
+    return build(settings, BRISK).service
 
 
 @functools.cache
@@ -92,27 +93,27 @@ def in_our_words(request: Request | None, get_response: Callable[[Any], Response
     return ours
 
 
-@app.route("/", methods=["GET"])
+@app.route("/", methods=["GET"], content_types=ANY)
 @answering
 def up() -> Response:
     return answers.document(200, {"message": "Pacifica Cartd Interface Up and Running"})
 
 
-@app.route("/{uid}", methods=["POST"], content_types=["*/*"])
+@app.route("/{uid}", methods=["POST"], content_types=ANY)
 @answering
 def create(uid: str) -> Response:
     service().create(OWNER, uid, _body())
     return answers.document(201, {"message": "Cart Processing has begun"})
 
 
-@app.route("/{uid}/manifest", methods=["POST"], content_types=["*/*"])
+@app.route("/{uid}/manifest", methods=["POST"], content_types=ANY)
 @answering
 def upload(uid: str) -> Response:
     url, life = service().upload(OWNER, uid)
     return answers.document(200, {"url": url, "method": "PUT", "expires_in": life})
 
 
-@app.route("/{uid}", methods=["HEAD"])
+@app.route("/{uid}", methods=["HEAD"], content_types=ANY)
 @answering
 def head(uid: str) -> Response:
     try:
@@ -122,7 +123,7 @@ def head(uid: str) -> Response:
         return answers.failure("HEAD", 404, message)
 
 
-@app.route("/{uid}", methods=["GET"])
+@app.route("/{uid}", methods=["GET"], content_types=ANY)
 @answering
 def download(uid: str) -> Response:
     filename = _query("filename")
@@ -134,20 +135,20 @@ def download(uid: str) -> Response:
     return answers.not_ready(cart)
 
 
-@app.route("/{uid}", methods=["DELETE"])
+@app.route("/{uid}", methods=["DELETE"], content_types=ANY)
 @answering
 def delete(uid: str) -> Response:
     service().delete(OWNER, uid)
     return answers.document(200, {"message": "Cart Deleted Successfully"})
 
 
-@app.route("/{uid}/status", methods=["GET"])
+@app.route("/{uid}/status", methods=["GET"], content_types=ANY)
 @answering
 def status(uid: str) -> Response:
     return answers.document(200, service().status(OWNER, uid))
 
 
-@app.route("/{uid}/files", methods=["GET"])
+@app.route("/{uid}/files", methods=["GET"], content_types=ANY)
 @answering
 def files(uid: str) -> Response:
     after, most = _number("after", -1, 1 << 31), _number("limit", PAGE, LONGEST_PAGE)
@@ -173,7 +174,7 @@ def _unpacked(body: bytes) -> bytes:
     try:
         return b"".join(unpacked([body], limit))
     except TooLarge as error:
-        raise BodyTooLarge(limit) from error
+        raise BodyTooLarge(limit, f"unpacked, {UNPACKED} times MAX_BODY") from error
     except ValueError as error:
         raise BadRequest(f"body: {error}") from error
 

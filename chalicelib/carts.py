@@ -24,6 +24,7 @@ from chalicelib.models import Carts
 WAITING, STAGING, BUNDLING, READY, ERROR = "waiting", "staging", "bundling", "ready", "error"
 EXPIRED = "expired"  # never on the wire: such a cart is not found
 UNFINISHED = (WAITING, STAGING, BUNDLING)
+UPLOAD = "upload-"  # what the digest of an uploaded manifest begins with
 EXPIRED_AT_ONCE = 100
 URL_SLACK = 60.0  # seconds by which the record of the last URL may be behind, so that most downloads write nothing
 
@@ -111,6 +112,11 @@ class CartStore:
             return self._jobs.add(self._insert(owner, uid, uid, digest, 0), jobs.MANIFEST)
 
         return self._replace(owner, uid, digest, insert)
+
+    def is_uploaded(self, owner: str, uid: str) -> bool:
+        """Whether the live cart is that of an uploaded manifest, and neither failed nor expired."""
+        cart = self._live(owner, uid)
+        return cart is not None and cart.digest.startswith(UPLOAD) and cart.state not in (ERROR, EXPIRED)
 
     def manifest_read(self, cart_id: int, root: str, files: int) -> bool:
         """An uploaded manifest has become `files` entries."""

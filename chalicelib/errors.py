@@ -14,6 +14,7 @@
     │   └── NoSpaceAvailable
     ├── TransientError        trying again may help
     │   ├── ArchiveUnavailable
+    │   │   └── ArchiveTimedOut
     │   ├── DatabaseUnavailable
     │   ├── StoreUnavailable
     │   └── VolumeUnavailable
@@ -62,8 +63,8 @@ class InvalidUid(BadRequest):
 class BodyTooLarge(CartError):
     """The body is too large."""
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"The body is larger than MAX_BODY, {limit} bytes.")
+    def __init__(self, limit: int, name: str = "MAX_BODY") -> None:
+        super().__init__(f"The body is larger than {name}, {limit} bytes.")
 
 
 class CartNotFound(CartError):
@@ -100,6 +101,10 @@ class TransientError(CartError):
 
 class ArchiveUnavailable(TransientError):
     """The archive did not answer as it should."""
+
+
+class ArchiveTimedOut(ArchiveUnavailable):
+    """The archive did not answer in time; whether it does what it was asked to is not known."""
 
 
 class DatabaseUnavailable(TransientError):

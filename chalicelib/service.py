@@ -98,6 +98,8 @@ class CartService:
 
     def _create_uploaded(self, owner: str, uid: str) -> None:
         digest = self._uploads.digest(manifest_key(owner, uid))
+        if digest is None and self._carts.is_uploaded(owner, uid):
+            return  # a worker has read it already: the same post again
         if digest is None:
             raise InvalidManifest([f"manifest: nothing was uploaded; ask POST /{uid}/manifest where to"])
         self._queue.send(self._carts.add_uploaded(owner, uid, digest))

@@ -30,6 +30,20 @@ if TYPE_CHECKING:
 ORPHANED = 15.0  # seconds beyond two leases, after which nobody will record an upload any more
 
 
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How long to wait for the queue and the store, in seconds, and how often to try in all."""
+
+    connect: float
+    queue: float
+    store: float
+    tries: int
+
+
+PATIENT = Waits(connect=5, queue=30, store=60, tries=4)  # a worker's: long polls, large parts
+BRISK = Waits(connect=2, queue=4, store=8, tries=2)  # an API's: its client waits, and API Gateway 29 s at the most
+
+
 @dataclass(frozen=True)
 class System:
     settings: Settings
@@ -42,15 +56,15 @@ class System:
     service: CartService
 
 
-def build(settings: Settings) -> System:
+def build(settings: Settings, waits: Waits = PATIENT) -> System:
     """Build the clients; nothing is connected yet."""
     session = boto3.session.Session()
     database = Database(settings)
     jobs = JobStore(database, settings.lease)
     carts = CartStore(database, jobs)
-    sqs = session.client("sqs", config=Config(retries={"mode": "standard"}, connect_timeout=5, read_timeout=30))
+    sqs = session.client("sqs", config=Config(**_patience(waits, waits.queue)))
     queue = JobQueue(sqs, settings.job_queue)
-    s3, signer = _s3(session, settings), _signer(session, settings)
+    s3, signer = _s3(session, settings, waits), _signer(session, settings, waits)
     bundles = BundleStore(s3, signer, settings.bundle_bucket)
     uploads = UploadStore(s3, signer, settings.bundle_bucket)
     dead_letters = JobQueue(sqs, settings.job_dead_queue or f"{settings.job_queue}-dead")
@@ -69,12 +83,15 @@ def _keep(settings: Settings) -> Keep:
     )
 
 
-def _s3(session: boto3.session.Session, settings: Settings, **overrides: Any) -> S3Client:
+def _patience(waits: Waits, read: float) -> dict[str, Any]:
+    tries = {"mode": "standard", "total_max_attempts": waits.tries}
+    return {"connect_timeout": waits.connect, "read_timeout": read, "retries": tries}
+
+
+def _s3(session: boto3.session.Session, settings: Settings, waits: Waits, **overrides: Any) -> S3Client:
     config = Config(
         signature_version="s3v4",
-        retries={"mode": "standard", "max_attempts": 4},
-        connect_timeout=5,
-        read_timeout=60,
+        **_patience(waits, waits.store),
         max_pool_connections=settings.upload_concurrency + settings.job_concurrency + 2,
         # Bodies are declared by checksums the store verifies; to hash or sign them too is one more pass over all bytes.
         request_checksum_calculation="when_required",
@@ -86,13 +103,13 @@ def _s3(session: boto3.session.Session, settings: Settings, **overrides: Any) ->
     return client
 
 
-def _signer(session: boto3.session.Session, settings: Settings) -> Callable[[], tuple[S3Client, int]]:
+def _signer(session: boto3.session.Session, settings: Settings, waits: Waits) -> Callable[[], tuple[S3Client, int]]:
     endpoint: Mapping[str, Any] = (
         {"endpoint_url": settings.bundle_public_endpoint.rstrip("/")} if settings.bundle_public_endpoint else {}
     )
 
     def client(**credentials: Any) -> S3Client:
-        return _s3(session, settings, **endpoint, **credentials)
+        return _s3(session, settings, waits, **endpoint, **credentials)
 
     if not settings.bundle_signing_role:
         return fixed_signer(client, settings.bundle_url_life)

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from chalicelib.errors import ArchiveUnavailable
+from chalicelib.errors import ArchiveTimedOut, ArchiveUnavailable
 
 #: An idle connection older than this may have been dropped silently on the way: asking on it would cost a time-out.
 IDLE_LIFE = 20.0
@@ -68,7 +68,7 @@ class Connections:
     def explained(self, error: Exception) -> ArchiveUnavailable:
         """One of BROKEN, in words a client may see."""
         if isinstance(error, TimeoutError):
-            return ArchiveUnavailable(f"archive did not answer within {self._read_timeout:g} s")
+            return ArchiveTimedOut(f"archive did not answer within {self._read_timeout:g} s")
         return ArchiveUnavailable("the connection to the archive broke")
 
     def close(self) -> None:

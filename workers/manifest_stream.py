@@ -16,7 +16,8 @@ import ijson
 from chalicelib.errors import InvalidManifest
 
 LONGEST_LINE = 1 << 20
-ENTRIES = "fileids.item"
+BLOCK = 1 << 16
+DEEPEST = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,22 +84,84 @@ def _lines(source: io.BufferedReader[Any]) -> Iterator[Root | object]:
 
 def _document(source: io.BufferedReader[Any]) -> Iterator[Root | object]:
     """Of the one JSON object a manifest is, only the entry that is being read is in memory."""
-    builder: ijson.ObjectBuilder | None = None
-    listed = False
+    reader = _Reader()
+    events = ijson.sendable_list()
+    parser = ijson.basic_parse_coro(events, use_float=True)
+    silent = 0
     try:
-        for prefix, event, value in ijson.parse(source, use_float=True):
-            listed = listed or (prefix == "fileids" and event == "start_array")
-            if prefix == "root":
-                yield Root(value)
-            elif prefix == ENTRIES and builder is None and event != "start_map":
-                yield value if event in ("string", "number", "boolean", "null") else []
-            elif prefix.startswith(ENTRIES):
-                builder = builder or ijson.ObjectBuilder()
-                builder.event(event, value)
-                if prefix == ENTRIES and event == "end_map":
-                    yield builder.value
-                    builder = None
+        while block := source.read1(BLOCK):
+            parser.send(block)
+            silent = 0 if events else silent + len(block)
+            reader.feed(len(block), silent)
+            for event, value in events:
+                yield from reader.take(event, value)
+            del events[:]
+        parser.close()
     except (ijson.JSONError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidManifest([f"body: is not JSON: {str(error)[:80]}"]) from error
-    if not listed:
+        raise InvalidManifest([f"body: is not JSON: {' '.join(str(error).split())[:80]}"]) from error
+    if not reader.listed:
         raise InvalidManifest(["fileids: is missing, or is not a list"])
+
+
+class _Reader:
+    """Entries from the parser's events. What would make one of them grow without bound is refused."""
+
+    def __init__(self) -> None:
+        self.listed = False
+        self._depth = 0
+        self._key = ""  # of the manifest's own object, at depth 1
+        self._number = 0
+        self._size = 0  # bytes read since the entry began, within a block
+        self._builder: Any = None
+
+    def feed(self, size: int, silent: int) -> None:
+        """Note that `size` bytes were read, and that the parser said nothing for `silent` bytes."""
+        self._size += size
+        if self._builder is not None and self._size > LONGEST_LINE + 2 * BLOCK:
+            raise InvalidManifest([f"fileids[{self._number}]: is longer than {LONGEST_LINE} bytes"])
+        if silent > LONGEST_LINE:
+            raise InvalidManifest(
+                [f"body: a text, a number or a run of blanks in it is longer than {LONGEST_LINE} bytes"]
+            )
+
+    def take(self, event: str, value: Any) -> Iterator[Root | object]:
+        opens, closes = event in ("start_map", "start_array"), event in ("end_map", "end_array")
+        if closes:
+            self._depth -= 1
+        if self._depth == 0 and event != "start_map" and not closes:
+            raise InvalidManifest(["body: must be an object"])
+        if self._depth == 1:
+            self._of_manifest(event, value)
+            if self._key == "root" and event not in ("map_key", "end_map", "end_array"):
+                yield Root(value)
+        elif self._in_list:
+            yield from self._of_list(event, value)
+        if opens:
+            self._depth += 1
+            if self._depth > DEEPEST:
+                raise InvalidManifest(["body: is not a manifest: it is nested too deeply"])
+
+    @property
+    def _in_list(self) -> bool:
+        return self.listed and self._key == "fileids" and self._depth >= 2
+
+    def _of_manifest(self, event: str, value: Any) -> None:
+        if event == "map_key":
+            self._key = value
+        elif self._key == "fileids" and event == "start_array":
+            self.listed = True
+
+    def _of_list(self, event: str, value: Any) -> Iterator[object]:
+        """An entry that is no object is given as what it is, a list as an empty one: either is refused by its place."""
+        begins = self._depth == 2 and event not in ("end_map", "end_array")
+        if begins and event == "start_map":
+            self._builder, self._size = ijson.ObjectBuilder(), 0
+        elif begins:
+            yield [] if event == "start_array" else value
+            self._number += 1
+        if self._builder is not None:
+            self._builder.event(event, value)
+            if self._depth == 2 and event == "end_map":
+                yield self._builder.value
+                self._builder = None
+                self._number += 1

@@ -25,24 +25,34 @@ class RecallStore:
             claimed += self._db.transaction(lambda some=ids: self._claim(job_id, some))  # type: ignore[misc]
         return claimed
 
+    def refused(self, archive_ids: Collection[str]) -> None:
+        """The archive did not take the recall of these files: whoever looks next may ask again."""
+        with self._db.session() as db:
+            for ids in chunks(sorted(archive_ids)):
+                unasked = Recalls.requested_at.is_null()
+                Recalls.delete().where(Recalls.archive_id.in_(self._db.listed(ids)), unasked).execute(db)
+
     def requested(self, archive_ids: Collection[str]) -> None:
         """The archive took the recall of these files."""
         with self._db.session() as db:
             for ids in chunks(sorted(archive_ids)):
-                Recalls.update(requested_at=self._db.now).where(Recalls.archive_id.in_(ids)).execute(db)
+                Recalls.update(requested_at=self._db.now).where(Recalls.archive_id.in_(self._db.listed(ids))).execute(
+                    db
+                )
 
     def online(self, archive_ids: Collection[str]) -> None:
         """These files are on disk: if they ever go back to tape, they are to be recalled anew."""
         with self._db.session() as db:
             for ids in chunks(sorted(archive_ids)):
-                Recalls.delete().where(Recalls.archive_id.in_(ids)).execute(db)
+                Recalls.delete().where(Recalls.archive_id.in_(self._db.listed(ids))).execute(db)
 
     def _claim(self, job_id: int, ids: Sequence[str]) -> list[str]:
         now = self._db.clock()
+        these = Recalls.archive_id.in_(self._db.listed(ids))
         lapsed = Recalls.requested_at.is_null() & (Recalls.claimed_until <= now)
         void = Recalls.job_id.not_in(Jobs.select(Jobs.id))
-        Recalls.delete().where(Recalls.archive_id.in_(ids), lapsed | void).execute(self._db.peewee)
-        taken = Recalls.select(Recalls.archive_id).where(Recalls.archive_id.in_(ids)).tuples().execute(self._db.peewee)
+        Recalls.delete().where(these, lapsed | void).execute(self._db.peewee)
+        taken = Recalls.select(Recalls.archive_id).where(these).tuples().execute(self._db.peewee)
         free = sorted(set(ids) - {row[0] for row in taken})
         if free:
             rows = [(archive_id, job_id, None, now + CLAIMED) for archive_id in free]

@@ -6,10 +6,17 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
+from zlib import crc32
 
+import pytest
+
+from chalicelib.errors import ArchiveTimedOut, ArchiveUnavailable
 from chalicelib.models import Recalls, StagedFiles, Volume
+from infra.local.archive_simulator import running_simulator
 from tests.integration.conftest import Site
 from tests.integration.test_cart import manifest, members
+from tests.integration.worker_site import until
+from workers.archive import Archive
 from workers.volume import charge
 
 
@@ -47,13 +54,44 @@ def test_two_carts_pull_what_they_share_once(site: Site) -> None:
     assert used == staged == rows
 
 
-def test_files_on_tape_are_recalled_once_whoever_wants_them(site: Site) -> None:
-    site.simulator.control(recall=1.0) if False else None
-    names = [f"gen-1000-tape{n}" for n in range(20)]
-    with_tape = site
-    with_tape.start_worker()
-    site.system.service.create("", "one", synthetic(names))
-    assert site.wait("one").state == "ready"
+def test_files_on_tape_are_recalled_once_whoever_wants_them(site_of: Callable[..., Site]) -> None:
+    names = [f"gen-1000-tape{n}" for n in range(40)]
+    with running_simulator(tape=0.5, recall=2.0) as library:
+        site = site_of(ARCHIVE_INTERFACE_URL=library.url)
+        for _ in range(2):
+            site.start_worker()
+        site.system.service.create("", "one", synthetic(names))
+        site.system.service.create("", "two", synthetic(names[::-1]))
+        assert (site.wait("one").state, site.wait("two").state) == ("ready", "ready")
+        asked = {name: counts["recalls"] for name, counts in library.stats()["ids"].items() if counts["recalls"]}
+        assert asked == {name: 1 for name in names if crc32(name.encode()) < 0.5 * 2**32}
+        assert library.stats()["totals"]["gets"] == len(names)
+        assert recalls(site) == 0
+
+
+@pytest.mark.parametrize("refusal", [ArchiveUnavailable, ArchiveTimedOut])
+def test_a_recall_the_archive_did_not_take_is_asked_for_again_at_the_next_look(
+    site_of: Callable[..., Site], monkeypatch: pytest.MonkeyPatch, refusal: type[ArchiveUnavailable]
+) -> None:
+    """Only one it refused: it may have taken one it did not answer in time."""
+    refused = iter([refusal])
+    recall = Archive.recall
+
+    def refusing(self: Archive, archive_id: str) -> None:
+        for error in refused:
+            raise error
+        recall(self, archive_id)
+
+    monkeypatch.setattr(Archive, "recall", refusing)
+    with running_simulator(tape=1.0, recall=0.5) as library:
+        site = site_of(ARCHIVE_INTERFACE_URL=library.url)
+        site.start_worker()
+        site.system.service.create("", "one", synthetic(["gen-1000-a"]))
+        taken = refusal is ArchiveUnavailable
+        until(lambda: library.stats()["totals"]["heads"] >= 3, 20)
+        assert library.stats()["totals"]["recalls"] == (1 if taken else 0)
+        if taken:
+            assert site.wait("one").state == "ready"
 
 
 def test_a_cart_larger_than_the_volume_is_made(site_of: Callable[..., Site]) -> None:

@@ -69,3 +69,12 @@ def test_a_gzip_bomb_ends_in_an_error(site_of: object) -> None:
     site.system.service.create("", "bomb", UPLOADED)
     cart = site.wait("bomb")
     assert (cart.state, "MAX_MANIFEST" in cart.message) == ("error", True)
+
+
+def test_the_same_post_again_after_a_worker_read_the_upload_is_no_new_work(site: Site) -> None:
+    site.start_worker()
+    upload(site, "again", DOCUMENT)
+    site.system.service.create("", "again", UPLOADED)
+    cart = site.wait("again")
+    site.system.service.create("", "again", UPLOADED)
+    assert site.system.service.find("", "again") == cart

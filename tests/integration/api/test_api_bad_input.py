@@ -124,6 +124,11 @@ def test_a_body_of_just_the_limit_is_read(call: Transport, carts: Carter) -> Non
     assert carts.find(uid).files_total == 1
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
+def test_a_body_nobody_asked_for_and_its_type_decide_nothing(call: Transport, method: str) -> None:
+    assert call(method, f"/{new_uid()}", b"x", content_type="text/plain").status == 404
+
+
 @pytest.mark.parametrize(
     "kind",
     ["application/json", "Application/JSON; charset=utf-8", "text/plain", "a b c", "application/octet-stream", ""],

@@ -1,0 +1,65 @@
+"""An uploaded manifest as a stream: its entries, and what would take memory without bound."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+import pytest
+
+from chalicelib.errors import InvalidManifest
+from workers.manifest_stream import Root, stream
+
+ENTRY = {"id": 1, "path": "a"}
+MANY = 400
+
+
+def document(value: object) -> list[bytes]:
+    return [json.dumps(value).encode()]
+
+
+def test_entries_come_in_order_with_the_root_wherever_it_stands() -> None:
+    assert list(stream(document({"root": "r", "fileids": [ENTRY, {"id": "x"}]}))) == [Root("r"), ENTRY, {"id": "x"}]
+    assert list(stream(document({"fileids": [ENTRY], "root": "r"}))) == [ENTRY, Root("r")]
+
+
+def test_other_keys_are_passed_over_whatever_they_hold() -> None:
+    nested = {"fileids": [{"id": "not an entry"}], "root": ["not", "the", "root"]}
+    assert list(stream(document({"x": nested, "y": [nested, 1], "fileids": [ENTRY]}))) == [ENTRY]
+
+
+def test_an_entry_keeps_what_it_holds_and_one_that_is_no_object_keeps_its_place() -> None:
+    deep = {"id": 1, "more": {"a": [1, {"b": None}]}}
+    assert list(stream(document({"fileids": [deep, "text", [1, [2]], 3.5, None, ENTRY]}))) == [
+        deep,
+        "text",
+        [],
+        3.5,
+        None,
+        ENTRY,
+    ]
+
+
+def test_a_manifest_that_is_split_anywhere_is_the_same() -> None:
+    whole = json.dumps({"root": "r", "fileids": [{"id": f"é{n}", "path": f"p/{n}"} for n in range(30)]}).encode()
+    assert list(stream(whole[at : at + 7] for at in range(0, len(whole), 7))) == list(stream([whole]))
+
+
+@pytest.mark.parametrize(
+    ("blocks", "said"),
+    [
+        ([b'{"fileids":', b"[" * 100_000], "nested too deeply"),
+        ([b'{"other":', b"[" * 100_000], "nested too deeply"),
+        ([b'{"fileids":[{"path":"', *[b"a" * (1 << 18)] * MANY], "longer than 1048576 bytes"),
+        ([b'{"a":"', *[b"a" * (1 << 18)] * MANY], "longer than 1048576 bytes"),
+        ([b'{"fileids":[{"id":1},{', *(b'"k%d":1,' % n for n in range(300_000))], "fileids[1]: is longer"),
+        ([b'{"fileids":[', *[b"1" * (1 << 18)] * MANY], "longer than 1048576 bytes"),
+        ([b"[]"], "must be an object"),
+        ([b'{"fileids":{"a":1}}'], "is not a list"),
+        ([b'{"fileids":[{"id":1}'], "is not JSON"),
+        ([b""], "is not JSON"),
+    ],
+)
+def test_what_would_grow_without_bound_or_is_no_manifest_is_refused(blocks: Iterable[bytes], said: str) -> None:
+    with pytest.raises(InvalidManifest, match=said.replace("[", r"\[").replace("]", r"\]")):
+        list(stream(blocks))
