@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 
 from chalicelib.carts import UNFINISHED, CartStore
@@ -10,6 +11,8 @@ from chalicelib.jobs import Hint, JobStore
 from chalicelib.models import Carts
 
 AT_ONCE = 100  # carts ended in one sweep
+
+log = logging.getLogger(__name__)
 
 
 class Endings:
@@ -47,7 +50,11 @@ class Endings:
 
     def _fail(self, cart_id: int, said: str) -> list[Hint]:
         last = self._jobs.last_error(cart_id)
-        return self._carts.fail(cart_id, f"{said} Last: {last}" if last else said)
+        message = f"{said} Last: {last}" if last else said
+        hints = self._carts.fail(cart_id, message)
+        if hints:
+            log.warning("cart %d failed: %s", cart_id, message)  # what the alarm on failed carts counts
+        return hints
 
     def _transaction(self, work: Callable[[], list[Hint]]) -> list[Hint]:
         return self._db.transaction(work)

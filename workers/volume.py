@@ -22,6 +22,8 @@ FOLDERS = 256
 #: What is said of a file system that cannot be used for now: read-only after an error, gone, or out of reach.
 BROKEN = (errno.EROFS, errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ENXIO, errno.EHOSTDOWN)
 BLOCK = 4096  # what a file system gives at least
+PREALLOCATED = 1 << 20  # bytes; smaller files gain nothing
+NETWORK = ("nfs", "cifs", "smb", "fuse", "9p")
 
 
 class StagedFileGone(Exception):
@@ -39,12 +41,14 @@ class Volume:
         self._tmp = root / "tmp"
         self._limit = limit
         self._reserve = reserve
+        self._preallocates = False
 
     def prepare(self) -> None:
         """Make the directories; raises OSError where the volume cannot be written."""
         self._tmp.mkdir(parents=True, exist_ok=True)
         for number in range(FOLDERS):
             (self._files / f"{number:02x}").mkdir(parents=True, exist_ok=True)
+        self._preallocates = hasattr(os, "posix_fallocate") and not _on_network(self._tmp)
 
     def capacity(self) -> int:
         """Bytes the staged files may take when nothing else lies on the volume."""
@@ -87,8 +91,8 @@ class Volume:
         temporary = self._temporary(archive_id, owner)
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
         try:
-            if size >= 1 << 20:
-                _preallocate(descriptor, size)
+            if size >= PREALLOCATED and self._preallocates:
+                os.posix_fallocate(descriptor, 0, size)  # in one piece; a full disk shows here
             yield descriptor
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -177,7 +181,8 @@ def charge(size: int) -> int:
     return -(-size // BLOCK) * BLOCK
 
 
-def _preallocate(descriptor: int, size: int) -> None:
-    """Ask for the space in one piece, where the file system can do that; a full disk shows here."""
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(descriptor, 0, size)
+def _on_network(folder: Path) -> bool:
+    """Whether it is a network file system: there posix_fallocate writes a byte into every block instead."""
+    mounts = [disk for disk in psutil.disk_partitions(all=True) if folder.resolve().is_relative_to(disk.mountpoint)]
+    nearest = max(mounts, key=lambda disk: len(disk.mountpoint), default=None)
+    return nearest is not None and nearest.fstype.startswith(NETWORK)
