@@ -11,7 +11,7 @@ import errno
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -82,8 +82,7 @@ class Volume:
         return taken
 
     def path(self, archive_id: str) -> Path:
-        name = name_of(archive_id)
-        return self._files / name[:2] / name
+        return Path(self._place(archive_id))
 
     @contextmanager
     def writing(self, archive_id: str, owner: str, size: int) -> Iterator[int]:
@@ -95,7 +94,7 @@ class Volume:
                 os.posix_fallocate(descriptor, 0, size)  # in one piece; a full disk shows here
             yield descriptor
         except BaseException:
-            temporary.unlink(missing_ok=True)
+            _remove(temporary)
             raise
         finally:
             os.close(descriptor)
@@ -104,15 +103,15 @@ class Volume:
         """Give a file that was written whole its final name."""
         temporary = self._temporary(archive_id, owner)
         os.utime(temporary, ns=(mtime_ns, mtime_ns))
-        os.rename(temporary, self.path(archive_id))
+        os.rename(temporary, self._place(archive_id))
 
     def discard(self, archive_id: str, owner: str) -> None:
-        self._temporary(archive_id, owner).unlink(missing_ok=True)
+        _remove(self._temporary(archive_id, owner))
 
     def open(self, archive_id: str, size: int, mtime_ns: int) -> int:
         """A descriptor to read a staged file from. Raises StagedFileGone."""
         try:
-            descriptor = os.open(self.path(archive_id), os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(self._place(archive_id), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError as error:
             raise StagedFileGone(archive_id) from error
         found = os.fstat(descriptor)
@@ -124,13 +123,13 @@ class Volume:
     def has(self, archive_id: str, size: int, mtime_ns: int) -> bool:
         """Whether a file lies here as it was staged."""
         try:
-            found = self.path(archive_id).stat()
+            found = os.stat(self._place(archive_id))
         except FileNotFoundError:
             return False
         return (found.st_size, found.st_mtime_ns) == (size, mtime_ns)
 
     def evict(self, archive_id: str) -> None:
-        self.path(archive_id).unlink(missing_ok=True)
+        _remove(self._place(archive_id))
 
     def drop_older(self, owner: str) -> None:
         """Remove what earlier holds on the job of `owner`, `job-token`, left unfinished."""
@@ -156,8 +155,19 @@ class Volume:
     def remove(self, name: str) -> None:
         (self._files / name[:2] / name).unlink(missing_ok=True)
 
-    def _temporary(self, archive_id: str, owner: str) -> Path:
-        return self._tmp / f"{owner}-{name_of(archive_id)[:32]}"
+    # Plain text, not Path: these are made several times for each file.
+
+    def _place(self, archive_id: str) -> str:
+        name = name_of(archive_id)
+        return f"{self._files}/{name[:2]}/{name}"
+
+    def _temporary(self, archive_id: str, owner: str) -> str:
+        return f"{self._tmp}/{owner}-{name_of(archive_id)[:32]}"
+
+
+def _remove(path: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 @contextmanager
