@@ -2,46 +2,78 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, wait
+from dataclasses import dataclass
 from itertools import islice
 from queue import Empty, SimpleQueue
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+TURN = 8  # items after which a lane queues up behind those of other jobs
+TOLD_WITHIN = 0.02  # seconds in which results are gathered before they are told
+
+
+@dataclass(frozen=True, slots=True)
+class _Came(Generic[Result]):
+    results: list[Result]
 
 
 def each(
     pool: Executor, work: Callable[[Item], Result], items: Iterable[Item], most: int, check: Callable[[], None]
 ) -> Iterator[Result]:
-    """Results as they come, in any order. `most` items are handed out at once, so that jobs share the pool fairly.
+    """Results as they come, in any order, by up to `most` lanes, which share the pool fairly with other jobs'.
 
+    A lane takes item after item by itself: to hand out each from here would be two switches of threads an item.
     Raises what `work` or `check` raises; then, and when it is closed early, it waits for the items under way.
     """
-    waiting = iter(items)
-    under_way: set[Future[Result]] = set()
-    done: SimpleQueue[Future[Result]] = SimpleQueue()
+    waiting, lock, stop = iter(items), threading.Lock(), threading.Event()
+    told: SimpleQueue[_Came[Result] | Future[bool]] = SimpleQueue()
 
-    def hand_out(count: int) -> None:
-        for item in islice(waiting, count):
-            future = pool.submit(work, item)
-            under_way.add(future)
-            future.add_done_callback(done.put)
+    def lane() -> bool:
+        """Do some items, telling of several at once where they are quick; whether there may be more."""
+        results: list[Result] = []
+        since = time.monotonic()
+        try:
+            for _ in range(TURN):
+                with lock:
+                    some = [] if stop.is_set() else list(islice(waiting, 1))
+                if not some:
+                    return False
+                results.append(work(some[0]))
+                if time.monotonic() - since > TOLD_WITHIN:
+                    told.put(_Came(results))
+                    results, since = [], time.monotonic()
+            return True
+        finally:
+            told.put(_Came(results))
 
+    def started() -> Future[bool]:
+        future = pool.submit(lane)
+        future.add_done_callback(told.put)
+        return future
+
+    lanes = {started() for _ in range(most)}
     try:
-        hand_out(most)
-        while under_way:
+        while lanes:
             try:
-                future = done.get(timeout=1.0)
+                came = told.get(timeout=1.0)
             except Empty:
                 check()
                 continue
             check()
-            under_way.remove(future)
-            hand_out(1)
-            yield future.result()
+            if isinstance(came, _Came):
+                yield from came.results
+                continue
+            lanes.remove(came)
+            if came.result():
+                lanes.add(started())
     finally:
-        for future in under_way:
+        stop.set()
+        for future in lanes:
             future.cancel()
-        wait(under_way)
+        wait(lanes)
