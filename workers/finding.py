@@ -26,13 +26,14 @@ class Finder:
     def look_up(self, entries: Sequence[CartEntry]) -> list[CartEntry]:
         """Fill in what the catalogue knows of these entries; those the archive has to be asked for."""
         known = self._parts.catalogue.known(entry.archive_id for entry in entries if entry.hash_hex)
+        # By file, not by entry: two entries of one file have to agree on its size and time.
+        unknown = {entry.archive_id for entry in entries if not _is_known(entry, known.get(entry.archive_id))}
         asked = []
         for entry in entries:
-            file = known.get(entry.archive_id)
-            if file is not None and _is_known(entry, file):
-                entry.size, entry.mtime_ns = file.size, file.mtime_ns
-            else:
+            if entry.archive_id in unknown:
                 asked.append(entry)
+            else:
+                entry.size, entry.mtime_ns = known[entry.archive_id].size, known[entry.archive_id].mtime_ns
         return asked
 
     def ask(self, lease: Lease, entries: Sequence[CartEntry]) -> Failing:
@@ -53,6 +54,6 @@ class Finder:
         return failing
 
 
-def _is_known(entry: CartEntry, file: Known) -> bool:
+def _is_known(entry: CartEntry, file: Known | None) -> bool:
     """Whether the file that lies on the volume is the one this entry names, by its hash."""
-    return file.state == STAGED and file.hashes.get(entry.hash_name) == entry.hash_hex != ""
+    return file is not None and file.state == STAGED and file.hashes.get(entry.hash_name) == entry.hash_hex != ""

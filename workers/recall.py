@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import random
-import time
 from collections.abc import Iterator, Sequence
 
 from chalicelib.carts import STAGING, Cart
@@ -19,7 +18,7 @@ from workers.finding import Finder
 from workers.handout import HandOut
 from workers.lease import Lease
 from workers.parts import Parts, Work
-from workers.spread import PROBED, Spread
+from workers.spread import PROBED, Pace, Spread
 from workers.windows import ONLINE, TAPE, Window
 
 PAGE = 1000  # entries in memory at once
@@ -78,10 +77,10 @@ class Recall:
 
     def _learn(self, lease: Lease, cart: Cart, entries: Sequence[CartEntry]) -> Retry | None:
         """Fill in what is known of these entries. What failed is asked for once more, soon."""
-        asked, began = self._finder.look_up(entries), time.monotonic()
+        asked, pace = self._finder.look_up(entries), Pace()
         rest = asked[PROBED:]
         failing = self._finder.ask(lease, asked[:PROBED])
-        if rest and self._spread.pays(began, PROBED, cart.files_total - rest[0].position):
+        if rest and self._spread.pays(pace, PROBED, cart.files_total - rest[0].position):
             self._ask_together(lease, cart, rest)
         failing += self._finder.ask(lease, [entry for entry in rest if entry.size is None])
         if failing:

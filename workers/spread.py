@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from chalicelib import jobs
 from chalicelib.jobs import Hint
@@ -17,7 +18,8 @@ from workers.lease import Lease
 from workers.parts import Parts
 
 PROBED = 32  # files that are done before the rest is judged
-PAYS = 2.0  # seconds the rest has to take, alone, to be shared
+PAYS = 5.0  # seconds the rest has to take, alone, to be shared
+WAITS = 0.5  # of them, at least, have to be waiting: more workers do not make a busy machine faster
 ASSISTANTS = 7
 FEW, MANY = 8, 512  # files that are taken at once
 SHARES_EACH = 64  # of a long run, so that all end at about the same time
@@ -25,13 +27,25 @@ LOOK = 0.1  # seconds between looks at whether the assistants are done
 PATIENCE = 20.0  # seconds the last of them are waited for
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long some files took, and for how much of that this process was at work, in seconds."""
+
+    began: float = field(default_factory=time.monotonic)
+    worked: float = field(default_factory=time.process_time)
+
+    def taken(self) -> tuple[float, float]:
+        return time.monotonic() - self.began, time.process_time() - self.worked
+
+
 class Spread:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    def pays(self, began: float, done: int, left: int) -> bool:
-        """Whether to share `left` files, when `done` took since `began` (time.monotonic)."""
-        return left >= 2 * FEW and (time.monotonic() - began) * left > PAYS * done
+    def pays(self, pace: Pace, done: int, left: int) -> bool:
+        """Whether to share `left` files, when `done` were done at this pace."""
+        took, worked = pace.taken()
+        return left >= 2 * FEW and took * left > PAYS * done and took - worked > WAITS * took
 
     def call(self, lease: Lease, first: int, stop: int) -> None:
         """Share files `first` to `stop` (exclusive) of the job's cart."""

@@ -21,7 +21,7 @@ from workers.lease import Lease
 from workers.parts import Parts, Work
 from workers.pull import Failing, Hashes, Puller, Refused
 from workers.sorting import Sorted, Wanted, sort
-from workers.spread import PROBED, Spread
+from workers.spread import PROBED, Pace, Spread
 
 RECORDED_EVERY = 3.0  # seconds
 TAPE_LOOK = 30.0  # seconds until a file that went back to tape is tried again
@@ -57,11 +57,11 @@ class Stager:
         tally = _Tally({want.archive_id for want in todo.ready}, {want.archive_id for want in todo.hash})
         for want, hashes in each(self._parts.pull_pool, puller.verify, todo.hash, self._most(), lease.check):
             self._verified(work, tally, want, hashes)
-        began = time.monotonic()
+        pace = Pace()
         self._pull(lease, work, puller, todo.pull[:PROBED], tally)
         rest = todo.pull[PROBED:]
         left: list[Wanted] = []
-        if work.cart.windows_total == 1 and self._spread.pays(began, PROBED, len(rest)):
+        if work.cart.windows_total == 1 and self._spread.pays(pace, PROBED, len(rest)):
             left = self._share(lease, work, puller, rest, tally)
         else:
             self._pull(lease, work, puller, rest, tally)
