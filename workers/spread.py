@@ -63,10 +63,20 @@ class Spread:
             yield share[1]
 
     def wait(self, lease: Lease) -> None:
-        """Until the assistants are done, but not for ever: the caller does what they leave."""
+        """Until the assistants are done, but not for ever: the caller does what they leave, and they are stopped."""
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end and self._parts.shares.assisted(lease.job.cart_id, jobs.ASSIST):
             lease.sleep(LOOK)
+        self.end(lease)
+
+    def end(self, lease: Lease) -> None:
+        """End the share. An assistant still at it loses its hold: what it finds out late changes no layout."""
+
+        def work() -> None:
+            self._parts.shares.close(lease.job.cart_id)
+            self._parts.jobs.drop_others(lease.job)
+
+        self._parts.jobs.fenced(lease.job, work)
 
 
 def at_once(files: int) -> int:

@@ -67,6 +67,8 @@ class Stager:
             self._pull(lease, work, puller, rest, tally)
         self._pull_again(lease, work, puller, tally)
         self._follow_others(lease, work, [*todo.wait, *left], tally)
+        if left:
+            self._spread.end(lease)
         self._end(lease, work, tally)
 
     def _most(self) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from chalicelib.errors import LeaseLost
 from chalicelib.models import Jobs, Shares
 from tests.integration.conftest import Site
 from tests.integration.worker_site import (
@@ -18,6 +19,7 @@ from tests.integration.worker_site import (
     until,
 )
 from workers.assist import Assist
+from workers.lease import Lease
 
 FILES = generated(400, 500)
 
@@ -59,7 +61,32 @@ def test_workers_share_a_cart_of_one_window(slow: Site, assisted: dict[str, int]
     assert all(count > len(FILES) // 4 for count in assisted.values()), assisted
     totals = slow.simulator.stats()["totals"]
     assert (totals["heads"], totals["gets"]) == (len(FILES), len(FILES))
+    assert rows(slow, Shares.cart_id) == []
     until(lambda: not rows(slow, Jobs.id), 10, "assistants are left")
+    assert_volume_exact(slow)
+
+
+def test_an_assistant_that_answers_late_changes_no_layout(slow: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is waited for only so long; then its hold is over and what it found out counts for nothing."""
+    monkeypatch.setattr("workers.spread.PATIENCE", 0.2)
+    refused: list[bool] = []
+    original = Assist._record_found
+
+    def late(self: Assist, lease: Lease, found: list[object]) -> None:
+        until(lambda: slow.system.service.find("", "late").windows_total, 20)
+        try:
+            original(self, lease, found)  # type: ignore[arg-type]
+        except LeaseLost:
+            refused.append(True)
+            raise
+
+    monkeypatch.setattr(Assist, "_record_found", late)
+    for _ in range(2):
+        slow.start_worker()
+    slow.system.service.create("", "late", manifest(FILES))
+    assert_ready(slow, "late", FILES)
+    until(lambda: refused, 10)
+    until(lambda: not rows(slow, Jobs.id), 20, "assistants are left")
     assert_volume_exact(slow)
 
 
