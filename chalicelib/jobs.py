@@ -24,8 +24,7 @@ MANIFEST, RECALL, WINDOW, CLEANUP, RECONCILE = "manifest", "recall", "window", "
 ASSIST = "assist"
 WAITS = "waits: "  # what the last error of a job begins with that was put off
 NO_CART = 0  # of a job that is no cart's
-LONGEST_RESEND = 30  # leases; the sweep takes a message for lost after one lease, then after twice the time each
-DOUBLINGS = 5  # from the first to the longest
+UNTOLD = -1  # `sends` of a job that has no message: the sweep sends it when it is due
 _COLUMNS = (Jobs.id, Jobs.cart_id, Jobs.kind, Jobs.window, Jobs.attempts, Jobs.token, Jobs.progress_at, Jobs.last_error)
 
 
@@ -127,10 +126,15 @@ class JobStore:
 
         return self._db.transaction(guarded)
 
-    def put_off(self, job: Job, delay: float, reason: str = "") -> bool:
-        """Give the lease up until `delay` seconds from now; not a failed attempt. False when it was lost."""
-        due, said = _later(self._db.now, delay + self._lease), f"{WAITS}{reason}"[:1024]
-        query = Jobs.update(attempts=0, lease_until=0, next_send_at=due, last_error=said).where(_is(job))
+    def put_off(self, job: Job, delay: float, reason: str = "", told: bool = True) -> bool:
+        """Give the lease up until `delay` seconds from now; not a failed attempt. False when it was lost.
+
+        Not `told`: no message is sent, the sweep does it then.
+        """
+        when = {"sends": 0, "next_send_at": _later(self._db.now, delay + self._lease)}
+        if not told:
+            when = {"sends": UNTOLD, "next_send_at": _later(self._db.now, delay)}
+        query = Jobs.update(attempts=0, lease_until=0, last_error=f"{WAITS}{reason}"[:1024], **when).where(_is(job))
         with self._db.session() as db:
             return bool(query.execute(db))
 
@@ -188,31 +192,6 @@ class JobStore:
             return [self.add(NO_CART, RECONCILE)]
 
         return self._db.transaction(work)
-
-    def due(self, limit: int) -> list[Hint]:
-        """Jobs that nobody holds and whose message seems lost; each is due again after twice the time."""
-        now = self._db.now
-        query = (
-            Jobs.select(Jobs.id, Jobs.cart_id, Jobs.sends, Jobs.token)
-            .where(Jobs.next_send_at <= now, Jobs.lease_until <= now)
-            .order_by(Jobs.next_send_at)
-            .limit(limit)
-        )
-        with self._db.session() as db:
-            rows = list(query.tuples().execute(db))
-            for sends in {row[2] for row in rows}:
-                wait = self._lease * min(2 ** min(sends, DOUBLINGS), LONGEST_RESEND)
-                ids = [row[0] for row in rows if row[2] == sends]
-                again = Jobs.update(sends=Jobs.sends + 1, next_send_at=_later(now, wait))
-                again.where(Jobs.id.in_(ids), Jobs.lease_until <= now).execute(db)
-        return [Hint(job_id, token, group_of(cart_id)) for job_id, cart_id, _, token in rows]
-
-    def unsent(self, hints: Iterable[Hint]) -> None:
-        """The queue did not take these of `due`: they are due again at once, and no later for having been tried."""
-        ids = [hint.job_id for hint in hints]
-        untold = Jobs.update(sends=Jobs.sends - 1, next_send_at=self._db.now)
-        with self._db.session() as db:
-            untold.where(Jobs.id.in_(ids), Jobs.sends > 0, Jobs.lease_until <= self._db.now).execute(db)
 
     def _held(self, job: Job) -> Any:
         until = _later(self._db.now, self._lease)

@@ -106,7 +106,7 @@ class Jobs(Table):
     cart_id = pw.BigIntegerField()
     kind = pw.CharField(max_length=16)
     window = pw.IntegerField(default=0)
-    #: attempts since the last progress; sends since the last attempt
+    #: attempts since the last progress; messages sent again since the last attempt, or UNTOLD
     attempts = pw.IntegerField(default=0)
     sends = pw.IntegerField(default=0)
     #: fences the writes of a worker that lost its lease

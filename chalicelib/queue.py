@@ -67,6 +67,21 @@ class JobQueue:
             for raw in answer.get("Messages", [])
         ]
 
+    def messages(self) -> int:
+        """About how many messages there are, visible or with a worker; delayed ones are not counted.
+
+        None, where the queue does not say.
+        """
+        try:
+            told = self._client.get_queue_attributes(
+                QueueUrl=self._url(),
+                AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+            )["Attributes"]
+        except FAULTS as error:
+            log.warning("the queue does not say how many messages it has: %s", error)
+            return 0
+        return int(told["ApproximateNumberOfMessages"]) + int(told["ApproximateNumberOfMessagesNotVisible"])
+
     def extend(self, receipts: Sequence[str], visibility: int) -> None:
         """Hide received messages for another `visibility` seconds; 0 gives them back at once."""
         for start in range(0, len(receipts), BATCH):

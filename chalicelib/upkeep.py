@@ -12,6 +12,7 @@ from chalicelib.endings import Endings
 from chalicelib.errors import StoreUnavailable
 from chalicelib.jobs import Hint, JobStore
 from chalicelib.queue import BATCH, FAULTS, JobQueue, Message
+from chalicelib.resends import ResendStore
 
 RECONCILE_EVERY = 45.0  # seconds
 SWEEP_BATCH = 1000  # jobs sent again in one sweep
@@ -40,6 +41,7 @@ class Upkeep:
         cart_store: CartStore,
         endings: Endings,
         job_store: JobStore,
+        resends: ResendStore,
         queue: JobQueue,
         dead_letters: JobQueue,
         bundles: BundleStore,
@@ -48,6 +50,7 @@ class Upkeep:
         self._carts = cart_store
         self._endings = endings
         self._jobs = job_store
+        self._resends = resends
         self._queue = queue
         self._dead_letters = dead_letters
         self._bundles = bundles
@@ -55,13 +58,13 @@ class Upkeep:
 
     def sweep(self) -> int:
         """Send again what stalled, end what never will; how many jobs were sent again."""
-        hints = self._jobs.due(SWEEP_BATCH)
+        hints = self._resends.due(SWEEP_BATCH, self._queue.messages)
         ended = [*self._bury(), *self._endings.fail_overdue(self._keep.deadline)]
         expired = self._carts.expire(self._keep.ttl, self._keep.safe, self._keep.limit)
         reconcile = self._jobs.ask_to_reconcile(RECONCILE_EVERY)
         unsent = self._queue.send([*hints, *ended, *expired, *reconcile])
         if unsent:
-            self._jobs.unsent(unsent)
+            self._resends.unsent(unsent)
         if reconcile:
             self._abort_orphans()
         return len(hints)

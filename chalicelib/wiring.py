@@ -17,6 +17,7 @@ from chalicelib.endings import Endings
 from chalicelib.jobs import JobStore
 from chalicelib.progress import ProgressStore
 from chalicelib.queue import JobQueue
+from chalicelib.resends import ResendStore
 from chalicelib.service import CartService
 from chalicelib.settings import Settings
 from chalicelib.signing import assumed_signer, fixed_signer
@@ -68,7 +69,8 @@ def build(settings: Settings, waits: Waits = PATIENT) -> System:
     bundles = BundleStore(s3, signer, settings.bundle_bucket)
     uploads = UploadStore(s3, signer, settings.bundle_bucket)
     dead_letters = JobQueue(sqs, settings.job_dead_queue or f"{settings.job_queue}-dead")
-    upkeep = Upkeep(carts, Endings(database, carts, jobs), jobs, queue, dead_letters, bundles, _keep(settings))
+    endings, resends = Endings(database, carts, jobs), ResendStore(database, settings.lease)
+    upkeep = Upkeep(carts, endings, jobs, resends, queue, dead_letters, bundles, _keep(settings))
     service = CartService(carts, ProgressStore(database), queue, bundles, uploads, upkeep, time.time)
     return System(settings, database, carts, jobs, queue, bundles, uploads, service)
 

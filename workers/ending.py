@@ -66,7 +66,7 @@ class Ending:
             self._parts.bundles.delete_all(cart.id)
         if job.window == FIRST_LOOK:
             self._parts.jobs.fenced(job, lambda: None, window=SECOND_LOOK)
-            raise Retry(self._parts.settings.lease + WORKERS_STOP, "a worker may still be at it")
+            raise Retry(self._parts.settings.lease + WORKERS_STOP, "a worker may still be at it", hurry=False)
         self._parts.jobs.finish(job, lambda: self._forget(cart) if cart.live is None else None)
 
     def _forget(self, cart: Cart) -> None:

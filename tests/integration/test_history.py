@@ -19,6 +19,7 @@ from chalicelib.database import Database, execute
 from chalicelib.endings import Endings
 from chalicelib.jobs import JobStore
 from chalicelib.manifest import parse
+from chalicelib.resends import ResendStore
 
 HISTORY = int(os.environ.get("HISTORY", "20000"))
 MOST = 40  # rows one call may read
@@ -50,7 +51,7 @@ def calls(database: Database) -> dict[str, Callable[[], Any]]:
         "HEAD of a cart": lambda: carts.find("", "old-1"),
         "POST of a new cart": lambda: carts.add("", f"new-{next(numbers)}", manifest),
         "POST that replaces": lambda: carts.add("", "new-0", manifest),
-        "the sweep's jobs": lambda: jobs.due(1000),
+        "the sweep's jobs": lambda: ResendStore(database, 30).due(1000, lambda: 0),
         "the sweep's deadlines": lambda: endings.fail_overdue(14 * DAY),
         "the sweep's expiry": lambda: carts.expire(14 * DAY, 0, 0),
         "the sweep's dead letters": lambda: endings.give_up(10**9, 0),

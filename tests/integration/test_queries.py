@@ -17,6 +17,7 @@ from chalicelib.jobs import JobStore
 from chalicelib.manifest import Manifest, parse
 from chalicelib.models import Carts, StagedFiles
 from chalicelib.progress import ProgressStore
+from chalicelib.resends import ResendStore
 
 CARTS, FILES = 400, 4
 TABLES = ("carts", "entries", "windows", "jobs", "staged_files")
@@ -114,7 +115,6 @@ def test_no_message_reads_a_whole_table(full: Database, record: Callable[[Callab
         "renew": lambda: jobs.renew([claimed]),
         "fenced": lambda: jobs.fenced(claimed, lambda: None),
         "put off": lambda: jobs.put_off(claimed, 1),
-        "due": lambda: jobs.due(100),
         "drop": lambda: jobs.drop_all(claimed.cart_id),
     }
     assert_none_scans(full, {name: record(call) for name, call in calls.items()})
@@ -123,11 +123,11 @@ def test_no_message_reads_a_whole_table(full: Database, record: Callable[[Callab
 def test_no_sweep_reads_a_whole_table(full: Database, record: Callable[[Callable[[], Any]], list[Query]]) -> None:
     jobs = JobStore(full, 30)
     carts = CartStore(full, jobs)
-    endings = Endings(full, carts, jobs)
+    endings, resends = Endings(full, carts, jobs), ResendStore(full, 30)
     [hint] = carts.add("", "new", manifest(1))
     calls = {
-        "due": lambda: jobs.due(100),
-        "unsent": lambda: jobs.unsent([hint]),
+        "due": lambda: resends.due(100, lambda: 0),
+        "unsent": lambda: resends.unsent([hint]),
         "deadlines": lambda: endings.fail_overdue(3600),
         "dead letters": lambda: endings.give_up(hint.job_id, hint.token),
         "uploads": lambda: endings.uploads([1, 2, 3]),

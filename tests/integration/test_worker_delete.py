@@ -11,7 +11,6 @@ import pytest
 
 from chalicelib.bundles import BundleStore
 from chalicelib.errors import CartNotFound
-from chalicelib.models import Jobs
 from tests.integration.conftest import Site
 from tests.integration.worker_site import (
     MIB,
@@ -19,8 +18,8 @@ from tests.integration.worker_site import (
     assert_ready,
     generated,
     gets,
+    left,
     manifest,
-    rows,
     state,
     until,
     uploads,
@@ -189,7 +188,7 @@ def test_a_bundle_that_a_worker_puts_after_its_cart_was_cleaned_up_goes_again(
     quick.system.service.create("", "gone", manifest(SMALL))
     assert frozen.wait(10)
     delete(quick, "gone")
-    until(lambda: not rows(quick, Jobs.id))
+    until(lambda: not left(quick))
     thawed.set()
     until(lambda: not quick.workers[0].consumer._leases())
     assert quick.stored() == []

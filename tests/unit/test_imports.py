@@ -30,7 +30,7 @@ ORDER = [
         "chalicelib.migrations.ddl chalicelib.migrations.* chalicelib.migrations",
         "chalicelib.jobs chalicelib.entries chalicelib.carts chalicelib.progress",
         "chalicelib.queue chalicelib.bundles chalicelib.uploads chalicelib.signing",
-        "chalicelib.endings chalicelib.upkeep",
+        "chalicelib.endings chalicelib.resends chalicelib.upkeep",
         "chalicelib.service chalicelib.answers chalicelib.wiring chalicelib.sweeper chalicelib.command",
         "workers.fanout workers.checksum workers.sorting workers.tarheader workers.layout",
         "workers.archive_connections workers.archive workers.volume workers.manifest_stream",
