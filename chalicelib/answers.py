@@ -17,6 +17,7 @@ JSON: Headers = {"Content-Type": "application/json"}
 STATUS, MESSAGE, PROGRESS = "X-Pacifica-Status", "X-Pacifica-Message", "X-Pacifica-Progress"
 RETRY_AFTER = "5"  # seconds
 LONGEST_HEADER = 512
+UNAVAILABLE = "unavailable"  # on HEAD: the cart may be well, it is the service that is not
 HEAD_STATUS = {carts.READY: 204, carts.ERROR: 500}
 
 
@@ -28,7 +29,8 @@ def failure(method: str, status: int, message: str) -> Response:
     """An error: JSON with status and message, or on HEAD the two headers."""
     retry: Headers = {"Retry-After": RETRY_AFTER} if status == 503 else {}
     if method == "HEAD":
-        return _bare(status, {STATUS: carts.ERROR, MESSAGE: header_value(message), **retry})
+        what = UNAVAILABLE if status >= 500 else carts.ERROR
+        return _bare(status, {STATUS: what, MESSAGE: header_value(message), **retry})
     return Response(
         status_code=status,
         body=json.dumps({"status": carts.ERROR, "message": message}),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NoReturn
 
 from chalicelib import jobs
 from chalicelib.carts import Cart
@@ -26,6 +27,8 @@ class ReadManifest:
     def run(self, lease: Lease) -> None:
         """Turn the upload into entries; the job goes on as the recall. Raises PermanentError telling what is wrong."""
         cart = self._parts.carts.get(lease.job.cart_id)
+        if self._parts.uploads.digest(manifest_key("", cart.uid)) is None:
+            raise PermanentError("manifest: what was uploaded is gone; upload and post it again")
         reader = ManifestReader(cart.uid)
         self._parts.jobs.fenced(lease.job, lambda: self._parts.entries.drop(cart.id))
         try:
@@ -33,9 +36,9 @@ class ReadManifest:
                 lease.check()
                 self._insert(lease, cart, reader.count - len(batch), batch)
         except InvalidManifest as error:
-            raise PermanentError("; ".join(error.problems)) from error
+            self._refuse(lease, cart, error.problems)
         if reader.problems:
-            raise PermanentError("; ".join(reader.problems))
+            self._refuse(lease, cart, reader.problems)
         self._end(lease, cart, reader)
 
     def _batches(self, cart: Cart, reader: ManifestReader) -> Iterator[list[Entry]]:
@@ -64,6 +67,14 @@ class ReadManifest:
             raise InvalidManifest([f"body: is larger than MAX_MANIFEST, {limit} bytes, unpacked"]) from error
         except ValueError as error:
             raise InvalidManifest([f"body: {error}"]) from error
+
+    def _refuse(self, lease: Lease, cart: Cart, problems: Sequence[str]) -> NoReturn:
+        """Remove the upload before its client sees that it is refused, unless it is another one by now."""
+        self._parts.jobs.fenced(lease.job, lambda: None)
+        key = manifest_key("", cart.uid)
+        if self._parts.uploads.digest(key) == cart.digest:
+            self._parts.uploads.delete(key)
+        raise PermanentError("; ".join(problems))
 
     def _insert(self, lease: Lease, cart: Cart, first: int, batch: list[Entry]) -> None:
         self._parts.jobs.fenced(lease.job, lambda: self._parts.entries.add(cart.id, first, batch))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import urllib.request
 
@@ -55,6 +56,32 @@ def test_what_is_wrong_with_an_upload_is_told_with_its_place(site: Site, body: b
     cart = site.wait("bad")
     assert cart.state == "error"
     assert message in cart.message
+    assert site.stored() == []
+
+
+def test_a_refused_upload_goes_and_one_made_since_stays(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = site.start_worker()
+    digest = worker.parts.uploads.digest
+    asked = itertools.count()
+
+    def late(key: str) -> str | None:
+        if next(asked) == 1:  # the second time is before it is removed
+            upload(site, "bad", DOCUMENT)
+        return digest(key)
+
+    monkeypatch.setattr(worker.parts.uploads, "digest", late)
+    upload(site, "bad", b"not json")
+    site.system.service.create("", "bad", UPLOADED)
+    assert site.wait("bad").state == "error"
+    assert site.stored() == ["manifests//bad"]
+
+
+def test_an_upload_that_is_gone_is_told_apart_from_one_that_is_empty(site: Site) -> None:
+    upload(site, "gone", DOCUMENT)
+    site.system.service.create("", "gone", UPLOADED)
+    site.system.uploads.delete("manifests//gone")
+    site.start_worker()
+    assert "upload and post it again" in site.wait("gone").message
 
 
 def test_a_post_without_an_upload_says_so(site: Site) -> None:

@@ -83,7 +83,7 @@ class LoadClient(threading.Thread):
         while time.monotonic() < began + self._patience:
             _, headers, _ = self._ask("HEAD")
             state = headers.get("X-Pacifica-Status", "")
-            if state not in ("waiting", "staging", "bundling", ""):
+            if state not in ("waiting", "staging", "bundling", "unavailable", ""):
                 return state
             time.sleep(float(headers.get("Retry-After", 1)) * self._rng.uniform(*POLL))
         return f"not ready after {self._patience:.0f} s"

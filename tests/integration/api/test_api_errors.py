@@ -56,7 +56,7 @@ def test_an_unforeseen_failure_is_500_without_its_reason(
     answer = call("GET", f"/{uid}")
     assert answer.status == 500
     assert answer.json() == {"status": "error", "message": "The server failed; its log says why."}
-    check_head(call("HEAD", f"/{uid}"), 500, "error", "The server failed; its log says why.")
+    check_head(call("HEAD", f"/{uid}"), 500, "unavailable", "The server failed; its log says why.")
 
 
 def test_a_failure_that_may_pass_is_503_with_retry_after(call: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +65,7 @@ def test_a_failure_that_may_pass_is_503_with_retry_after(call: Transport, monkey
     assert (answer.status, answer.json()["message"]) == (503, "The bundle store did not answer (put).")
     assert int(answer.headers["retry-after"]) > 0
     head = call("HEAD", f"/{new_uid()}")
-    check_head(head, 503, "error", "The bundle store did not answer (put).")
+    check_head(head, 503, "unavailable", "The bundle store did not answer (put).")
     assert int(head.headers["retry-after"]) > 0
 
 
@@ -91,7 +91,7 @@ def test_without_its_database_the_api_says_so(call: Transport) -> None:
     ):
         answer = call(method, f"/{new_uid()}{path}", body)
         assert (answer.status, answer.json()["message"]) == (503, "The database cannot be reached.")
-    check_head(call("HEAD", f"/{new_uid()}"), 503, "error", "The database cannot be reached.")
+    check_head(call("HEAD", f"/{new_uid()}"), 503, "unavailable", "The database cannot be reached.")
     assert call("GET", "/").status == 200
 
 
