@@ -12,42 +12,25 @@ resource "aws_sns_topic_subscription" "alarms" {
   endpoint  = each.key
 }
 
-# What workers/ending.py logs of a cart that comes to nothing; a test feeds it a line of the real logger.
-resource "aws_cloudwatch_log_metric_filter" "carts_in_error" {
-  name           = "${var.name}-carts-in-error"
-  log_group_name = aws_cloudwatch_log_group.this["workers"].name
-  pattern        = "\"workers.ending cart\" \"failed:\""
-
-  metric_transformation {
-    name          = "CartsInError"
-    namespace     = var.name
-    value         = "1"
-    default_value = "0"
+locals {
+  # What is logged, by whom, and counted as what; a test feeds each the lines of the real loggers.
+  logged = {
+    carts-failed   = { log = "workers", terms = ["workers.ending cart", "failed:"], counts = "CartsInError" }
+    carts-given-up = { log = "sweep", terms = ["chalicelib.endings cart", "failed:"], counts = "CartsInError" }
+    dead-letters   = { log = "sweep", terms = ["dead letter"], counts = "DeadLetters" }
+    jobs-failed    = { log = "workers", terms = ["ERROR", "workers.consumer"], counts = "JobsFailed" }
   }
 }
 
-# What chalicelib/upkeep.py logs of a message that no worker took; the sweep ends its cart.
-resource "aws_cloudwatch_log_metric_filter" "dead_letters" {
-  name           = "${var.name}-dead-letters"
-  log_group_name = aws_cloudwatch_log_group.this["sweep"].name
-  pattern        = "\"dead letter\""
+resource "aws_cloudwatch_log_metric_filter" "this" {
+  for_each = local.logged
+
+  name           = "${var.name}-${each.key}"
+  log_group_name = aws_cloudwatch_log_group.this[each.value.log].name
+  pattern        = join(" ", [for term in each.value.terms : "\"${term}\""])
 
   metric_transformation {
-    name          = "DeadLetters"
-    namespace     = var.name
-    value         = "1"
-    default_value = "0"
-  }
-}
-
-# A job that no worker can do: its exception is in the log.
-resource "aws_cloudwatch_log_metric_filter" "jobs_failed" {
-  name           = "${var.name}-jobs-failed"
-  log_group_name = aws_cloudwatch_log_group.this["workers"].name
-  pattern        = "\"ERROR\" \"workers.consumer\""
-
-  metric_transformation {
-    name          = "JobsFailed"
+    name          = each.value.counts
     namespace     = var.name
     value         = "1"
     default_value = "0"
@@ -67,7 +50,6 @@ locals {
 
   # "over": above that for so many periods is bad; a missing value is good. "under": the other way round.
   over = {
-    queue-age            = { of = ["AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum"], is = local.queue, than = 900, seconds = 300, times = 2 }
     dead-letters         = { of = [var.name, "DeadLetters", "Sum"], is = {}, than = 0, seconds = 300, times = 1 }
     dead-letters-left    = { of = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "Minimum"], is = local.dead, than = 0, seconds = 300, times = 3 }
     carts-in-error       = { of = [var.name, "CartsInError", "Sum"], is = {}, than = 4, seconds = 900, times = 1 }
@@ -85,29 +67,56 @@ locals {
     database-disk  = { of = ["AWS/RDS", "FreeStorageSpace", "Minimum"], is = local.database, than = 2 * local.gib, seconds = 900, times = 1 }
     workers-missed = { of = ["AWS/ECS", "CPUUtilization", "SampleCount"], is = local.service, than = 1, seconds = 300, times = 2 }
   }
-  under_alarms = { for key, alarm in local.under : key => alarm if key != "workers-missed" || local.workers > 0 }
+
+  alarms = merge(
+    { for key, alarm in local.over : key => merge(alarm, { bad = "GreaterThanThreshold", missing = "notBreaching" }) },
+    {
+      for key, alarm in local.under : key => merge(alarm, { bad = "LessThanThreshold", missing = "breaching" })
+      if key != "workers-missed" || local.workers > 0
+    },
+  )
 }
 
-resource "aws_cloudwatch_metric_alarm" "over" {
-  for_each = local.over
-
-  alarm_name          = "${var.name}-${each.key}"
-  alarm_description   = "docs/operations.md#${each.key}"
-  namespace           = each.value.of[0]
-  metric_name         = each.value.of[1]
-  statistic           = each.value.of[2]
-  dimensions          = each.value.is
+# The oldest message's age counts while some wait: one that a worker holds may grow old, since a large file takes long.
+resource "aws_cloudwatch_metric_alarm" "queue_age" {
+  alarm_name          = "${var.name}-queue-age"
+  alarm_description   = "docs/operations.md#queue-age"
   comparison_operator = "GreaterThanThreshold"
-  threshold           = each.value.than
-  period              = each.value.seconds
-  evaluation_periods  = each.value.times
+  threshold           = 900
+  evaluation_periods  = 2
   treat_missing_data  = "notBreaching"
   alarm_actions       = [aws_sns_topic.alarms.arn]
   ok_actions          = [aws_sns_topic.alarms.arn]
+
+  metric_query {
+    id          = "waited"
+    label       = "age of the oldest job while jobs wait"
+    expression  = "IF(waiting > 0, age, 0)"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = {
+      age     = { name = "ApproximateAgeOfOldestMessage", stat = "Maximum" }
+      waiting = { name = "ApproximateNumberOfMessagesVisible", stat = "Minimum" }
+    }
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = "AWS/SQS"
+        metric_name = metric_query.value.name
+        stat        = metric_query.value.stat
+        period      = 300
+        dimensions  = local.queue
+      }
+    }
+  }
 }
 
-resource "aws_cloudwatch_metric_alarm" "under" {
-  for_each = local.under_alarms
+resource "aws_cloudwatch_metric_alarm" "this" {
+  for_each = local.alarms
 
   alarm_name          = "${var.name}-${each.key}"
   alarm_description   = "docs/operations.md#${each.key}"
@@ -115,11 +124,11 @@ resource "aws_cloudwatch_metric_alarm" "under" {
   metric_name         = each.value.of[1]
   statistic           = each.value.of[2]
   dimensions          = each.value.is
-  comparison_operator = "LessThanThreshold"
+  comparison_operator = each.value.bad
   threshold           = each.value.than
   period              = each.value.seconds
   evaluation_periods  = each.value.times
-  treat_missing_data  = "breaching"
+  treat_missing_data  = each.value.missing
   alarm_actions       = [aws_sns_topic.alarms.arn]
   ok_actions          = [aws_sns_topic.alarms.arn]
 }

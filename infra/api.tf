@@ -23,7 +23,7 @@ data "aws_iam_policy_document" "api_callers" {
   statement {
     sid       = "Callers"
     actions   = ["execute-api:Invoke"]
-    resources = ["execute-api:/${local.stage}/*"]
+    resources = ["${aws_api_gateway_rest_api.this.execution_arn}/${local.stage}/*"] # what is shorter is given back in full
 
     principals {
       type        = "AWS"

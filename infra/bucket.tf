@@ -32,29 +32,9 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "bundles" {
   }
 }
 
-data "aws_iam_policy_document" "tls_only_bucket" {
-  statement {
-    sid       = "TlsOnly"
-    effect    = "Deny"
-    actions   = ["s3:*"]
-    resources = [local.bucket_arn, "${local.bucket_arn}/*"]
-
-    principals {
-      type        = "AWS"
-      identifiers = ["*"]
-    }
-
-    condition {
-      test     = "Bool"
-      variable = "aws:SecureTransport"
-      values   = ["false"]
-    }
-  }
-}
-
 resource "aws_s3_bucket_policy" "bundles" {
   bucket = aws_s3_bucket.bundles.id
-  policy = data.aws_iam_policy_document.tls_only_bucket.json
+  policy = data.aws_iam_policy_document.tls_only["bundles"].json
 
   depends_on = [aws_s3_bucket_public_access_block.bundles]
 }

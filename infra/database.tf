@@ -8,7 +8,7 @@ resource "aws_db_subnet_group" "this" {
 resource "aws_db_parameter_group" "this" {
   name        = "${var.name}-mysql${replace(var.database_version, ".", "")}"
   family      = "mysql${var.database_version}"
-  description = "TLS or nothing"
+  description = "TLS or nothing, slow statements logged"
 
   parameter {
     name  = "require_secure_transport"
@@ -20,6 +20,16 @@ resource "aws_db_parameter_group" "this" {
     value = tostring(var.database_connections)
   }
 
+  # Whoever looks why it is busy reads the slow statements' log: nothing else reaches the database from outside.
+  dynamic "parameter" {
+    for_each = { slow_query_log = "1", long_query_time = "2", log_output = "FILE" }
+
+    content {
+      name  = parameter.key
+      value = parameter.value
+    }
+  }
+
   lifecycle {
     create_before_destroy = true
   }
@@ -29,6 +39,7 @@ resource "aws_db_instance" "this" {
   identifier                  = var.name
   engine                      = "mysql"
   engine_version              = var.database_version
+  engine_lifecycle_support    = "open-source-rds-extended-support-disabled" # or an old version costs 0.10 $ for a vCPU and hour
   instance_class              = var.database_class
   db_name                     = "pacifica_cartd"
   username                    = "cartd"
@@ -41,7 +52,7 @@ resource "aws_db_instance" "this" {
   storage_encrypted     = true
 
   db_subnet_group_name   = aws_db_subnet_group.this.name
-  vpc_security_group_ids = [aws_security_group.database.id]
+  vpc_security_group_ids = [aws_security_group.this["database"].id]
   parameter_group_name   = aws_db_parameter_group.this.name
   publicly_accessible    = false
   multi_az               = var.database_multi_az
@@ -53,7 +64,7 @@ resource "aws_db_instance" "this" {
   allow_major_version_upgrade     = true # by a plan that names the new version, never by itself
   apply_immediately               = false
   copy_tags_to_snapshot           = true
-  enabled_cloudwatch_logs_exports = ["error"]
+  enabled_cloudwatch_logs_exports = ["error", "slowquery"]
 
   deletion_protection       = var.protect
   skip_final_snapshot       = !var.protect
@@ -76,11 +87,7 @@ data "aws_iam_policy_document" "database_secret" {
 }
 
 resource "aws_iam_role_policy" "database_secret" {
-  for_each = {
-    api     = aws_iam_role.api.id
-    sweep   = aws_iam_role.sweep.id
-    workers = aws_iam_role.workers.id
-  }
+  for_each = local.code_roles
 
   name   = "database-login"
   role   = each.value

@@ -14,14 +14,17 @@ locals {
     "ecr.api" = local.pull
     "ecr.dkr" = local.pull
     logs = {
-      Write = { actions = ["logs:CreateLogStream", "logs:PutLogEvents"], resources = values(local.log_streams) }
+      Write = { actions = ["logs:CreateLogStream", "logs:PutLogEvents"], resources = [local.log_streams.workers] }
     }
     secretsmanager = {
       Login = { actions = ["secretsmanager:GetSecretValue"], resources = [local.database_secret_arn] }
     }
     sqs = {
       Jobs = {
-        actions   = ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage", "sqs:SendMessage"]
+        actions = [
+          "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage",
+          "sqs:SendMessage",
+        ]
         resources = [local.queue_arn, local.dead_arn]
       }
     }
@@ -29,6 +32,30 @@ locals {
       Sign = { actions = ["sts:AssumeRole"], resources = [local.signing_role_arn] }
     }
   }
+}
+
+# What is stolen of a role of ours is of no use elsewhere: all its calls come through these doors.
+data "aws_iam_policy_document" "from_here_only" {
+  statement {
+    sid       = "FromHereOnly"
+    effect    = "Deny"
+    actions   = ["s3:*", "secretsmanager:*", "sqs:*", "sts:*"]
+    resources = ["*"]
+
+    condition {
+      test     = "StringNotEquals"
+      variable = "aws:SourceVpc"
+      values   = [aws_vpc.this.id]
+    }
+  }
+}
+
+resource "aws_iam_role_policy" "from_here_only" {
+  for_each = local.code_roles
+
+  name   = "from-here-only"
+  role   = each.value
+  policy = data.aws_iam_policy_document.from_here_only.json
 }
 
 data "aws_iam_policy_document" "endpoints" {
@@ -58,7 +85,7 @@ resource "aws_vpc_endpoint" "interface" {
   vpc_endpoint_type   = "Interface"
   private_dns_enabled = true
   subnet_ids          = slice(aws_subnet.private[*].id, 0, var.endpoint_zones)
-  security_group_ids  = [aws_security_group.endpoints.id]
+  security_group_ids  = [aws_security_group.this["endpoints"].id]
   policy              = data.aws_iam_policy_document.endpoints[each.key].json
 
   tags = { Name = "${var.name}-${each.key}" }

@@ -1,52 +1,12 @@
 # Who may speak to whom: a group for each part, and a rule for each line of the picture in docs/deploy.md.
 
-resource "aws_security_group" "lambda" {
-  name        = "${var.name}-lambda"
-  description = "API and sweep"
-  vpc_id      = aws_vpc.this.id
-
-  tags = { Name = "${var.name}-lambda" }
-}
-
-resource "aws_security_group" "workers" {
-  name        = "${var.name}-workers"
-  description = "Workers and dbsync"
-  vpc_id      = aws_vpc.this.id
-
-  tags = { Name = "${var.name}-workers" }
-}
-
-resource "aws_security_group" "database" {
-  name        = "${var.name}-database"
-  description = "MySQL"
-  vpc_id      = aws_vpc.this.id
-
-  tags = { Name = "${var.name}-database" }
-}
-
-resource "aws_security_group" "volume" {
-  name        = "${var.name}-volume"
-  description = "The volume"
-  vpc_id      = aws_vpc.this.id
-
-  tags = { Name = "${var.name}-volume" }
-}
-
-resource "aws_security_group" "endpoints" {
-  name        = "${var.name}-endpoints"
-  description = "Endpoints of AWS services"
-  vpc_id      = aws_vpc.this.id
-
-  tags = { Name = "${var.name}-endpoints" }
-}
-
 locals {
-  groups = {
-    lambda    = aws_security_group.lambda.id
-    workers   = aws_security_group.workers.id
-    database  = aws_security_group.database.id
-    volume    = aws_security_group.volume.id
-    endpoints = aws_security_group.endpoints.id
+  parts = {
+    lambda    = "API and sweep"
+    workers   = "Workers and dbsync"
+    database  = "MySQL"
+    volume    = "The volume"
+    endpoints = "Endpoints of AWS services"
   }
   lines = {
     lambda-database   = 3306
@@ -60,11 +20,21 @@ locals {
   )
 }
 
+resource "aws_security_group" "this" {
+  for_each = local.parts
+
+  name        = "${var.name}-${each.key}"
+  description = each.value
+  vpc_id      = aws_vpc.this.id
+
+  tags = { Name = "${var.name}-${each.key}" }
+}
+
 resource "aws_vpc_security_group_egress_rule" "inside" {
   for_each = local.lines
 
-  security_group_id            = local.groups[split("-", each.key)[0]]
-  referenced_security_group_id = local.groups[split("-", each.key)[1]]
+  security_group_id            = aws_security_group.this[split("-", each.key)[0]].id
+  referenced_security_group_id = aws_security_group.this[split("-", each.key)[1]].id
   ip_protocol                  = "tcp"
   from_port                    = each.value
   to_port                      = each.value
@@ -74,8 +44,8 @@ resource "aws_vpc_security_group_egress_rule" "inside" {
 resource "aws_vpc_security_group_ingress_rule" "inside" {
   for_each = local.lines
 
-  security_group_id            = local.groups[split("-", each.key)[1]]
-  referenced_security_group_id = local.groups[split("-", each.key)[0]]
+  security_group_id            = aws_security_group.this[split("-", each.key)[1]].id
+  referenced_security_group_id = aws_security_group.this[split("-", each.key)[0]].id
   ip_protocol                  = "tcp"
   from_port                    = each.value
   to_port                      = each.value
@@ -85,7 +55,7 @@ resource "aws_vpc_security_group_ingress_rule" "inside" {
 resource "aws_vpc_security_group_egress_rule" "store" {
   for_each = toset(["lambda", "workers"])
 
-  security_group_id = local.groups[each.key]
+  security_group_id = aws_security_group.this[each.key].id
   prefix_list_id    = aws_vpc_endpoint.s3.prefix_list_id
   ip_protocol       = "tcp"
   from_port         = 443
@@ -96,7 +66,7 @@ resource "aws_vpc_security_group_egress_rule" "store" {
 resource "aws_vpc_security_group_egress_rule" "archive" {
   for_each = toset(var.archive_cidrs)
 
-  security_group_id = aws_security_group.workers.id
+  security_group_id = aws_security_group.this["workers"].id
   cidr_ipv4         = each.key
   ip_protocol       = "tcp"
   from_port         = local.archive_port

@@ -131,7 +131,7 @@ resource "aws_lambda_function" "api" {
 
   vpc_config {
     subnet_ids         = aws_subnet.private[*].id
-    security_group_ids = [aws_security_group.lambda.id]
+    security_group_ids = [aws_security_group.this["lambda"].id]
   }
 
   depends_on = [

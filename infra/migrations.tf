@@ -38,7 +38,7 @@ resource "aws_ecs_task_definition" "migrate" {
 
 locals {
   migrate_network = join(",", [
-    "subnets=[${join(",", local.worker_subnets)}]", "securityGroups=[${aws_security_group.workers.id}]",
+    "subnets=[${join(",", local.worker_subnets)}]", "securityGroups=[${aws_security_group.this["workers"].id}]",
     "assignPublicIp=DISABLED",
   ])
   migrate_command = join(" ", [

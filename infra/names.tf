@@ -28,12 +28,16 @@ locals {
   # A chained role's credentials live an hour at most; BUNDLE_URL_LIFE may be shorter.
   signing_role_arn = "${local.role_path}/${var.name}-signing"
 
+  # Whom the code itself acts as.
+  code_roles = { api = aws_iam_role.api.id, sweep = aws_iam_role.sweep.id, workers = aws_iam_role.workers.id }
+
   log_groups = {
     api     = "/aws/lambda/${var.name}-api"
     sweep   = "/aws/lambda/${var.name}-sweep"
     workers = "/${var.name}/workers"
     access  = "/${var.name}/access"
     errors  = "/aws/rds/instance/${var.name}/error"
+    slow    = "/aws/rds/instance/${var.name}/slowquery"
   }
   log_streams = {
     for key, group in local.log_groups :

@@ -38,17 +38,52 @@ resource "aws_route_table_association" "private" {
   route_table_id = aws_route_table.private[count.index].id
 }
 
-# The way out to the archive: NAT.
+# The way out to the archive. Only its networks are routed: nothing else beyond the VPC can be reached, whatever a security
+# group says.
 
 locals {
   nat  = var.archive_route == "nat"
-  nats = local.nat ? (var.nat_per_zone ? var.zones : 1) : 0
   tgw  = var.archive_route == "transit_gateway"
+  vpn  = var.archive_route == "vpn"
+  nats = local.nat ? (var.nat_per_zone ? var.zones : 1) : 0
   to_archive = {
     for pair in setproduct(range(var.zones), var.archive_cidrs) :
     "${local.zones[pair[0]]} ${pair[1]}" => { zone = pair[0], cidr = pair[1] }
   }
 }
+
+resource "aws_route" "archive" {
+  for_each = var.archive_route == "none" ? {} : local.to_archive
+
+  route_table_id         = aws_route_table.private[each.value.zone].id
+  destination_cidr_block = each.value.cidr
+  nat_gateway_id         = local.nat ? aws_nat_gateway.this[var.nat_per_zone ? each.value.zone : 0].id : null
+  transit_gateway_id     = local.tgw ? var.transit_gateway_id : null
+  gateway_id             = local.vpn ? var.vpn_gateway_id : null
+
+  depends_on = [aws_ec2_transit_gateway_vpc_attachment.this, aws_vpn_gateway_attachment.this]
+}
+
+# A transit gateway, behind which is a VPN, a direct connection or another VPC.
+resource "aws_ec2_transit_gateway_vpc_attachment" "this" {
+  count = local.tgw ? 1 : 0
+
+  transit_gateway_id = var.transit_gateway_id
+  vpc_id             = aws_vpc.this.id
+  subnet_ids         = aws_subnet.private[*].id
+
+  tags = { Name = var.name }
+}
+
+# A virtual private gateway, the near end of a VPN. The connection is not made here: its keys would be in the state.
+resource "aws_vpn_gateway_attachment" "this" {
+  count = local.vpn ? 1 : 0
+
+  vpc_id         = aws_vpc.this.id
+  vpn_gateway_id = var.vpn_gateway_id
+}
+
+# NAT.
 
 resource "aws_internet_gateway" "this" {
   count = local.nat ? 1 : 0
@@ -107,35 +142,4 @@ resource "aws_nat_gateway" "this" {
 
   tags       = { Name = "${var.name}-${local.zones[count.index]}" }
   depends_on = [aws_route.internet]
-}
-
-# Only the archive's networks are routed: nothing else beyond the VPC can be reached, whatever a security group says.
-resource "aws_route" "nat" {
-  for_each = local.nat ? local.to_archive : {}
-
-  route_table_id         = aws_route_table.private[each.value.zone].id
-  destination_cidr_block = each.value.cidr
-  nat_gateway_id         = aws_nat_gateway.this[var.nat_per_zone ? each.value.zone : 0].id
-}
-
-# The way out to the archive: a transit gateway, behind which is a VPN, a direct connection or another VPC.
-
-resource "aws_ec2_transit_gateway_vpc_attachment" "this" {
-  count = local.tgw ? 1 : 0
-
-  transit_gateway_id = var.transit_gateway_id
-  vpc_id             = aws_vpc.this.id
-  subnet_ids         = aws_subnet.private[*].id
-
-  tags = { Name = var.name }
-}
-
-resource "aws_route" "transit_gateway" {
-  for_each = local.tgw ? local.to_archive : {}
-
-  route_table_id         = aws_route_table.private[each.value.zone].id
-  destination_cidr_block = each.value.cidr
-  transit_gateway_id     = var.transit_gateway_id
-
-  depends_on = [aws_ec2_transit_gateway_vpc_attachment.this]
 }

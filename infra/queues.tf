@@ -29,31 +29,9 @@ resource "aws_sqs_queue_redrive_allow_policy" "dead" {
   redrive_allow_policy = jsonencode({ redrivePermission = "byQueue", sourceQueueArns = [aws_sqs_queue.jobs.arn] })
 }
 
-data "aws_iam_policy_document" "tls_only_queue" {
-  for_each = { jobs = local.queue_arn, dead = local.dead_arn }
-
-  statement {
-    sid       = "TlsOnly"
-    effect    = "Deny"
-    actions   = ["sqs:*"]
-    resources = [each.value]
-
-    principals {
-      type        = "AWS"
-      identifiers = ["*"]
-    }
-
-    condition {
-      test     = "Bool"
-      variable = "aws:SecureTransport"
-      values   = ["false"]
-    }
-  }
-}
-
 resource "aws_sqs_queue_policy" "this" {
   for_each = { jobs = aws_sqs_queue.jobs.id, dead = aws_sqs_queue.dead.id }
 
   queue_url = each.value
-  policy    = data.aws_iam_policy_document.tls_only_queue[each.key].json
+  policy    = data.aws_iam_policy_document.tls_only[each.key].json
 }

@@ -2,14 +2,15 @@
 # are delayed and do not count. Messages under way do, so that a busy worker is not taken away, and what is taken away
 # hands its jobs back.
 
+# Also without autoscaling, to hold the service to the least when that is changed.
 resource "aws_appautoscaling_target" "workers" {
-  count = var.autoscaling && !var.rehearsal ? local.workers : 0
+  count = var.rehearsal ? 0 : local.workers
 
   service_namespace  = "ecs"
   scalable_dimension = "ecs:service:DesiredCount"
   resource_id        = "service/${aws_ecs_cluster.this.name}/${aws_ecs_service.workers[0].name}"
   min_capacity       = var.worker_count.least
-  max_capacity       = var.worker_count.most
+  max_capacity       = var.autoscaling ? var.worker_count.most : var.worker_count.least
 }
 
 resource "aws_appautoscaling_policy" "backlog" {

@@ -8,7 +8,7 @@ resource "aws_iam_role" "sweep" {
 data "aws_iam_policy_document" "sweep" {
   statement {
     sid       = "Jobs"
-    actions   = ["sqs:SendMessage"]
+    actions   = ["sqs:GetQueueAttributes", "sqs:SendMessage"] # it counts what the queue still has
     resources = [local.queue_arn]
   }
 
@@ -62,7 +62,7 @@ resource "aws_lambda_function" "sweep" {
 
   vpc_config {
     subnet_ids         = aws_subnet.private[*].id
-    security_group_ids = [aws_security_group.lambda.id]
+    security_group_ids = [aws_security_group.this["lambda"].id]
   }
 
   depends_on = [
@@ -75,17 +75,24 @@ resource "aws_cloudwatch_event_rule" "sweep" {
   name                = "${var.name}-sweep"
   description         = "Repair of what a crash left"
   schedule_expression = "rate(1 minute)"
+  state               = "ENABLED" # also after it was disabled by hand
 }
 
 resource "aws_cloudwatch_event_target" "sweep" {
   rule = aws_cloudwatch_event_rule.sweep.name
   arn  = aws_lambda_function.sweep.arn
 
-  # One that failed is the next one's work.
   retry_policy {
     maximum_retry_attempts       = 0
     maximum_event_age_in_seconds = 60
   }
+}
+
+# One that failed is the next one's work: without this Lambda itself would try it twice more.
+resource "aws_lambda_function_event_invoke_config" "sweep" {
+  function_name                = aws_lambda_function.sweep.function_name
+  maximum_retry_attempts       = 0
+  maximum_event_age_in_seconds = 60
 }
 
 resource "aws_lambda_permission" "sweep" {

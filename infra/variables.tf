@@ -54,13 +54,13 @@ variable "archive_url" {
 }
 
 variable "archive_route" {
-  description = "The workers' way out to the archive: nat (the internet), transit_gateway (also for a VPN), or none."
+  description = "The workers' way out to the archive: nat (the internet), vpn, transit_gateway, or none."
   type        = string
   default     = "nat"
 
   validation {
-    condition     = contains(["none", "nat", "transit_gateway"], var.archive_route)
-    error_message = "none, nat or transit_gateway."
+    condition     = contains(["none", "nat", "vpn", "transit_gateway"], var.archive_route)
+    error_message = "none, nat, vpn or transit_gateway."
   }
 }
 
@@ -82,6 +82,17 @@ variable "transit_gateway_id" {
   validation {
     condition     = var.archive_route != "transit_gateway" || var.transit_gateway_id != null
     error_message = "archive_route = transit_gateway needs it."
+  }
+}
+
+variable "vpn_gateway_id" {
+  description = "The virtual private gateway of archive_route = vpn, in no VPC yet; its VPN connection is yours."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.archive_route != "vpn" || var.vpn_gateway_id != null
+    error_message = "archive_route = vpn needs it."
   }
 }
 

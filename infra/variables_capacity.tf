@@ -45,8 +45,8 @@ variable "database_version" {
   default     = "8.4"
 
   validation {
-    condition     = contains(["8.0", "8.4"], var.database_version)
-    error_message = "8.0 or 8.4."
+    condition     = try(tonumber(var.database_version) >= 8.4, false) # 8.0 is past its standard support
+    error_message = "8.4 or newer."
   }
 }
 
@@ -65,6 +65,14 @@ variable "database_connections" {
   description = "Most connections the database takes; the alarm is at 80 %."
   type        = number
   default     = 100
+
+  # Each request has one, a worker one for each job and two besides; during a deploy there are twice as many workers.
+  validation {
+    condition = var.database_connections >= 5 + max(var.api_concurrency, 0) + 2 * var.worker_count.most * (
+      tonumber(lookup(var.settings, "JOB_CONCURRENCY", "4")) + 2
+    )
+    error_message = "Too few for api_concurrency and, at a deploy, twice worker_count.most of JOB_CONCURRENCY + 2 each."
+  }
 }
 
 variable "database_storage_gb" {

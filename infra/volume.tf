@@ -34,7 +34,7 @@ resource "aws_efs_mount_target" "this" {
 
   file_system_id  = aws_efs_file_system.this.id
   subnet_id       = aws_subnet.private[count.index].id
-  security_groups = [aws_security_group.volume.id]
+  security_groups = [aws_security_group.this["volume"].id]
 }
 
 resource "aws_efs_access_point" "this" {

@@ -138,6 +138,8 @@ resource "aws_ecs_task_definition" "workers" {
     }
   }
 
+  # No healthCheck: what a worker lacks is the database, as a rule, and ending it would not bring that back. One that
+  # hangs loses its leases.
   container_definitions = jsonencode([{
     name                   = "worker"
     image                  = local.image
@@ -163,6 +165,7 @@ resource "aws_ecs_service" "workers" {
   desired_count         = var.worker_count.least
   platform_version      = "1.4.0"
   wait_for_steady_state = false
+  force_new_deployment  = true # with a change of capacity providers, which would else make the service anew
   propagate_tags        = "SERVICE"
 
   # The least are always there; only those beyond may be on spare machines.
@@ -183,7 +186,7 @@ resource "aws_ecs_service" "workers" {
 
   network_configuration {
     subnets          = local.worker_subnets
-    security_groups  = [aws_security_group.workers.id]
+    security_groups  = [aws_security_group.this["workers"].id]
     assign_public_ip = false
   }
 

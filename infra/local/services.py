@@ -16,7 +16,8 @@ from infra.local.process import ROOT, Service
 WEED = Path(sys.executable).parent / "weed"
 WEED_PORTS = ("master", "master-grpc", "volume", "volume-grpc", "filer", "filer-grpc", "s3-grpc", "admin", "admin-grpc")
 API_WORKER = "chalicelib.gunicorn_worker.Worker"
-API_SERVER = ("-k", API_WORKER, "-w", "2", "--threads", "8", "--keep-alive", "30", "--graceful-timeout", "5")
+API_SERVER = ("-k", API_WORKER, "--keep-alive", "30", "--graceful-timeout", "5")
+API_SIZE = ("-w", "2", "--threads", "8")
 PROVISION_WITHIN = 60.0
 
 
@@ -47,7 +48,7 @@ def product(want: Wanted, env: Mapping[str, str]) -> list[list[Service]]:
     """Workers and sweeper, then the API, so that it answers when all is up."""
     workers = [Service(f"worker-{n + 1}", (sys.executable, "-m", "workers"), env) for n in range(want.workers)]
     sweeper = Service("sweeper", (sys.executable, "-m", "chalicelib.sweeper"), env)
-    server = ("-m", "gunicorn", "--no-control-socket", "-b", f"{LOOPBACK}:{want.port}", *API_SERVER)
+    server = ("-m", "gunicorn", "--no-control-socket", "-b", f"{LOOPBACK}:{want.port}", *API_SERVER, *API_SIZE)
     api = Service(
         "api", (sys.executable, *server, "wsgi:application()"), env, is_ready=lambda: is_cart_service(want.port)
     )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from infra import package
 from tests.infra import terraform
+from tests.infra.terraform import Terraform
 from tests.integration.test_credentials import Authority
 
 
@@ -37,3 +40,19 @@ def zipped(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def folder(zipped: Path, authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the module and its examples."""
     return terraform.copied(tmp_path_factory.mktemp("tree"), zipped, authority.pem)
+
+
+@pytest.fixture(scope="session")
+def plans(folder: Path, endpoint: str) -> dict[str, Any]:
+    """The plan of each example, and of the small one with another way out to its archive."""
+    made = {}
+    for name, (example, override) in terraform.PLANNED.items():
+        root = folder / "examples" / name
+        if example != name:
+            shutil.copytree(folder / "examples" / example, root, ignore=shutil.ignore_patterns(".terraform*"))
+        (root / "said_override.tf").write_text(override)
+        run = Terraform(root, endpoint)
+        run.init()
+        (root / "terraform.tfvars").write_text('image_tag = "v1"\n')
+        made[name] = run.plan()
+    return made

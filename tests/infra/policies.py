@@ -14,8 +14,11 @@ EXCEPTIONS = {
 }
 MANAGED = ("AmazonAPIGatewayPushToCloudWatchLogs",)
 POLICIES = ("policy", "assume_role_policy")
-#: All under one prefix of one bucket, of one API, one log's streams, or one account's kind of thing.
-UNDER = re.compile(r"(arn:[^*]+|execute-api:/[^*]+)[:/]\*")
+#: All in one bucket or below one prefix of it, one log's streams, one API's stage, one account's kind of thing in EC2.
+UNDER = re.compile(
+    r"arn:aws:(s3:::[^*/]+/([^*]+/)?|(logs:[^*:]+:\d+:log-group:[^*:]+:)"
+    r"|execute-api:[^*:]+:\d+:\w+/\w+/|ec2:[^*:]+:\d+:[a-z-]+/)\*"
+)
 
 
 def resources(module: dict[str, Any]) -> Iterator[dict[str, Any]]:

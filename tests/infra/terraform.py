@@ -24,6 +24,12 @@ REGISTRIES = {"terraform": "registry.terraform.io", "tofu": "registry.opentofu.o
 MIRRORS = ("~/.terraform.d/plugins", "~/.local/share/terraform/plugins", "/usr/local/share/terraform/plugins")
 MORE_MIRRORS = ("/usr/share/terraform/plugins", "/opt/*")
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+#: A plan -> the example it is made from, and what is said otherwise there.
+PLANNED = {
+    "small": ("small", ""),
+    "large": ("large", ""),
+    "vpn": ("small", 'module "cart" {\n  archive_route  = "vpn"\n  vpn_gateway_id = "vgw-0123456789abcdef0"\n}\n'),
+}
 SERVE = "import sys; from moto.server import main; main(sys.argv[1:])"
 
 

@@ -24,6 +24,7 @@ from infra import package
 from infra.local.archive_simulator import running_simulator
 from tests.infra import policies, terraform
 from tests.infra.terraform import KEYS, Terraform
+from tests.infra.test_rights import ACTIONS
 from tests.integration import mariadb
 from tests.integration.api.transports import OverLambda
 from tests.integration.test_credentials import Authority
@@ -57,12 +58,13 @@ output "cart" {
 #: What a second plan wants to change on moto, of which AWS would want nothing.
 DRIFT = {
     "aws_api_gateway_rest_api": {"binary_media_types"},  # moto forgets them
+    "aws_db_instance": {"engine_lifecycle_support"},  # moto forgets it
     "aws_db_parameter_group": {"parameter"},  # moto gives none back
     "aws_sqs_queue": {"redrive_policy"},  # moto writes it with other blanks
     "aws_vpc_security_group_egress_rule": {"description"},  # moto forgets it
     "aws_vpc_security_group_ingress_rule": {"description"},
 }
-REPLACED = {"aws_ecs_service"}  # moto forgets its capacity providers, and they cannot be changed
+REPLACED = {"aws_ecs_service"}  # moto forgets its capacity providers, and none cannot become some
 
 
 @dataclass
@@ -128,6 +130,18 @@ def test_what_is_deployed_names_what_it_allows(deployed: Deployed) -> None:
     known = list(policies.statements(list(policies.resources(state["values"]["root_module"]))))
     assert len(known) > 30
     assert [(where, wide) for where, said in known if (wide := policies.too_wide(said))] == []
+
+
+@pytest.mark.parametrize("role", ["api", "sweep", "workers"])
+def test_what_a_role_of_the_code_may_do_it_may_from_the_vpc_alone(deployed: Deployed, role: str) -> None:
+    asked: Any = {"RoleName": f"{NAME}-{role}", "PolicyName": "from-here-only"}
+    said: Any = deployed.client("iam").get_role_policy(**asked)["PolicyDocument"]
+    (statement,) = said["Statement"]
+    (vpc,) = deployed.client("ec2").describe_vpcs(Filters=[{"Name": "tag:Name", "Values": [NAME]}])["Vpcs"]
+    assert (statement["Effect"], statement["Resource"]) == ("Deny", "*")
+    assert statement["Condition"] == {"StringNotEquals": {"aws:SourceVpc": vpc["VpcId"]}}
+    used = {action.partition(":")[0] for action in ACTIONS.values() if action}
+    assert {action.removesuffix(":*") for action in statement["Action"]} == used
 
 
 def test_the_queue_and_the_bucket_are_as_the_code_wants_them(deployed: Deployed) -> None:

@@ -68,6 +68,7 @@ def test_the_defaults_are_those_of_the_settings() -> None:
     assert float(default("recall_days")) * 86400 == ours.recall_timeout
     assert float(default("cart_days")) * 86400 == ours.cart_deadline
     assert float(default("bundle_days")) * 86400 == ours.bundle_ttl
+    assert f'"JOB_CONCURRENCY", "{ours.job_concurrency}"' in source("variables_capacity.tf")
 
 
 def test_a_message_is_given_up_as_often_as_locally() -> None:
@@ -103,10 +104,11 @@ def test_the_volume_is_where_the_image_has_it_and_the_images_users() -> None:
     assert "pacifica-cartd-cmd" in image
 
 
-def patterns(name: str) -> list[str]:
-    """The terms a metric filter looks for, all of them."""
-    (pattern,) = re.findall(r'pattern\s+= "(.*)"$', block(source("alarms.tf"), f'filter" "{name}" {{'), re.MULTILINE)
-    return re.findall(r'\\"(.*?)\\"', pattern)
+def terms(name: str) -> list[str]:
+    """What a metric filter looks for in a line, all of it."""
+    body = block(source("alarms.tf"), "logged = {")
+    (found,) = re.findall(rf"^\s+{name}\s+= .*terms = \[(.*?)\]", body, re.MULTILINE)
+    return re.findall(r'"(.*?)"', found)
 
 
 def logged(module: str, level: int, call: str, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -126,18 +128,18 @@ def logged(module: str, level: int, call: str, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("name", "module", "level", "call"),
     [
-        ("carts_in_error", "workers.ending", logging.WARNING, "failed: "),
-        ("jobs_failed", "workers.consumer", logging.ERROR, "failed [(]attempt"),
-        ("dead_letters", "chalicelib.upkeep", logging.WARNING, "^dead letter %r|dead letter %r"),
+        ("carts-failed", "workers.ending", logging.WARNING, "failed: "),
+        ("carts-given-up", "chalicelib.endings", logging.WARNING, "failed: "),
+        ("jobs-failed", "workers.consumer", logging.ERROR, "failed [(]attempt"),
+        ("dead-letters", "chalicelib.upkeep", logging.WARNING, "dead letter %r"),
     ],
 )
 def test_an_alarm_that_reads_logs_finds_what_is_logged(
     name: str, module: str, level: int, call: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    line = logged(module, level, call.split("|")[-1], monkeypatch)
-    terms = patterns(name)
-    assert terms
-    assert [term for term in terms if term not in line] == []
+    line = logged(module, level, call, monkeypatch)
+    assert terms(name)
+    assert [term for term in terms(name) if term not in line] == []
 
 
 def test_every_alarm_has_its_chapter_in_the_runbook_and_no_other() -> None:

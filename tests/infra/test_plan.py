@@ -16,19 +16,8 @@ from tests.infra.text import INFRA
 from tests.integration.test_credentials import Authority
 
 pytestmark = [pytest.mark.timeout(1200), *terraform.NEEDED]
-EXAMPLES = ("small", "large")
-
-
-@pytest.fixture(scope="module")
-def plans(folder: Path, endpoint: str) -> dict[str, Any]:
-    """The plan of each example."""
-    made = {}
-    for name in EXAMPLES:
-        run = Terraform(folder / "examples" / name, endpoint)
-        run.init()
-        (folder / "examples" / name / "terraform.tfvars").write_text('image_tag = "v1"\n')
-        made[name] = run.plan()
-    return made
+EXAMPLES = tuple(terraform.PLANNED)
+GATEWAYS = ("gateway_id", "nat_gateway_id", "transit_gateway_id")
 
 
 def test_the_files_have_their_one_format(endpoint: str) -> None:
@@ -69,3 +58,22 @@ def test_nothing_but_the_api_is_public_and_all_is_encrypted(plans: dict[str, Any
     assert not any(v["map_public_ip_on_launch"] for v in values["aws_subnet"])
     assert not any(v["network_configuration"][0]["assign_public_ip"] for v in values["aws_ecs_service"])
     assert not any(v["cidr_ipv4"] for v in values["aws_vpc_security_group_ingress_rule"])
+
+
+@pytest.mark.parametrize(
+    ("example", "gateway"), [("small", "nat_gateway_id"), ("vpn", "gateway_id"), ("large", "transit_gateway_id")]
+)
+def test_private_networks_reach_the_archives_and_no_other(plans: dict[str, Any], example: str, gateway: str) -> None:
+    changes = [c for c in plans[example]["resource_changes"] if c["type"] == "aws_route"]
+    private = [c["change"] for c in changes if c["name"] == "archive"]
+    networks = {change["after"]["destination_cidr_block"] for change in private}
+    call = plans[example]["configuration"]["root_module"]["module_calls"]["cart"]
+    assert networks == set(call["expressions"]["archive_cidrs"]["constant_value"])
+    assert len(private) == len(networks) * (3 if example == "large" else 2)
+    for change in private:
+        known = {name for name in GATEWAYS if change["after"].get(name)}
+        unknown = {name for name in GATEWAYS if change["after_unknown"].get(name)}
+        assert known | unknown >= {gateway}
+        assert known <= {gateway}
+    others = [(c["name"], c["change"]["after"]["destination_cidr_block"]) for c in changes if c["name"] != "archive"]
+    assert others == ([("internet", "0.0.0.0/0")] if example == "small" else [])

@@ -20,6 +20,7 @@ ACTIONS = {
     "generate_presigned_url": None,  # no call
     "get_object": "s3:GetObject",
     "get_paginator": None,  # what it pages through stands beside it
+    "get_queue_attributes": "sqs:GetQueueAttributes",
     "get_queue_url": None,  # the queues are named by their URLs
     "get_secret_value": "secretsmanager:GetSecretValue",
     "head_object": "s3:GetObject",
@@ -53,7 +54,8 @@ def test_the_actions_of_all_calls_are_known() -> None:
 
 
 def test_workers_may_do_what_the_store_and_the_queue_do() -> None:
-    needed = {ACTIONS[name] for module in ("bundles", "queue") for name in calls(module)} - {None}
+    called = set().union(*(calls(module) for module in ("bundles", "queue"))) - {"get_queue_attributes"}  # the sweep's
+    needed = {ACTIONS[name] for name in called} - {None}
     assert needed == allowed("workers.tf", "workers")
 
 
@@ -69,8 +71,8 @@ def test_workers_may_do_what_the_store_and_the_queue_do() -> None:
         (
             "schedule.tf",
             "sweep",  # as chalicelib/upkeep.py has it
-            {"sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", "s3:ListBucketMultipartUploads"}
-            | {"s3:AbortMultipartUpload", "logs:CreateLogStream", "logs:PutLogEvents"},
+            {"sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
+            | {"s3:ListBucketMultipartUploads", "s3:AbortMultipartUpload", "logs:CreateLogStream", "logs:PutLogEvents"},
         ),
         ("signing.tf", "signing", {"s3:GetObject", "s3:PutObject"}),
         ("database.tf", "database_secret", {"secretsmanager:GetSecretValue"}),
@@ -80,9 +82,11 @@ def test_a_role_may_do_this_and_no_more(file: str, document: str, needed: set[st
     assert allowed(file, document) == needed
 
 
-def test_the_way_to_the_store_is_open_for_all_of_it() -> None:
-    store = {action for action in ACTIONS.values() if action and action.startswith("s3:")}
-    assert allowed("endpoints.tf", "s3_endpoint") == store
+def test_the_ways_to_store_and_queue_are_open_for_all_that_is_done_there() -> None:
+    made = {action for action in ACTIONS.values() if action}
+    assert allowed("endpoints.tf", "s3_endpoint") == {action for action in made if action.startswith("s3:")}
+    queue = block(source("endpoints.tf"), "sqs = {")
+    assert set(re.findall(r'"(\w+:\w+)"', queue)) == {action for action in made if action.startswith("sqs:")}
 
 
 def test_queues_are_named_by_their_urls() -> None:

@@ -59,9 +59,5 @@ def allowed_settings() -> set[str]:
 
 def alarms() -> set[str]:
     """The alarms' names."""
-    text = source("alarms.tf")
-    return {
-        name
-        for table in ("over = {", "under = {")
-        for name in re.findall(r"^\s+([a-z0-9-]+)\s+= \{ of", block(text, table), re.MULTILINE)
-    }
+    named = re.compile(r'(?:alarm_name\s+= "\$\{var\.name\}-|^\s+)([a-z0-9-]+)(?:"$|\s+= \{ of)', re.MULTILINE)
+    return set(named.findall(source("alarms.tf")))

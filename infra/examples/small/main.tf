@@ -23,12 +23,19 @@ variable "image_tag" {
   default     = null
 }
 
+variable "migration_image_tag" {
+  description = "The image whose dbsync is run; an upgrade names the new one here first."
+  type        = string
+  default     = null
+}
+
 module "cart" {
   source = "../.."
 
-  lambda_zip  = "../../../build/cart-python3.12.zip"
-  image_tag   = var.image_tag
-  database_ca = file("us-east-1-bundle.pem")
+  lambda_zip          = "../../../build/cart-python3.12.zip"
+  image_tag           = var.image_tag
+  migration_image_tag = var.migration_image_tag
+  database_ca         = file("us-east-1-bundle.pem")
 
   archive_url       = "https://archive.example.org/"
   archive_cidrs     = ["192.0.2.0/24"]

@@ -1,0 +1,31 @@
+# Store and queues are spoken to in TLS or not at all; database.tf and volume.tf say the same of theirs.
+
+locals {
+  spoken_to = {
+    jobs    = { service = "sqs", arns = [local.queue_arn] }
+    dead    = { service = "sqs", arns = [local.dead_arn] }
+    bundles = { service = "s3", arns = [local.bucket_arn, "${local.bucket_arn}/*"] }
+  }
+}
+
+data "aws_iam_policy_document" "tls_only" {
+  for_each = local.spoken_to
+
+  statement {
+    sid       = "TlsOnly"
+    effect    = "Deny"
+    actions   = ["${each.value.service}:*"]
+    resources = each.value.arns
+
+    principals {
+      type        = "AWS"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "Bool"
+      variable = "aws:SecureTransport"
+      values   = ["false"]
+    }
+  }
+}

@@ -1,0 +1,51 @@
+"""What is taken for too wide in a policy: the tests of plans stand on it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.infra.policies import too_wide
+
+ACCOUNT = "us-east-1:123456789012"
+
+
+def statement(**given: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/carts/*", **given}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"Resource": f"arn:aws:logs:{ACCOUNT}:log-group:/cart/workers:*"},
+        {"Action": "ec2:CreateNetworkInterface", "Resource": f"arn:aws:ec2:{ACCOUNT}:subnet/*"},
+        {"Action": "execute-api:Invoke", "Resource": f"arn:aws:execute-api:{ACCOUNT}:a1b2c3/api/*"},
+        {"Sid": "RegistryLogin", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
+        {"Effect": "Deny", "Action": "s3:*", "Resource": "*"},
+    ],
+)
+def test_what_names_its_resources_is_let_pass(given: dict[str, Any]) -> None:
+    assert too_wide(statement(**given)) == []
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"Resource": "*"},
+        {"Resource": "arn:aws:s3:::*"},
+        {"Resource": "arn:aws:s3:::b*/carts/*"},
+        {"Resource": ["arn:aws:s3:::b/carts/*", "arn:aws:s3:::*/*"]},
+        {"Action": "s3:*"},
+        {"Action": ["s3:GetObject", "s3:Put*"]},
+        {"Resource": f"arn:aws:sqs:{ACCOUNT}:*"},
+        {"Resource": f"arn:aws:logs:{ACCOUNT}:log-group:*"},
+        {"Resource": "arn:aws:secretsmanager:us-east-1:*:secret:rds"},
+        {"Resource": f"arn:aws:execute-api:{ACCOUNT}:*"},
+        {"Sid": "RegistryLogin", "Action": ["ecr:GetAuthorizationToken", "s3:GetObject"], "Resource": "*"},
+        {"NotAction": "s3:PutObject"},
+    ],
+)
+def test_what_does_not_is_found(given: dict[str, Any]) -> None:
+    assert too_wide(statement(**given)) != []
