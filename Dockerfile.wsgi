@@ -24,9 +24,11 @@ EXPOSE 8081
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
     CMD ["python3", "/usr/local/lib/alive.py", "8081"]
-# As `make run` starts it; GUNICORN_CMD_ARGS changes it. On SIGTERM requests under way get 5 s to end.
+# As `make run` starts it. Processes and threads are in the variable, since the command line would outdo any other that is
+# given. On SIGTERM requests under way get 5 s to end.
+ENV GUNICORN_CMD_ARGS="-w 2 --threads 8"
 CMD ["gunicorn", "--no-control-socket", "-b", "0.0.0.0:8081", "--worker-tmp-dir", "/dev/shm", \
-     "-k", "chalicelib.gunicorn_worker.Worker", "-w", "2", "--threads", "8", "--keep-alive", "30", "--graceful-timeout", "5", \
+     "-k", "chalicelib.gunicorn_worker.Worker", "--keep-alive", "30", "--graceful-timeout", "5", \
      "wsgi:application()"]
 
 ARG REVISION=unknown

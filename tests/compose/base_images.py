@@ -33,7 +33,7 @@ def provide(engine: Engine) -> None:
             engine.podman("pull", name, within=900)
     if not engine.has_image(python):
         _debian(engine, python)
-    if not engine.has_image(mariadb):
+    if not engine.has_image(mariadb) or engine.is_stand_in(mariadb):
         engine.build(ROOT / "tests" / "compose" / "mariadb", mariadb)
 
 

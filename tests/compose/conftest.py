@@ -41,3 +41,4 @@ def system() -> Iterator[System]:
         yield running
     finally:
         running.down("-v")
+        running.engine.prune()

@@ -80,14 +80,23 @@ class Engine:
         """The image of `folder`, on the network of the machine."""
         self.podman("build", *BUILD.split(), *self._mounts, "-t", name, str(folder), within=900)
 
+    def prune(self) -> None:
+        """Remove what former builds left: images without a name."""
+        self.podman("image", "prune", "-f", within=300)
+
     def has_image(self, name: str) -> bool:
         command = ["podman", "image", "exists", name]
         return subprocess.run(command, env=self.environ, capture_output=True, timeout=60).returncode == 0
 
-    def containers(self, service: str) -> list[str]:
-        """Names of the running containers of a service."""
+    def is_stand_in(self, name: str) -> bool:
+        """Whether an image that is there was built by these tests."""
+        labels = self.podman("image", "inspect", "--format", "{{json .Labels}}", name)
+        return "stand-in" in labels
+
+    def containers(self, service: str, *options: str) -> list[str]:
+        """Names of the running containers of a service; with `-a` of those that ended too."""
         label = f"label=io.podman.compose.service={service}"
-        return sorted(self.podman("ps", "--filter", label, "--format", "{{.Names}}").split())
+        return sorted(self.podman("ps", *options, "--filter", label, "--format", "{{.Names}}").split())
 
     def remove(self, *names: str) -> None:
         """Stop and remove containers: podman-compose itself neither scales down nor ends what was scaled up."""

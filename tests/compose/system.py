@@ -31,7 +31,8 @@ class System:
 
     def down(self, *options: str) -> None:
         self.engine.keep_logs()
-        self.engine.remove(*[name for name in self.engine.containers("cartworkers") if not name.endswith("_1")])
+        workers = self.engine.containers("cartworkers", "-a")
+        self.engine.remove(*[name for name in workers if not name.endswith("_1")])
         self.engine.compose("down", *options)
 
 

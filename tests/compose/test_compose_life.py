@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import requests
 
 from infra.local.archive import SAMPLES
+from tests.compose.engine import PROJECT, ROOT
 from tests.compose.system import System
 from tests.e2e.cart_client import SEED, Cart, entry
 from tests.e2e.local_system import eventually
@@ -64,6 +66,21 @@ def test_a_queue_that_is_lost_loses_no_cart(system: System) -> None:
     assert cart.files() == CONTENTS
 
 
+def test_a_database_that_is_missing_is_made_by_hand(system: System) -> None:
+    """By the lines of docs/compose.md; the container asks for root's password, so here the option has it."""
+    chapter = (ROOT / "docs/compose.md").read_text().partition("\n## Creating the database")[2].partition("\n## ")[0]
+    (sql,) = re.findall(r"`(CREATE DATABASE .*?;)`", chapter)
+    (client,) = re.findall(r"`docker-compose exec cartmysql (\w+) -uroot -p`", chapter)
+    (database,) = system.engine.containers("cartmysql")
+    root = ("exec", database, client, "-uroot", "-pcartroot", "-e")
+    system.engine.podman(*root, "DROP DATABASE pacifica_cartd; DROP USER 'cartd'@'%';")
+    assert Cart(system.url).head().status_code == 503
+    system.engine.podman(*root, sql)
+    said = system.engine.podman("exec", "cartserver", "/bin/bash", "-c", "pacifica-cartd-cmd dbsync")
+    assert re.match(r"applied \d+ migrations", said)
+    assert Cart(system.url).post(*SEED).wait(HEALED_WITHIN) == "ready"
+
+
 def test_what_is_ready_survives_down_and_up(system: System) -> None:
     cart = Cart(system.url).post(*SEED)
     assert cart.wait() == "ready"
@@ -76,3 +93,18 @@ def test_what_is_ready_survives_down_and_up(system: System) -> None:
     again = Cart(system.url).post(entry("kept", "kept"))
     assert again.wait(60) == "ready"
     assert again.files() == {"kept": b"kept"}
+
+
+def test_an_archive_elsewhere_takes_the_place_of_the_container(system: System) -> None:
+    """That it comes after the workers, which then wait for it, harms nothing."""
+    system.down()
+    system.engine.environ["ARCHIVE_INTERFACE_URL"] = "elsewhere:8080/"
+    system.up("--scale", "archiveinterface=0")
+    try:
+        assert system.engine.containers("archiveinterface", "-a") == []
+        image, network = f"{PROJECT}_archiveinterface", f"{PROJECT}_default"
+        system.engine.podman("run", "-d", "--rm", "--name", "elsewhere", "--network", network, image)
+        assert Cart(system.url).post(*SEED).wait(HEALED_WITHIN) == "ready"
+    finally:
+        system.engine.podman("rm", "-f", "--ignore", "elsewhere")
+        del system.engine.environ["ARCHIVE_INTERFACE_URL"]

@@ -137,6 +137,9 @@ def test_an_image_installs_by_the_lock_and_says_what_it_is(name: str) -> None:
 
 def test_the_servers_are_started_as_make_run_starts_them() -> None:
     assert list(services.API_SERVER) == words("Dockerfile.wsgi")[-1 - len(services.API_SERVER) : -1]
+    # Not in the command, which outdoes the variable: so that the variable, given anew, changes them.
+    assert f'ENV GUNICORN_CMD_ARGS="{" ".join(services.API_SIZE)}"\n' in DOCKERFILES["Dockerfile.wsgi"]
+    assert not set(services.API_SIZE) & set(words("Dockerfile.wsgi"))
     assert " ".join(ONE_REQUEST_PER_PROCESS) in " ".join(words("infra/compose/Dockerfile.archive"))
 
 

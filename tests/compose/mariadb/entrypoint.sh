@@ -2,7 +2,7 @@
 # What the official image does with an empty data folder: the system tables, root's password, the database and its user.
 set -eu
 data=/var/lib/mysql
-serve="mariadbd --no-defaults --user=mysql --datadir=$data --socket=/tmp/mysqld.sock"
+serve="mariadbd --no-defaults --user=mysql --datadir=$data --socket=/run/mysqld/mysqld.sock"
 
 if [ ! -d "$data/mysql" ]; then
     chown mysql:mysql "$data"
