@@ -28,6 +28,7 @@ POISON = 5  # attempts without progress
 STALLED = 86400.0  # seconds without progress, while what we need fails, after which a cart is given up
 PAUSE = 1.0  # seconds between tries to receive while that fails
 LONGEST_PAUSE = 60.0  # seconds between tries while something we need fails
+FOR_NEWER = 5.0  # seconds a job of a kind that we do not know is left to workers that do
 
 Handler = Callable[[Lease], None]
 log = logging.getLogger(__name__)
@@ -196,6 +197,8 @@ class Consumer:
         log.info(
             "job %d: %s of cart %d, window %d, attempt %d", job.id, job.kind, job.cart_id, job.window, job.attempts
         )
+        if job.kind not in self._handlers:
+            raise Retry(FOR_NEWER, f"{job.kind} is known to newer workers only")
         try:
             if job.attempts > POISON and job.kind != jobs.CLEANUP:
                 known = job.last_error and not job.last_error.startswith(jobs.WAITS)

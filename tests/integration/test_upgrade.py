@@ -15,6 +15,8 @@ from chalicelib.database import Database, execute
 from chalicelib.settings import load
 from tests.integration.conftest import Site
 from tests.integration.worker_site import assert_ready, generated, manifest, until
+from workers import consumer
+from workers.lease import Lease
 
 NEWEST = max(migrations.available())
 #: What may stand at the beginning of a migration's statement. Nothing of it hurts code that does not know of it.
@@ -105,6 +107,24 @@ def test_workers_of_two_versions_share_one_queue(site_of: Callable[..., Site], m
     assert_ready(site, "newer", newer, within=20)
     with site.system.database.session() as db:
         assert execute(db, "SELECT COUNT(*) FROM jobs").fetchone()[0] == 0
+
+
+def test_a_job_of_a_newer_kind_is_left_to_newer_workers(
+    site_of: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "FOR_NEWER", 0.2)
+    site = site_of()
+    old = site.start_worker()
+    hint = site.system.database.transaction(lambda: site.system.jobs.add(7, "newer"))
+    site.system.queue.send([hint])
+    until(lambda: "newer workers" in site.system.database.transaction(lambda: site.system.jobs.last_error(7)), 20)
+    time.sleep(2)  # several times more often than a job may fail
+    done: list[Lease] = []
+    monkeypatch.setattr(consumer.Consumer, "_handle", lambda _, lease: done.append(lease))
+    until(lambda: bool(done), 20)
+    assert done[0].job.kind == "newer"
+    assert done[0].job.attempts == 1, "being left to others is no failure"
+    assert old.consumer.drain(5)
 
 
 def test_a_new_worker_understands_what_an_old_api_sends(
