@@ -176,3 +176,10 @@ def site_of(
 @pytest.fixture
 def site(site_of: Callable[..., Site]) -> Site:
     return site_of()
+
+
+@pytest.fixture
+def small(site_of: Callable[..., Site], monkeypatch: pytest.MonkeyPatch) -> Site:
+    """A volume of 20 MiB, less 5 %, and windows of 5 MiB."""
+    monkeypatch.setattr("workers.ending.WORKERS_STOP", 0.5)
+    return site_of(VOLUME_LIMIT="20M", PART_SIZE="5M", WINDOW_SIZE="5M", LEASE="3")
