@@ -82,22 +82,25 @@ def test_messages_that_come_late_or_are_not_ours_do_no_harm(site: Site) -> None:
     until(lambda: visible_and_not(site) == (0, 0), 10, "messages are left")
 
 
-def test_a_job_that_waits_is_looked_at_no_more_often_for_having_been_called(site: Site) -> None:
+def test_a_job_that_waits_is_looked_at_no_more_often_for_having_been_called(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.failures.DOWN", 1.0)
     site.simulator.control(down=True)
     site.system.service.create("", "waits", manifest(FILES))
     site.start_worker()
     for _ in range(10):
-        time.sleep(0.8)
+        time.sleep(0.15)
         call(site)
-    time.sleep(1)
+    time.sleep(0.2)
     before = rows(site, Jobs.token)[0][0]
-    time.sleep(6)
+    time.sleep(2)
     assert rows(site, Jobs.token)[0][0] - before <= 3
 
 
 def test_a_stopped_worker_hands_its_job_back_for_another_to_take_at_once(site_of: Callable[..., Site]) -> None:
     site = site_of()  # with a lease of 30 s
-    site.simulator.control(stall=1, stall_seconds=3, latency_ms=100)
+    site.simulator.control(stall=1, stall_seconds=2, latency_ms=100)
     stopped = site.start_worker()
     site.system.service.create("", "handed", manifest(FILES))
     until(lambda: gets(site) > 0, 15)
@@ -115,7 +118,7 @@ def test_a_stopped_worker_hands_its_job_back_for_another_to_take_at_once(site_of
 
 
 def test_being_handed_back_many_times_is_no_failure(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    site.simulator.control(stall=1, stall_seconds=2)
+    site.simulator.control(stall=1, stall_seconds=0.6)
     site.system.service.create("", "handed", manifest(FILES))
     for _ in range(7):
         worker = site.start_worker()

@@ -15,6 +15,19 @@ from wsgi import Application
 
 Headers = Mapping[str, str]
 
+#: What an event's identity names of callers who logged in.
+UNKNOWN = (
+    "accessKey",
+    "accountId",
+    "caller",
+    "cognitoAuthenticationProvider",
+    "cognitoAuthenticationType",
+    "cognitoIdentityId",
+    "cognitoIdentityPoolId",
+    "principalOrgId",
+    "user",
+    "userArn",
+)
 RESOURCES = ("/", "/{uid}", "/{uid}/manifest", "/{uid}/status", "/{uid}/files")
 
 
@@ -144,9 +157,13 @@ def _route(path: str) -> tuple[str, dict[str, str]]:
 
 
 def _request_context(method: str, path: str, resource: str) -> dict[str, Any]:
+    """As AWS's page on the input of a proxy integration has it; of who calls, an open API knows address and program."""
     return {
         "accountId": "123456789012",
         "apiId": "1234567890",
+        "domainName": "1234567890.execute-api.us-east-1.amazonaws.com",
+        "domainPrefix": "1234567890",
+        "extendedRequestId": "JKJaXmPLvHcESHA=",
         "resourceId": "123456",
         "resourcePath": resource,
         "httpMethod": method,
@@ -156,5 +173,5 @@ def _request_context(method: str, path: str, resource: str) -> dict[str, Any]:
         "requestId": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
         "requestTime": "09/Apr/2025:12:34:56 +0000",
         "requestTimeEpoch": 1744202096000,
-        "identity": {"sourceIp": "192.0.2.1", "userAgent": "curl/8.0", "apiKey": None, "user": None},
+        "identity": {**dict.fromkeys(UNKNOWN), "sourceIp": "192.0.2.1", "userAgent": "curl/8.0"},
     }
