@@ -19,7 +19,7 @@ from chalicelib.errors import DatabaseUnavailable, SchemaOutdated
 
 LOCK = "pacifica_cartd_dbsync"
 LOCK_WAIT = 120  # seconds
-DUPLICATE_COLUMN = 1060  # MySQL's error for one that is there
+DUPLICATES = (1060, 1061)  # MySQL's errors for a column and an index that is there
 VERSIONS = (
     "CREATE TABLE IF NOT EXISTS schema_versions (version INTEGER NOT NULL PRIMARY KEY, applied_at DOUBLE NOT NULL)"
 )
@@ -74,7 +74,7 @@ def _again(db: peewee.Database, statement: str) -> None:
     try:
         execute(db, statement)
     except peewee.OperationalError as error:
-        done = error.args[0] == DUPLICATE_COLUMN or "duplicate column name" in str(error)
+        done = error.args[0] in DUPLICATES or "duplicate column name" in str(error)
         if not done:
             raise
 

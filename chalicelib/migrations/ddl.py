@@ -29,3 +29,10 @@ def create_table(
 def add_column(name: str, definition: str) -> str:
     """A column more; the runner takes one that is there already for done."""
     return f"ALTER TABLE {name} ADD COLUMN {definition}"
+
+
+def add_index(dialect: str, table: str, name: str, columns: str) -> str:
+    """An index more; the runner takes one that is there already for done."""
+    if dialect == "mysql":
+        return f"ALTER TABLE {table} ADD INDEX {name} ({columns})"
+    return f"CREATE INDEX IF NOT EXISTS {name} ON {table} ({columns})"

@@ -136,6 +136,17 @@ def test_no_sweep_reads_a_whole_table(full: Database, record: Callable[[Callable
     assert_none_scans(full, {name: record(call) for name, call in calls.items()})
 
 
+def test_the_sizes_of_all_bundles_are_added_up_from_an_index_alone(
+    full: Database, record: Callable[[Callable[[], Any]], list[Query]]
+) -> None:
+    carts = CartStore(full, JobStore(full, 30))
+    [(sql, given)] = [query for query in record(lambda: carts.expire(3600, 0, 1)) if "SUM" in query[0]]
+    with full.session() as db:
+        explain = "EXPLAIN" if full.is_mysql else "EXPLAIN QUERY PLAN"
+        told = str(db.execute_sql(f"{explain} {sql}", given).fetchall())  # type: ignore[no-untyped-call]
+    assert "Using index" in told if full.is_mysql else "COVERING INDEX carts_bundles" in told
+
+
 def test_a_plan_that_reads_a_whole_table_would_show(full: Database) -> None:
     sql, parameters = Carts.select().where(Carts.message == "x").sql()
     quoted = sql if not full.is_mysql else sql.replace('"', "`").replace("?", "%s")
