@@ -8,6 +8,7 @@ the files as they were verified, so the store refuses bytes that changed since.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
@@ -114,16 +115,17 @@ class Bundler:
         return Bundle(stored.size, stored.etag, _named(value))
 
     def reads(self, want: Wanted) -> int:
-        """The checksum of a staged file as it lies on the volume now; -1 when it does not."""
+        """The checksum of a staged file as it lies on the volume now; -1 when it does not, or cannot be read."""
         try:
             descriptor = self._parts.volume.open(want.archive_id, want.size, want.mtime_ns)
         except StagedFileGone:
             return -1
         value = 0
-        with open(descriptor, "rb", buffering=0) as staged:
+        with open(descriptor, "rb", buffering=0) as staged, suppress(OSError):
             while block := staged.read(BLOCK):
                 value = checksum.update(block, value)
-        return value
+            return value
+        return -1
 
     def _run(self, work: Work) -> Run:
         """The window's layout. Files that were staged by an earlier holder of the job have their checksums read."""

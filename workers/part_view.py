@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ class PartView(io.RawIOBase):
         self._pieces: Iterator[bytes | Span] = iter(())
         self._literal = memoryview(b"")
         self._open: tuple[int, int, int] | None = None  # descriptor, position in the file, bytes left of the span
+        self._reading = ""  # the file that is open
         self._moved = True
         self._gone: StagedFileGone | None = None
 
@@ -97,16 +99,21 @@ class PartView(io.RawIOBase):
         if isinstance(piece, Span):
             entry = self._work.entries[piece.index]
             descriptor = self._volume.open(entry.archive_id, entry.size, entry.mtime_ns)
-            self._open = (descriptor, piece.start, piece.length)
+            self._open, self._reading = (descriptor, piece.start, piece.length), entry.archive_id
         else:
             self._literal = memoryview(piece)
 
     def _from_file(self, view: memoryview) -> int:
         assert self._open is not None
         descriptor, position, left = self._open
-        got = os.preadv(descriptor, [view[: min(left, len(view))]], position)
+        try:
+            got = os.preadv(descriptor, [view[: min(left, len(view))]], position)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            raise StagedFileGone(self._reading) from error  # pulled anew, it lies on other blocks
         if got == 0:
-            raise StagedFileGone("a file cut short")
+            raise StagedFileGone(self._reading)  # cut short
         self._open = (descriptor, position + got, left - got)
         if left == got:
             self._close_file()

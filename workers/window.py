@@ -19,6 +19,8 @@ from workers.stage import Stager
 from workers.volume import StagedFileGone
 from workers.windows import DONE, RESERVED, STAGED, TAKEN
 
+UNREADABLE = 2.0  # seconds until a file that could not be read is staged again: a disk may fail for longer
+
 
 class WindowJob:
     def __init__(self, parts: Parts) -> None:
@@ -62,7 +64,10 @@ class WindowJob:
             else:
                 self._count(lease, work, self._bundler.upload(lease, work))
         except StagedFileGone as error:
-            self._restage(lease, work, self._missing(work) or list(work.wanted().values()))
+            missing = self._missing(work)
+            self._restage(lease, work, missing or [work.wanted()[error.archive_id]])
+            if not missing:
+                raise Retry(UNREADABLE, f"{error.archive_id} cannot be read from the volume") from error
             raise Retry(0, f"{error.archive_id} is not on the volume any more") from error
         except BytesDiffer as error:
             self._restage(lease, work, self._changed(work))

@@ -1,7 +1,8 @@
 """A process of the product with steps at which it may be killed: `python -m tests.chaos.child worker|api ...`.
 
 CHAOS_ARMED is the folder of armed steps (see steps.py). CHAOS_CLOCK, where set, is a file whose content, in seconds, is
-added to the process's clock: what a jump of the machine's clock does to one worker.
+added to the process's clock: what a jump of the machine's clock does to one worker. CHAOS_DISK is the file that says
+which I/O errors a worker's volume has (see disk.py).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import time
 from pathlib import Path
 
 from tests.chaos import steps
+from tests.chaos.disk import Disk
 
 LOOK_EVERY = 0.2
 
@@ -25,6 +27,7 @@ def main() -> None:
     if role == "worker":
         steps.install(steps.WORKER, armed)
         steps.install_poison()
+        Disk(os.environ["VOLUME_PATH"], Path(os.environ["CHAOS_DISK"])).install()
         sys.argv = ["workers"]
         runpy.run_module("workers", run_name="__main__")
     else:

@@ -1,9 +1,11 @@
-"""A volume that is full, read-only, or loses and changes what was put there."""
+"""A volume that is full, read-only, fails to read and write, or loses and changes what was put there."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from tests.chaos.faults import Fault
@@ -52,6 +54,29 @@ class VolumeReadOnly(Fault):
         return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 
+class DiskFails(Fault):
+    """EIO for a share of all calls on the volume, for all workers but one."""
+
+    def begin(self) -> None:
+        _write(self.site.disk, {"share": self.rng.choice((0.02, 0.2, 0.6))})
+
+    def end(self) -> None:
+        _write(self.site.disk, {})
+
+
+class BlocksBad(Fault):
+    """Whatever is staged cannot be read any more, by all workers but one, also when the fault is over."""
+
+    def begin(self) -> None:
+        self._bad = set[int]()
+
+    def tick(self) -> None:
+        for path in _files(self.site.home.volume / "files"):
+            with suppress(FileNotFoundError):
+                self._bad.add(path.stat().st_ino)
+        _write(self.site.disk, {"bad": sorted(self._bad)})
+
+
 class FilesVanish(Fault):
     """Staged files and files being written are removed by someone else."""
 
@@ -83,8 +108,15 @@ class FilesChange(Fault):
             pass  # it was evicted meanwhile
 
 
+def _write(control: Path, said: dict[str, object]) -> None:
+    """At once, so that no worker reads half of it."""
+    half = control.with_suffix(".new")
+    half.write_text(json.dumps(said))
+    half.rename(control)
+
+
 def _files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and path.name != "other"]
 
 
-VOLUME_FAULTS = (VolumeFull, VolumeReadOnly, FilesVanish, FilesChange)
+VOLUME_FAULTS = (VolumeFull, VolumeReadOnly, DiskFails, BlocksBad, FilesVanish, FilesChange)

@@ -150,8 +150,12 @@ class Proxy(ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, name="proxy", daemon=True).start()
 
     @property
+    def port(self) -> int:
+        return int(self.server_address[1])
+
+    @property
     def url(self) -> str:
-        return f"http://{LOOPBACK}:{self.server_address[1]}"
+        return f"http://{LOOPBACK}:{self.port}"
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
         return not self.down

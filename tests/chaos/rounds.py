@@ -14,6 +14,7 @@ from tests.chaos.carts import Client, Wish
 from tests.chaos.faults import Fault
 from tests.chaos.faults_archive import ARCHIVE
 from tests.chaos.faults_database import DATABASE
+from tests.chaos.faults_network import SPLITS, Split
 from tests.chaos.faults_process import PROCESS, DeathAtStep
 from tests.chaos.faults_queue import QUEUE_FAULTS
 from tests.chaos.faults_store import STORE
@@ -42,8 +43,9 @@ def catalogue(mounted: bool) -> dict[str, Make]:
     """Every fault there is, by name."""
     kinds: Sequence[type[Fault]] = (*PROCESS, *QUEUE_FAULTS, *STORE, *ARCHIVE, *DATABASE, *VOLUME_FAULTS)
     plain: dict[str, Make] = {kind.__name__: kind for kind in kinds if mounted or not kind.needs_mount}
-    named = {f"DeathAtStep:{step}": partial(DeathAtStep, step=step) for step in (*steps.WORKER, *steps.API)}
-    return plain | named
+    deaths = {f"DeathAtStep:{step}": partial(DeathAtStep, step=step) for step in (*steps.WORKER, *steps.API)}
+    splits = {f"Split:{service}": partial(Split, service=service) for service in SPLITS}
+    return plain | deaths | splits
 
 
 class Rounds:

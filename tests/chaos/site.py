@@ -1,4 +1,5 @@
-"""The real system, each part a process of its own, with a fault-injecting proxy before the store and the queue.
+"""The real system, each part a process of its own, with a fault-injecting proxy before the store and the queue, and a
+wire from each worker to everything it needs.
 
 MariaDB, SeaweedFS, moto's SQS and the archive simulator stay up from round to round, as do the workers, the API and the
 sweeper; whatever is killed is started again by `tend`, as an orchestrator does.
@@ -29,6 +30,7 @@ from infra.local.process import ROOT
 from tests.chaos.database import MariaDB
 from tests.chaos.process import Child
 from tests.chaos.proxy import Proxy
+from tests.chaos.wires import Wire
 
 WORKERS = 3
 LEASE = 5
@@ -49,6 +51,8 @@ SETTINGS = {
     "BUNDLE_BUCKET": BUCKET,
     "JOB_QUEUE": QUEUE,
 }
+#: What each worker reaches by a wire of its own.
+WIRED = ("database", "queue", "store", "archive")
 #: What the caller's environment must not change.
 OURS = ("MYSQL_", "AWS_", "ARCHIVE", "VOLUME_", "BUNDLE_", "JOB_", "PULL_", "UPLOAD_", "WINDOW_", "PART_", "LEASE")
 
@@ -62,14 +66,14 @@ class Site:
         `proxied`: the store and the queue are reached through the proxies that can break them.
         """
         self._proxied = proxied
-        self._workers = workers
+        self.worker_count = workers
         self._settings = SETTINGS | dict(settings or {})
         shutil.rmtree(folder, ignore_errors=True)
         self.home = Home(folder)
         self.home.make()
         self.armed = folder / "armed"
         self.armed.mkdir()
-        self.clock = folder / "clock"
+        self.clock, self.disk = folder / "clock", folder / "disk"
         self.mounted = _mount(self.home.volume)
         self.children: dict[str, Child] = {}
         self.ports = self._ports()
@@ -77,6 +81,7 @@ class Site:
         self._start_stand_ins()
         self.archive = RunningSimulator(f"http://{LOOPBACK}:{self.ports['archive']}/")
         self.store_proxy, self.queue_proxy = Proxy(self.ports["s3"]), Proxy(self.ports["sqs"], _short_polls)
+        self.wires = self._wires() if proxied else []
         self._start_product()
         self.url = f"http://{LOOPBACK}:{self.ports['api']}"
         self._await("the API", lambda: is_cart_service(self.ports["api"]))
@@ -135,13 +140,18 @@ class Site:
         return keep_ports(self.home.ports, names, taken=lambda *_: None)
 
     def _wanted(self, api: int) -> Wanted:
-        return Wanted(self.home, api, self._workers, own_store=True, own_queue=True, own_archive=False)
+        return Wanted(self.home, api, self.worker_count, own_store=True, own_queue=True, own_archive=False)
 
     def _environment(self) -> dict[str, str]:
         """The product's, without the proxies."""
         given = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
         archive = {"ARCHIVE_INTERFACE_URL": f"http://{LOOPBACK}:{self.ports['archive']}/"}
-        chosen = self._settings | self.database.variables() | archive | {"CHAOS_ARMED": str(self.armed)}
+        chosen = (
+            self._settings
+            | self.database.variables()
+            | archive
+            | {"CHAOS_ARMED": str(self.armed), "CHAOS_DISK": str(self.disk)}
+        )
         return product_environment(given | chosen, self._wanted(self.ports["api"]), self.ports)
 
     def _start_stand_ins(self) -> None:
@@ -160,9 +170,27 @@ class Site:
         for tier in services.product(self._wanted(self.ports["api"]), env):
             for service in tier:
                 argv, own = _breakable(service.name, service.argv), dict(service.env)
-                if service.name == f"worker-{self._workers}":
+                if service.name == f"worker-{self.worker_count}":
                     own["CHAOS_CLOCK"] = str(self.clock)
+                if self._proxied and service.name.startswith("worker-"):
+                    own |= self._wired(int(service.name.removeprefix("worker-")) - 1)
                 self.children[service.name] = self._child(service.name, argv, own)
+
+    def _wires(self) -> list[dict[str, Wire]]:
+        """One for each worker and each of WIRED."""
+        proxies = {"queue": self.queue_proxy.port, "store": self.store_proxy.port}
+        ports = self.ports | proxies
+        return [{name: Wire(ports[name]) for name in WIRED} for _ in range(self.worker_count)]
+
+    def _wired(self, worker: int) -> dict[str, str]:
+        """Where this worker finds what it needs."""
+        urls = {name: f"http://{LOOPBACK}:{wire.port}" for name, wire in self.wires[worker].items()}
+        return {
+            "MYSQL_PORT": str(self.wires[worker]["database"].port),
+            "AWS_ENDPOINT_URL_SQS": urls["queue"],
+            "AWS_ENDPOINT_URL_S3": urls["store"],
+            "ARCHIVE_INTERFACE_URL": f"{urls['archive']}/",
+        }
 
     def _child(self, name: str, argv: Sequence[str], env: Mapping[str, str], cwd: Path = ROOT) -> Child:
         child = Child(name, argv, env, self.home.log / f"{name}.log", cwd)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import itertools
+import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 import botocore.parsers
@@ -13,7 +15,8 @@ import pytest
 from chalicelib.errors import DatabaseUnavailable, StoreUnavailable
 from chalicelib.models import Jobs
 from tests.integration.conftest import Site
-from tests.integration.worker_site import assert_ready, call, generated, manifest, rows, until
+from tests.integration.worker_site import MIB, assert_ready, call, generated, gets, manifest, rows, staged_path, until
+from workers.stage import Stager
 
 FILES = generated(3, 2000)
 
@@ -128,3 +131,31 @@ def test_work_waits_while_the_volume_is_read_only(site: Site, monkeypatch: pytes
     site.system.service.create("", "waits", manifest(FILES))
     until(lambda: any("Read-only" in said for (said,) in rows(site, Jobs.last_error)))
     assert_ready(site, "waits", FILES)
+
+
+@pytest.mark.parametrize("files", [FILES, generated(2, 6 * MIB)], ids=["one PUT", "parts"])
+def test_a_staged_file_on_bad_blocks_is_staged_anew_and_alone(
+    site_of: Callable[..., Site], monkeypatch: pytest.MonkeyPatch, files: dict[str, bytes]
+) -> None:
+    site = site_of(PART_SIZE="5M", WINDOW_SIZE="5M")
+    victim, *_ = files
+    bad, preadv, stage = list[int](), os.preadv, Stager.stage
+
+    def staged(*given: Any) -> None:
+        stage(*given)
+        if not bad and staged_path(site, victim).exists():
+            bad.append(staged_path(site, victim).stat().st_ino)
+
+    def reading(descriptor: int, *given: Any) -> int:
+        if os.fstat(descriptor).st_ino in bad:
+            raise OSError(errno.EIO, "Input/output error")
+        return preadv(descriptor, *given)
+
+    monkeypatch.setattr(Stager, "stage", staged)
+    monkeypatch.setattr(os, "preadv", reading)
+    monkeypatch.setattr("workers.window.UNREADABLE", 0.1)
+    site.start_worker()
+    site.system.service.create("", "bad", manifest(files))
+    assert_ready(site, "bad", files)
+    assert bad
+    assert (gets(site, victim), gets(site)) == (2, len(files) + 1)
