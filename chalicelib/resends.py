@@ -6,6 +6,7 @@ messages than jobs. A queue that is merely deep is never made deeper, and while 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -14,7 +15,10 @@ from chalicelib.jobs import UNTOLD, Hint, group_of
 from chalicelib.models import Jobs
 
 LONGEST = 30  # leases; after which a job is sent again whatever the queue says, since it only says so approximately
+LONGEST_DELAY = 1000  # seconds a job is put off at the most, with some to spare
 DOUBLINGS = 5  # from the first wait for a message sent again to the longest
+
+log = logging.getLogger(__name__)
 
 Row = tuple[int, int, int, int, bool]
 
@@ -31,6 +35,7 @@ class ResendStore:
 
         Nobody holds these jobs, and no message can be on its way to them within a lease.
         """
+        self._after_a_clock_set_back()
         untold = self._overdue(limit, Jobs.sends == UNTOLD)
         told = self._overdue(limit - len(untold), Jobs.sends > UNTOLD)
         if told:
@@ -53,6 +58,14 @@ class ResendStore:
         untold = Jobs.update(sends=UNTOLD, next_send_at=self._db.now)
         with self._db.session() as db:
             untold.where(Jobs.id.in_(ids), Jobs.lease_until <= self._db.now).execute(db)
+
+    def _after_a_clock_set_back(self) -> None:
+        """No job is put off, or held, until later than this, unless the database's clock has been set back since."""
+        latest = self._db.now + LONGEST * self._lease + LONGEST_DELAY
+        now = Jobs.update(lease_until=0, next_send_at=self._db.now).where(Jobs.next_send_at > latest)
+        with self._db.session() as db:
+            if now.execute(db):
+                log.warning("jobs were held or put off for longer than anyone does it: they are due now")
 
     def _overdue(self, limit: int, which: Any) -> list[Row]:
         now = self._db.now

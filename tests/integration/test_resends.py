@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib import jobs
 from chalicelib.database import Database
+from chalicelib.errors import LeaseLost
 from chalicelib.jobs import Hint, JobStore
 from chalicelib.models import Jobs
 from chalicelib.resends import LONGEST, ResendStore
@@ -120,6 +121,21 @@ def test_a_queue_that_counts_wrong_keeps_no_job_from_being_sent_for_ever(
 ) -> None:
     change(hints[2], next_send_at=database.clock() - LONGEST * LEASE - 1)
     assert resends.due(10, lambda: 10**6) == [hints[2]]
+
+
+def test_after_a_clock_was_set_back_no_lease_and_no_wait_lasts_for_as_long(
+    database: Database, store: JobStore, resends: ResendStore, hints: list[Hint], change: Callable[..., Jobs]
+) -> None:
+    day = database.clock() + 86400
+    held, waits = store.claim(hints[0].job_id, 0), store.claim(hints[1].job_id, 0)
+    assert held is not None
+    assert waits is not None
+    change(hints[0], lease_until=day, next_send_at=day)
+    assert store.put_off(waits, 900, "the longest there is")
+    assert [hint.job_id for hint in resends.due(10, lost)] == [hint.job_id for hint in (hints[2], hints[3], hints[0])]
+    with pytest.raises(LeaseLost):
+        store.fenced(held, lambda: None)
+    assert store.claim(held.id, held.token) is not None
 
 
 @pytest.mark.parametrize(
