@@ -8,26 +8,26 @@ Shared by all threads of a worker, which it bounds.
 from __future__ import annotations
 
 import datetime
-import http.client
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Literal
+from typing import Literal, TypeVar
 from urllib.parse import quote, urlsplit
 
 from chalicelib.errors import ArchiveRefused, ArchiveUnavailable
-from workers.archive_connections import BROKEN, Connections
+from workers.archive_request import OK, Answer, Request
+from workers.archive_requests import Outcome, Requests
 
 Media = Literal["disk", "tape"]
+Check = Callable[[], None]
+Told = TypeVar("Told")
 
 NANOSECONDS = 10**9
 TOO_BIG = 1 << 63
 LONGEST_NUMBER = 40
-LONGEST_COMPLAINT = 4096
 #: 4xx that say "later", not "no".
 LATER = (408, 425, 429)
 
@@ -44,59 +44,93 @@ class FileStatus:
 class Archive:
     def __init__(self, url: str, *, concurrency: int, connect_timeout: float, read_timeout: float) -> None:
         """`concurrency`: requests under way at once. `read_timeout`: the longest wait for the next bytes."""
-        connections = partial(Connections, url, connect_timeout=connect_timeout, read_timeout=read_timeout)
-        self._connections = connections(concurrency=concurrency)
+        requests = partial(Requests, url, connect_timeout=connect_timeout, read_timeout=read_timeout)
+        self._requests = requests(concurrency=concurrency)
         # Apart, so that transfers under way never make a living archive look dead.
-        self._probes = connections(concurrency=concurrency)
+        self._probes = requests(concurrency=concurrency)
         self._root = urlsplit(url).path.rstrip("/") + "/"
 
-    def status(self, archive_id: str) -> FileStatus:
-        """Size, mtime and media of a file. Raises ArchiveUnavailable, ArchiveRefused."""
-        with self._exchange("HEAD", self._target(archive_id), (200, 204)) as response:
-            response.read()
-            return _status(response)
+    def statuses(
+        self, archive_ids: Iterable[str], check: Check
+    ) -> Iterator[tuple[str, FileStatus | ArchiveRefused | ArchiveUnavailable]]:
+        """Size, mtime and media of each file, or why the archive does not say, in any order. `check`: as in `run`."""
+        asked = self._requests.run(archive_ids, lambda name: Request("HEAD", self._target(name)), check)
+        for archive_id, outcome in asked:
+            yield archive_id, self._told(outcome, archive_id, (200, 204), _status)
 
-    def recall(self, archive_id: str) -> None:
-        """Ask for a file to be brought online; asking again does no harm. Raises as `status`.
+    def recalls(
+        self, archive_ids: Iterable[str], check: Check
+    ) -> Iterator[tuple[str, ArchiveRefused | ArchiveUnavailable | None]]:
+        """Ask for each file to be brought online; asking again does no harm. None where that was taken.
 
         Some archives answer only when the file is online: a time-out does not say that the recall failed.
         """
-        with self._exchange("POST", self._target(archive_id), (200, 201, 202, 204)) as response:
-            try:
-                response.read(LONGEST_COMPLAINT)
-            except BROKEN as error:
-                raise self._connections.explained(error) from error
+        asked = self._requests.run(archive_ids, lambda name: Request("POST", self._target(name)), check)
+        for archive_id, outcome in asked:
+            yield archive_id, self._told(outcome, archive_id, (200, 201, 202, 204), lambda answer: None)
 
-    @contextmanager
-    def read(self, archive_id: str, *, start: int = 0, stop: int | None = None) -> Iterator[ArchiveReader]:
-        """The file's bytes, or those of a range (`stop` exclusive; a `start` needs one). Raises as `status`."""
+    def contents(
+        self, sizes: Mapping[str, int], check: Check
+    ) -> Iterator[tuple[str, bytes | ArchiveRefused | ArchiveUnavailable]]:
+        """The bytes of each of these small files, in any order; of one that has more than its size, one more."""
+        asked = self._requests.run(sizes, lambda name: Request("GET", self._target(name), most=sizes[name] + 1), check)
+        for archive_id, outcome in asked:
+            yield archive_id, self._told(outcome, archive_id, (OK,), lambda answer: answer.body)
+
+    def read(
+        self,
+        archive_id: str,
+        take: Callable[[memoryview], None],
+        check: Check,
+        *,
+        start: int = 0,
+        stop: int | None = None,
+    ) -> None:
+        """A file's bytes to `take`, block by block, or those of a range (`stop` exclusive; a `start` needs one).
+
+        An answer without a length may end where its connection broke: only the file's size and hash tell. Raises
+        ArchiveUnavailable, ArchiveRefused, and what `take` and `check` raise.
+        """
         if start and stop is None:
             raise ValueError("a range needs its stop")
         byte_range = "" if stop is None else f"?byte_range={start}-{stop}"
-        with self._exchange("GET", self._target(archive_id) + byte_range, (200,)) as response:
-            _check_encodings(response)
-            yield ArchiveReader(response, self._connections)
+        request = Request("GET", self._target(archive_id) + byte_range, take=take)
+        for _, outcome in self._requests.run((archive_id,), lambda name: request, check):
+            told = self._told(outcome, archive_id, (OK,), lambda answer: None)
+            if told is not None:
+                raise told
+
+    def status(self, archive_id: str, check: Check) -> FileStatus:
+        """As `statuses`, of one file. Raises ArchiveUnavailable, ArchiveRefused."""
+        for _, answer in self.statuses((archive_id,), check):
+            if isinstance(answer, FileStatus):
+                return answer
+            raise answer
+        raise AssertionError("each file has its answer")
 
     def alive(self) -> bool:
         """Whether `GET /` answers 200 within the time-outs."""
-        try:
-            with self._probes.exchange("GET", self._root) as response:
-                return response.status == http.client.OK
-        except ArchiveUnavailable:
-            return False
+        asked = self._probes.run((self._root,), lambda root: Request("GET", root), lambda: None)
+        return all(isinstance(outcome, Answer) and outcome.status == OK for _, outcome in asked)
 
     def close(self) -> None:
-        """Drop all connections: requests under way raise ArchiveUnavailable at once, as do later ones."""
-        self._connections.close()
+        """End requests under way within a second: they raise ArchiveUnavailable, as do later ones."""
+        self._requests.close()
         self._probes.close()
 
-    @contextmanager
-    def _exchange(self, method: str, target: str, wanted: tuple[int, ...]) -> Iterator[http.client.HTTPResponse]:
-        with self._connections.exchange(method, target) as response:
-            if response.status not in wanted:
-                _log_complaint(response, method, target)
-                raise _failure(response.status)
-            yield response
+    def _told(
+        self, outcome: Outcome, archive_id: str, wanted: tuple[int, ...], read: Callable[[Answer], Told]
+    ) -> Told | ArchiveRefused | ArchiveUnavailable:
+        """What `read` makes of an answer with one of the `wanted` statuses."""
+        if not isinstance(outcome, Answer):
+            return outcome
+        if outcome.status not in wanted:
+            log.info("archive answered %d for %r: %r", outcome.status, archive_id, outcome.body[:300])
+            return _failure(outcome.status)
+        try:
+            return read(outcome)
+        except ArchiveUnavailable as error:
+            return error
 
     def _target(self, archive_id: str) -> str:
         if archive_id in ("", ".", ".."):
@@ -107,38 +141,16 @@ class Archive:
             raise ArchiveRefused("no archive has a file of this id") from error
 
 
-class ArchiveReader:
-    """The bytes of one file, as they come."""
-
-    def __init__(self, response: http.client.HTTPResponse, connections: Connections) -> None:
-        self._response = response
-        self._connections = connections
-
-    def readinto(self, buffer: memoryview) -> int:
-        """Fill the buffer; fewer bytes only at the end, then 0. Raises ArchiveUnavailable when the answer breaks off.
-
-        Read until 0 and the connection is kept. An answer without a length may end where its connection broke: only
-        the file's size and hash tell.
-        """
-        try:
-            count = self._response.readinto(buffer)
-        except BROKEN as error:
-            raise self._connections.explained(error) from error
-        if not count and len(buffer) and self._response.length:
-            raise ArchiveUnavailable("the archive's answer broke off")
-        return count
-
-
-def _status(response: http.client.HTTPResponse) -> FileStatus:
-    media = response.getheader("X-Pacifica-File-Storage-Media", "")
+def _status(answer: Answer) -> FileStatus:
+    media = answer.headers.get("x-pacifica-file-storage-media", "")
     if media == "error":
         raise ArchiveUnavailable("archive cannot tell where it has this file")
     if media not in ("disk", "tape"):
         raise _bad_header("X-Pacifica-File-Storage-Media")
-    size = response.getheader("X-Content-Length", "")
+    size = answer.headers.get("x-content-length", "")
     if not (size.isascii() and size.isdigit() and len(size) < LONGEST_NUMBER and int(size) < TOO_BIG):
         raise _bad_header("X-Content-Length")
-    mtime_ns = _nanoseconds(response.getheader("Last-Modified", ""))
+    mtime_ns = _nanoseconds(answer.headers.get("last-modified", ""))
     return FileStatus(int(size), mtime_ns, "disk" if media == "disk" else "tape")
 
 
@@ -162,23 +174,6 @@ def _bad_header(name: str) -> ArchiveUnavailable:
     return ArchiveUnavailable(f"archive sent no valid {name}")
 
 
-def _check_encodings(response: http.client.HTTPResponse) -> None:
-    """What is encoded unasked may grow without bound when decoded."""
-    content = response.getheader("Content-Encoding", "identity").lower()
-    transfer = response.getheader("Transfer-Encoding", "chunked").lower()
-    if (content, transfer) != ("identity", "chunked"):
-        raise ArchiveRefused("archive sent the file in an encoding that was not asked for")
-
-
 def _failure(status: int) -> ArchiveUnavailable | ArchiveRefused:
     permanent = 300 <= status < 500 and status not in LATER
     return (ArchiveRefused if permanent else ArchiveUnavailable)(f"archive answered {status}")
-
-
-def _log_complaint(response: http.client.HTTPResponse, method: str, target: str) -> None:
-    """Reading it also leaves the connection fit to be kept."""
-    try:
-        said = response.read(LONGEST_COMPLAINT)
-    except BROKEN:
-        said = b""
-    log.info("archive answered %d to %s %s: %r", response.status, method, target, said[:300])

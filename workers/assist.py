@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from chalicelib.carts import Cart
 from chalicelib.entries import CartEntry
 from chalicelib.errors import CartNotFound, LeaseLost, Retry
-from workers.fanout import each
 from workers.finding import Finder
+from workers.hashing import Hashes
 from workers.lease import Lease
 from workers.parts import Parts, Work
-from workers.pull import Hashes, Puller
+from workers.pulling import pull_all
 from workers.sorting import PULLING, Wanted
 from workers.spread import at_once
 from workers.windows import RESERVED
@@ -66,10 +66,8 @@ class Assist:
         self._parts.jobs.progressed(lease.job, lambda: self._parts.entries.found(found))
 
     def _pull(self, lease: Lease, work: Work) -> Iterator[None]:
-        puller = Puller(self._parts.archive, self._parts.volume, lease)
-        most = self._parts.settings.pull_concurrency * 2
         for wanted in self._taken(lease, list(work.wanted().values())):
-            outcomes = each(self._parts.pull_pool, puller.pull, wanted, most, lease.check)
+            outcomes = pull_all(self._parts, lease, wanted)
             self._record_staged(lease, [(want, known) for want, known in outcomes if isinstance(known, dict)])
             yield
 

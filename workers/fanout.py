@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, as_completed, wait
 from dataclasses import dataclass
 from itertools import islice
 from queue import Empty, SimpleQueue
@@ -15,6 +15,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 TURN = 8  # items after which a lane queues up behind those of other jobs
+AHEAD = 64  # items that wait for the pool or are on it while more are made
 TOLD_WITHIN = 0.02  # seconds in which results are gathered before they are told
 
 
@@ -77,3 +78,22 @@ def each(
         for future in lanes:
             future.cancel()
         wait(lanes)
+
+
+def ahead(pool: Executor, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Results as they come, in any order, of items that this thread makes while the pool works on earlier ones.
+
+    Raises what `work` raises; then, and when it is closed early, it waits for the items under way.
+    """
+    under_way: set[Future[Result]] = set()
+    try:
+        for item in items:
+            under_way.add(pool.submit(work, item))
+            done, under_way = wait(under_way, None if len(under_way) == AHEAD else 0, FIRST_COMPLETED)
+            yield from [future.result() for future in done]
+        for future in as_completed(under_way):
+            yield future.result()
+    finally:
+        for future in under_way:
+            future.cancel()
+        wait(under_way)

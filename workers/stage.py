@@ -17,9 +17,11 @@ from workers.archive import FileStatus
 from workers.asking import Asker
 from workers.failures import QUICK, Failures, failed
 from workers.fanout import each
+from workers.hashing import Hashes
 from workers.lease import Lease
 from workers.parts import Parts, Work
-from workers.pull import Failing, Hashes, Puller, Refused
+from workers.pull import Failing, Outcome, Puller, Refused
+from workers.pulling import pull_all
 from workers.sorting import Sorted, Wanted, sort
 from workers.spread import PROBED, Pace, Spread
 
@@ -53,60 +55,57 @@ class Stager:
 
         Raises Retry while the archive fails or another job pulls one of them, EntriesFailed, LayoutChanged.
         """
-        puller = Puller(self._parts.archive, self._parts.volume, lease)
         tally = _Tally({want.archive_id for want in todo.ready}, {want.archive_id for want in todo.hash})
-        for want, hashes in each(self._parts.pull_pool, puller.verify, todo.hash, self._most(), lease.check):
-            self._verified(work, tally, want, hashes)
+        self._verify(lease, work, todo.hash, tally)
         pace = Pace()
-        self._pull(lease, work, puller, todo.pull[:PROBED], tally)
+        self._pull(lease, work, todo.pull[:PROBED], tally)
         rest = todo.pull[PROBED:]
         left: list[Wanted] = []
         if work.cart.windows_total == 1 and self._spread.pays(pace, PROBED, len(rest)):
-            left = self._share(lease, work, puller, rest, tally)
+            left = self._share(lease, work, rest, tally)
         else:
-            self._pull(lease, work, puller, rest, tally)
-        self._pull_again(lease, work, puller, tally)
+            self._pull(lease, work, rest, tally)
+        self._pull_again(lease, work, tally)
         self._follow_others(lease, work, [*todo.wait, *left], tally)
         if left:
             self._spread.end(lease)
         self._end(lease, work, tally)
 
-    def _most(self) -> int:
-        return self._parts.settings.pull_concurrency * 2
+    def _verify(self, lease: Lease, work: Work, staged: Sequence[Wanted], tally: _Tally) -> None:
+        puller = Puller(self._parts.archive, self._parts.volume, lease)
+        most = self._parts.settings.pull_concurrency * 2
+        for want, outcome in each(self._parts.pull_pool, puller.verify, staged, most, lease.check):
+            self._note(work, tally, tally.hashed, want, outcome)
 
-    def _verified(self, work: Work, tally: _Tally, want: Wanted, outcome: Hashes | Failing | Refused) -> None:
-        if isinstance(outcome, Refused):
-            tally.refused[want.archive_id] = outcome.reason
-        elif isinstance(outcome, Failing):
-            tally.failing[want.archive_id] = outcome.reason
-        else:
-            tally.done.add(want.archive_id)
-            tally.hashed.append((want, outcome))
-            work.learn(want.archive_id, outcome)
-
-    def _share(self, lease: Lease, work: Work, puller: Puller, rest: Sequence[Wanted], tally: _Tally) -> list[Wanted]:
+    def _share(self, lease: Lease, work: Work, rest: Sequence[Wanted], tally: _Tally) -> list[Wanted]:
         """Pull these files together with assistants; those that fell to them."""
         order, mine = list(work.wanted()), {want.archive_id: want for want in rest}
         self._spread.call(lease, order.index(rest[0].archive_id), len(order))
         for indexes in self._spread.taken(lease, len(order)):
             taken = [mine.pop(name) for name in order[indexes.start : indexes.stop] if name in mine]
-            self._pull(lease, work, puller, taken, tally)
+            self._pull(lease, work, taken, tally)
         return list(mine.values())
 
-    def _pull(self, lease: Lease, work: Work, puller: Puller, wanted: Iterable[Wanted], tally: _Tally) -> None:
-        for want, outcome in each(self._parts.pull_pool, puller.pull, wanted, self._most(), lease.check):
-            if isinstance(outcome, Failing):
-                tally.failing[want.archive_id] = outcome.reason
-            elif isinstance(outcome, Refused):
-                tally.refused[want.archive_id] = outcome.reason
-            else:
-                tally.done.add(want.archive_id)
-                (tally.hashed if want.archive_id in tally.charged else tally.staged).append((want, outcome))
-                work.learn(want.archive_id, outcome)
+    def _pull(self, lease: Lease, work: Work, wanted: Iterable[Wanted], tally: _Tally) -> None:
+        for want, outcome in pull_all(self._parts, lease, wanted):
+            self._note(work, tally, tally.hashed if want.archive_id in tally.charged else tally.staged, want, outcome)
             if time.monotonic() - tally.recorded_at > RECORDED_EVERY:
                 self._record(lease, work, tally)
 
-    def _pull_again(self, lease: Lease, work: Work, puller: Puller, tally: _Tally) -> None:
+    def _note(
+        self, work: Work, tally: _Tally, fine: list[tuple[Wanted, Hashes]], want: Wanted, outcome: Outcome
+    ) -> None:
+        """Count what came of a file; one that is there goes to `fine`."""
+        if isinstance(outcome, Failing):
+            tally.failing[want.archive_id] = outcome.reason
+        elif isinstance(outcome, Refused):
+            tally.refused[want.archive_id] = outcome.reason
+        else:
+            tally.done.add(want.archive_id)
+            fine.append((want, outcome))
+            work.learn(want.archive_id, outcome)
+
+    def _pull_again(self, lease: Lease, work: Work, tally: _Tally) -> None:
         """The first retry of what failed, soon after; later ones are delayed jobs."""
         if not tally.failing:
             return
@@ -114,7 +113,7 @@ class Stager:
         lease.sleep(QUICK)
         again = [want for want in work.wanted().values() if want.archive_id in tally.failing]
         tally.failing.clear()
-        self._pull(lease, work, puller, again, tally)
+        self._pull(lease, work, again, tally)
 
     def _follow_others(self, lease: Lease, work: Work, waited: Sequence[Wanted], tally: _Tally) -> None:
         for _ in range(OTHERS_LOOKS):

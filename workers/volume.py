@@ -23,6 +23,7 @@ FOLDERS = 256
 BROKEN = (errno.EROFS, errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ENXIO, errno.EHOSTDOWN)
 BLOCK = 4096  # what a file system gives at least
 PREALLOCATED = 1 << 20  # bytes; smaller files gain nothing
+PREALLOCATES = hasattr(os, "posix_fallocate")
 NETWORK = ("nfs", "cifs", "smb", "fuse", "9p")
 
 
@@ -41,14 +42,14 @@ class Volume:
         self._tmp = root / "tmp"
         self._limit = limit
         self._reserve = reserve
-        self._preallocates = False
+        self.remote = True  # whether making a file here is round trips over a network
 
     def prepare(self) -> None:
         """Make the directories; raises OSError where the volume cannot be written."""
         self._tmp.mkdir(parents=True, exist_ok=True)
         for number in range(FOLDERS):
             (self._files / f"{number:02x}").mkdir(parents=True, exist_ok=True)
-        self._preallocates = hasattr(os, "posix_fallocate") and not _on_network(self._tmp)
+        self.remote = _on_network(self._tmp)
 
     def capacity(self) -> int:
         """Bytes the staged files may take when nothing else lies on the volume."""
@@ -90,7 +91,7 @@ class Volume:
         temporary = self._temporary(archive_id, owner)
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
         try:
-            if size >= PREALLOCATED and self._preallocates:
+            if size >= PREALLOCATED and PREALLOCATES and not self.remote:
                 os.posix_fallocate(descriptor, 0, size)  # in one piece; a full disk shows here
             yield descriptor
         except BaseException:

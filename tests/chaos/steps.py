@@ -19,7 +19,6 @@ from chalicelib.jobs import JobStore
 from chalicelib.queue import JobQueue
 from workers.catalogue import Catalogue
 from workers.handout import HandOut
-from workers.pull import Puller
 from workers.recalls import RecallStore
 from workers.reserve import Reserver
 from workers.stage import Stager
@@ -76,14 +75,14 @@ def install(steps: dict[str, tuple[type, str, When]], armed: Path) -> None:
 
 
 def install_poison() -> None:
-    pull = Puller.pull
+    writing = Volume.writing
 
-    def deadly(self: Puller, want: Any) -> Any:
-        if POISON in want.archive_id:
+    def deadly(self: Volume, archive_id: str, owner: str, size: int) -> Any:
+        if POISON in archive_id:
             _die()
-        return pull(self, want)
+        return writing(self, archive_id, owner, size)
 
-    Puller.pull = deadly  # type: ignore[method-assign]
+    Volume.writing = deadly  # type: ignore[method-assign]
 
 
 def _deadly(step: Callable[..., Any], armed: Path, when: When) -> Callable[..., Any]:

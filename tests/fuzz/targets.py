@@ -78,7 +78,7 @@ def archive_answers(rng: random.Random, count: int) -> Iterator[str]:
     for number, answer in enumerate(answers):
         began = time.monotonic()
         try:
-            _ask(archive, rng.randrange(3))
+            _ask(archive, rng.randrange(4))
         except (ArchiveRefused, ArchiveUnavailable):
             pass
         except Exception as error:
@@ -91,16 +91,20 @@ def archive_answers(rng: random.Random, count: int) -> Iterator[str]:
 
 def _ask(archive: Archive, what: int) -> None:
     if what == 0:
-        status = archive.status("id")
+        status = archive.status("id", _nothing)
         assert status.size >= 0
         assert status.media in ("disk", "tape")
     elif what == 1:
-        archive.recall("id")
+        assert [name for name, _ in archive.recalls(["id"], _nothing)] == ["id"]
+    elif what == 2:
+        [(_, content)] = archive.contents({"id": 1000}, _nothing)
+        assert not isinstance(content, bytes) or len(content) <= 1001
     else:
-        buffer = memoryview(bytearray(1 << 16))
-        with archive.read("id") as reader:
-            while reader.readinto(buffer):
-                pass
+        archive.read("id", lambda block: None, _nothing)
+
+
+def _nothing() -> None:
+    """The check of a job nobody stops."""
 
 
 def _answer_all(listener: socket.socket, answers: list[bytes]) -> None:

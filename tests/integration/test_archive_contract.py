@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from chalicelib.errors import ArchiveUnavailable
+from chalicelib.errors import ArchiveRefused, ArchiveUnavailable
 from infra.local.archive_simulator import running_simulator
 from tests.integration.real_archive import real_archive
+from tests.unit.scripted_archive import nothing, recall, status_of, whole
 from workers.archive import Archive, FileStatus
 
 UNICODE_ID = "Prüf datei +100%&=日本"
@@ -57,37 +58,37 @@ def test_it_is_alive(archive: Archive) -> None:
 
 @pytest.mark.parametrize("archive_id", ["1001", UNICODE_ID, "empty", "big"])
 def test_status_tells_size_mtime_and_media(archive: Archive, archive_id: str) -> None:
-    assert archive.status(archive_id) == FileStatus(len(CONTENTS[archive_id]), MTIME_NS, "disk")
+    assert status_of(archive, archive_id) == FileStatus(len(CONTENTS[archive_id]), MTIME_NS, "disk")
 
 
 @pytest.mark.parametrize("archive_id", ["1001", UNICODE_ID, "empty", "big"])
-def test_a_whole_file_is_read(archive: Archive, archive_id: str) -> None:
-    assert read(archive, archive_id) == CONTENTS[archive_id]
+def test_a_whole_file_is_whole(archive: Archive, archive_id: str) -> None:
+    assert whole(archive, archive_id) == CONTENTS[archive_id]
 
 
 @pytest.mark.parametrize(("start", "stop"), [(2, 5), (0, 3), (6, 11), (5, 5)])
 def test_a_range_is_read_its_end_excluded(archive: Archive, start: int, stop: int) -> None:
-    assert read(archive, "1001", start, stop) == CONTENTS["1001"][start:stop]
+    assert whole(archive, "1001", start, stop) == CONTENTS["1001"][start:stop]
 
 
-def test_the_rest_of_a_large_file_is_read(archive: Archive) -> None:
-    assert read(archive, "big", 3_000_001, BIG) == CONTENTS["big"][3_000_001:]
+def test_the_rest_of_a_large_file_is_whole(archive: Archive) -> None:
+    assert whole(archive, "big", 3_000_001, BIG) == CONTENTS["big"][3_000_001:]
 
 
 def test_a_range_past_the_end_stops_at_the_end(archive: Archive) -> None:
-    assert read(archive, "1001", 6, 500) == b"world"
+    assert whole(archive, "1001", 6, 500) == b"world"
 
 
 def test_a_recall_of_a_file_on_disk_is_accepted(archive: Archive) -> None:
-    archive.recall("1001")
-    assert archive.status("1001").media == "disk"
+    recall(archive, "1001")
+    assert status_of(archive, "1001").media == "disk"
 
 
 def test_a_missing_file_looks_like_a_failing_archive(archive: Archive) -> None:
     requests: list[Callable[[], object]] = [
-        lambda: archive.status("missing"),
-        lambda: archive.recall("missing"),
-        lambda: read(archive, "missing"),
+        lambda: status_of(archive, "missing"),
+        lambda: recall(archive, "missing"),
+        lambda: whole(archive, "missing"),
     ]
     for request in requests:
         with pytest.raises(ArchiveUnavailable, match=r"^archive answered 500$"):
@@ -97,8 +98,26 @@ def test_a_missing_file_looks_like_a_failing_archive(archive: Archive) -> None:
 def test_many_clients_at_once_each_get_the_right_bytes(archive: Archive) -> None:
     ids = [archive_id for archive_id in CONTENTS if archive_id.startswith("many-")] * 3
     with ThreadPoolExecutor(16) as pool:
-        contents = list(pool.map(lambda archive_id: read(archive, archive_id), ids))
+        contents = list(pool.map(lambda archive_id: whole(archive, archive_id), ids))
     assert contents == [CONTENTS[archive_id] for archive_id in ids]
+
+
+def test_many_small_files_are_fetched_at_once(archive: Archive) -> None:
+    sizes = {archive_id: len(content) for archive_id, content in CONTENTS.items() if archive_id != "big"}
+    fetched = dict(archive.contents(sizes | {"missing": 7}, nothing))
+    assert isinstance(fetched.pop("missing"), ArchiveUnavailable)
+    assert fetched == {archive_id: CONTENTS[archive_id] for archive_id in sizes}
+
+
+def test_a_file_that_is_longer_than_expected_is_read_one_byte_too_far(archive: Archive) -> None:
+    assert dict(archive.contents({"1001": 4}, nothing)) == {"1001": b"hello"}
+
+
+def test_many_files_are_asked_for_at_once(archive: Archive) -> None:
+    answers = dict(archive.statuses([*CONTENTS, "missing", ""], nothing))
+    assert isinstance(answers.pop("missing"), ArchiveUnavailable)
+    assert isinstance(answers.pop(""), ArchiveRefused)
+    assert answers == {name: FileStatus(len(content), MTIME_NS, "disk") for name, content in CONTENTS.items()}
 
 
 def test_a_missing_file_is_told_in_json_with_a_traceback(url: str) -> None:
@@ -132,15 +151,6 @@ def test_the_headers_of_a_status_are_those_known(url: str) -> None:
 
 def test_a_head_of_the_root_is_not_found(url: str) -> None:
     assert ask(url, "HEAD", "/")[0] == 404
-
-
-def read(archive: Archive, archive_id: str, start: int = 0, stop: int | None = None) -> bytes:
-    content = bytearray()
-    buffer = memoryview(bytearray(1024 * 1024))
-    with archive.read(archive_id, start=start, stop=stop) as reader:
-        while count := reader.readinto(buffer):
-            content += buffer[:count]
-    return bytes(content)
 
 
 def ask(url: str, method: str, target: str, headers: Mapping[str, str] | None = None) -> tuple[int, Message, bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from zlib import crc32
 
 import pytest
@@ -16,7 +16,7 @@ from infra.local.archive_simulator import running_simulator
 from tests.integration.conftest import Site
 from tests.integration.test_cart import manifest, members
 from tests.integration.worker_site import until
-from workers.archive import Archive
+from workers.archive import Archive, Check
 from workers.volume import charge
 
 
@@ -74,15 +74,15 @@ def test_a_recall_the_archive_did_not_take_is_asked_for_again_at_the_next_look(
     site_of: Callable[..., Site], monkeypatch: pytest.MonkeyPatch, refusal: type[ArchiveUnavailable]
 ) -> None:
     """Only one it refused: it may have taken one it did not answer in time."""
-    refused = iter([refusal])
-    recall = Archive.recall
+    refused = iter([refusal("not now")])
+    recalls = Archive.recalls
 
-    def refusing(self: Archive, archive_id: str) -> None:
+    def refusing(self: Archive, archive_ids: Collection[str], check: Check) -> Iterator[tuple[str, object]]:
         for error in refused:
-            raise error
-        recall(self, archive_id)
+            return iter([(archive_id, error) for archive_id in archive_ids])
+        return recalls(self, archive_ids, check)
 
-    monkeypatch.setattr(Archive, "recall", refusing)
+    monkeypatch.setattr(Archive, "recalls", refusing)
     with running_simulator(tape=1.0, recall=0.5) as library:
         site = site_of(ARCHIVE_INTERFACE_URL=library.url)
         site.start_worker()

@@ -157,11 +157,14 @@ def test_one_file_named_twice_with_a_known_and_an_unknown_hash_is_bundled_after_
 
 
 def before_reading(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
-    """Have `act` done just before each read of a file from the archive."""
-    original = Archive.read
+    """Have `act` done just before files are read from the archive."""
+    for name in ("contents", "read"):
+        monkeypatch.setattr(Archive, name, _after(act, getattr(Archive, name)))
 
-    def read(self: Archive, archive_id: str, **kwargs: Any) -> Any:
+
+def _after(act: Callable[[], None], original: Callable[..., Any]) -> Callable[..., Any]:
+    def reading(*args: Any, **kwargs: Any) -> Any:
         act()
-        return original(self, archive_id, **kwargs)
+        return original(*args, **kwargs)
 
-    monkeypatch.setattr(Archive, "read", read)
+    return reading

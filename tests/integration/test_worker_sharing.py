@@ -78,7 +78,7 @@ def test_a_worker_that_takes_up_a_dead_ones_window_removes_what_that_one_left(si
     site = site_of(LEASE="2")
     site.simulator.control(latency_ms=1500)
     site.start_worker()
-    site.system.service.create("", "taken-up", manifest(generated(2, 3000)))
+    site.system.service.create("", "taken-up", manifest(generated(2, 300_000)))
     until(lambda: temporaries(site))
     left = (volume(site) / "tmp" / temporaries(site)[0]).with_name("1-0-dead")
     left.write_bytes(b"half")

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from workers.archive import Archive
+from workers.archive import Archive, FileStatus
 
 GOOD_HEADERS = {
     "X-Content-Length": "11",
@@ -73,9 +73,21 @@ def answer(status: str, body: bytes = b"", **headers: str) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def whole(archive: Archive, archive_id: str = "1") -> bytes:
-    content, buffer = bytearray(), memoryview(bytearray(4096))
-    with archive.read(archive_id) as reader:
-        while count := reader.readinto(buffer):
-            content += buffer[:count]
+def nothing() -> None:
+    """The check of a job nobody stops."""
+
+
+def status_of(archive: Archive, archive_id: str = "1") -> FileStatus:
+    return archive.status(archive_id, nothing)
+
+
+def recall(archive: Archive, archive_id: str = "1") -> None:
+    for _, error in archive.recalls([archive_id], nothing):
+        if error is not None:
+            raise error
+
+
+def whole(archive: Archive, archive_id: str = "1", start: int = 0, stop: int | None = None) -> bytes:
+    content = bytearray()
+    archive.read(archive_id, content.extend, nothing, start=start, stop=stop)
     return bytes(content)

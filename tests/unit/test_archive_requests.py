@@ -5,15 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from functools import partial
 
 import pytest
 
 from chalicelib.errors import ArchiveUnavailable
 from infra.local.archive_simulator import RunningSimulator, running_simulator
-from tests.unit.scripted_archive import PAUSE, STATUS, Script, answering, archive_at, whole
-from workers.archive_connections import IDLE_LIFE, Connections
+from tests.unit.scripted_archive import PAUSE, STATUS, Script, answering, archive_at, nothing, recall, status_of, whole
+from workers.lease import HandBack
 
 
 @pytest.fixture
@@ -26,28 +25,30 @@ def test_nobody_listening_is_an_archive_that_failed() -> None:
     script = Script()
     script.close()
     with archive_at(script.url) as archive, pytest.raises(ArchiveUnavailable, match=r"^cannot connect to the archive$"):
-        archive.status("1")
+        status_of(archive, "1")
 
 
-@pytest.mark.parametrize("garbage", [b"", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 204 No Content\r\nX-Content-Le"])
+@pytest.mark.parametrize(
+    "garbage", [b"", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 204 No Content\r\nX-Content-Le", b"HTTP/1.1 101 Go\r\n\r\n"]
+)
 def test_an_answer_that_is_none_is_an_archive_that_failed(garbage: bytes) -> None:
     with answering(garbage) as (archive, _), pytest.raises(ArchiveUnavailable):
-        archive.status("1")
+        status_of(archive, "1")
 
 
 def test_a_kept_connection_the_archive_has_closed_is_replaced() -> None:
     with answering(STATUS + b"\r\n", STATUS + b"\r\n") as (archive, script):
-        assert archive.status("1") == archive.status("2")
+        assert status_of(archive, "1") == status_of(archive, "2")
         assert len(script.requests) == 2
 
 
 def test_one_connection_serves_many_files(simulator: RunningSimulator) -> None:
     with archive_at(simulator.url) as archive:
         for number in range(20):
-            assert archive.status(f"gen-5000-{number}").size == len(whole(archive, f"gen-5000-{number}"))
-            archive.recall(f"gen-5000-{number}")
+            assert status_of(archive, f"gen-5000-{number}").size == len(whole(archive, f"gen-5000-{number}"))
+            recall(archive, f"gen-5000-{number}")
             with pytest.raises(ArchiveUnavailable):
-                archive.recall("missing")
+                recall(archive, "missing")
     stats = simulator.stats()
     assert stats["totals"] == {"heads": 20, "gets": 20, "recalls": 40, "bytes": 100_000}
     assert stats["connections"] == 2  # one is the question itself
@@ -57,31 +58,58 @@ def test_an_archive_that_closes_each_connection_is_served_as_well(simulator: Run
     simulator.control(close_each=True)
     with archive_at(simulator.url) as archive:
         for number in range(5):
-            assert archive.status(f"gen-5000-{number}").size == len(whole(archive, f"gen-5000-{number}"))
+            assert status_of(archive, f"gen-5000-{number}").size == len(whole(archive, f"gen-5000-{number}"))
     assert simulator.stats()["connections"] == 12  # two of them the test's own
 
 
-def test_a_connection_idle_for_long_is_not_trusted(simulator: RunningSimulator) -> None:
-    now = 0.0
-    connections = Connections(simulator.url, concurrency=1, connect_timeout=5, read_timeout=5, clock=lambda: now)
-    for now in (0.0, IDLE_LIFE, 2 * IDLE_LIFE + 1):  # noqa: B007  the clock reads it
-        with connections.exchange("GET", "/") as response:
-            response.read()
-    connections.close()
-    assert simulator.stats()["connections"] == 3  # the second exchange used the first one's
-
-
 def test_a_read_given_up_never_spoils_the_next(simulator: RunningSimulator) -> None:
+    def enough(block: memoryview) -> None:
+        raise KeyError
+
     with archive_at(simulator.url, concurrency=1) as archive:
-        with archive.read("gen-9000000-1") as reader:
-            reader.readinto(memoryview(bytearray(10)))
+        with pytest.raises(KeyError):
+            archive.read("gen-9000000-1", enough, nothing)
         assert len(whole(archive, "gen-7-1")) == 7
+
+
+def test_requests_given_up_free_their_places(simulator: RunningSimulator) -> None:
+    with archive_at(simulator.url, concurrency=2) as archive:
+        names = [f"gen-1000-{number}" for number in range(10)]
+        for given_up in range(5):
+            asked = archive.statuses(names, nothing)
+            for _ in range(given_up):
+                next(asked)
+            asked.close()  # type: ignore[attr-defined]
+        assert len(list(archive.statuses(names, nothing))) == 10
+
+
+def test_a_job_that_is_stopped_leaves_at_once(simulator: RunningSimulator) -> None:
+    simulator.control(stall=1)
+    began = time.monotonic()
+
+    def stopped() -> None:
+        if time.monotonic() > began + PAUSE:
+            raise HandBack
+
+    with archive_at(simulator.url, read_timeout=30) as archive, pytest.raises(HandBack):
+        list(archive.contents({"gen-1000-1": 1000}, stopped))
+    assert time.monotonic() - began < 5
+
+
+def test_a_job_of_many_files_leaves_places_for_others(simulator: RunningSimulator) -> None:
+    simulator.control(latency_ms=20)
+    with archive_at(simulator.url, concurrency=4) as archive, ThreadPoolExecutor(1) as pool:
+        many = pool.submit(lambda: list(archive.statuses([f"gen-1-{number}" for number in range(1000)], nothing)))
+        for number in range(5):
+            assert len(whole(archive, f"gen-7-{number}")) == 7
+        assert not many.done()
+        archive.close()
 
 
 def test_no_more_than_the_concurrency_is_asked_at_once(simulator: RunningSimulator) -> None:
     simulator.control(latency_ms=20)
     with archive_at(simulator.url, concurrency=3) as archive, ThreadPoolExecutor(12) as pool:
-        statuses = list(pool.map(archive.status, [f"gen-1-{number}" for number in range(12)]))
+        statuses = list(pool.map(partial(status_of, archive), [f"gen-1-{number}" for number in range(12)]))
     assert len(statuses) == 12
     assert simulator.stats()["peak"] == 3
 
@@ -89,9 +117,9 @@ def test_no_more_than_the_concurrency_is_asked_at_once(simulator: RunningSimulat
 def test_a_silent_archive_is_given_up_after_the_time_out(simulator: RunningSimulator) -> None:
     simulator.control(stall=1)
     with archive_at(simulator.url, read_timeout=PAUSE) as archive:
-        for request in (archive.status, archive.recall, partial(whole, archive)):
+        for request in (status_of, recall, whole):
             with pytest.raises(ArchiveUnavailable, match=r"^archive did not answer within 0\.3 s$"):
-                request("gen-1000-1")
+                request(archive, "gen-1000-1")
 
 
 def test_closing_the_client_breaks_what_is_under_way(simulator: RunningSimulator) -> None:
@@ -105,7 +133,7 @@ def test_closing_the_client_breaks_what_is_under_way(simulator: RunningSimulator
         with pytest.raises(ArchiveUnavailable):
             reading.result()
         with pytest.raises(ArchiveUnavailable, match="stopping"):
-            archive.status("gen-1-1")
+            status_of(archive, "gen-1-1")
         assert time.monotonic() - began < 5
 
 
@@ -113,10 +141,15 @@ def test_closing_the_client_breaks_what_is_under_way(simulator: RunningSimulator
 
 
 def test_an_archive_is_alive_while_all_connections_are_in_use(simulator: RunningSimulator) -> None:
-    with archive_at(simulator.url, concurrency=2) as archive, ThreadPoolExecutor(1) as pool, ExitStack() as reads:
-        for number in range(2):
-            reads.enter_context(archive.read(f"gen-9000000-{number}"))
-        assert pool.submit(archive.alive).result(timeout=5)
+    alive: list[bool] = []
+
+    def look(block: memoryview) -> None:
+        if not alive:
+            alive.append(archive.alive())
+
+    with archive_at(simulator.url, concurrency=1) as archive:
+        archive.read("gen-9000000-1", look, nothing)
+    assert alive == [True]
 
 
 def test_an_archive_that_is_down_is_not_alive(simulator: RunningSimulator) -> None:

@@ -1,0 +1,184 @@
+"""Many requests to the archive at once, in the thread that wants their answers, by libcurl.
+
+A small file's cost is that of its requests: without threads to switch between, and parsed in C, they cost a third of
+what a thread each and Python's own HTTP cost (ADR 0019). At most so many are under way in a process, which jobs share
+evenly; every wait ends with a time-out; connections are kept, but not trusted for long.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Generic, TypeVar, cast
+
+import pycurl
+
+from chalicelib.errors import ArchiveRefused, ArchiveUnavailable
+from workers.archive_request import IDLE_LIFE, Answer, Line, Request, timed_out
+
+TICK = 1.0  # seconds between looks at whether to go on, where nothing comes
+
+Item = TypeVar("Item")
+Outcome = Answer | ArchiveRefused | ArchiveUnavailable
+
+
+class Requests:
+    """Thread-safe. `concurrency` bounds the requests under way; `read_timeout`: the longest wait for the next bytes."""
+
+    def __init__(self, url: str, *, concurrency: int, connect_timeout: float, read_timeout: float) -> None:
+        self._url = url
+        self._concurrency = concurrency
+        self._connect_timeout = connect_timeout
+        self._read_timeout = read_timeout
+        self._slots = threading.BoundedSemaphore(concurrency)
+        self._lock = threading.Lock()
+        self._idle: list[_Loop[object]] = []
+        self._running = 0
+        self._closed = threading.Event()
+
+    def run(
+        self, items: Iterable[Item], request: Callable[[Item], Request], check: Callable[[], None]
+    ) -> Iterator[tuple[Item, Outcome]]:
+        """Each item with the answer to its request, in any order. What `request` refuses is not asked for.
+
+        Raises what `check` raises, which is called at least once a second, and what a request's `take` does. A thread
+        asks for nothing else between two answers: the places its requests have are not free.
+        """
+        waiting, more = iter(items), True
+        with self._loop() as borrowed:
+            loop = cast("_Loop[Item]", borrowed)
+            while more or loop.busy:
+                check()
+                if self._closed.is_set():
+                    raise ArchiveUnavailable("the archive is not asked any more: the worker is stopping")
+                while more and self._slot_for(loop):
+                    try:
+                        item = next(waiting)
+                        loop.begin(item, request(item))
+                    except StopIteration:
+                        more = False
+                    except ArchiveRefused as error:
+                        yield item, error
+                    self._release(loop)
+                outcomes = loop.ended(min(TICK, self._read_timeout), self._read_timeout)
+                self._release(loop)
+                yield from outcomes
+
+    def close(self) -> None:
+        """End what is under way, within a second; nothing is asked any more."""
+        self._closed.set()
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for loop in idle:
+            loop.close()
+
+    def _slot_for(self, loop: _Loop[Item]) -> bool:
+        """Take a slot for one more request: a loop that has any leaves the others their share."""
+        if loop.busy:
+            free = len(loop.busy) < self._concurrency // self._running and self._slots.acquire(blocking=False)
+        else:
+            free = self._slots.acquire(timeout=TICK)
+        loop.slots += free
+        return free
+
+    def _release(self, loop: _Loop[Item]) -> None:
+        """Give back the slots in which nothing is under way."""
+        for _ in range(loop.slots - len(loop.busy)):
+            self._slots.release()
+        loop.slots = len(loop.busy)
+
+    @contextmanager
+    def _loop(self) -> Iterator[_Loop[object]]:
+        with self._lock:
+            self._running += 1
+            # The last one put back is the youngest: when it is too old, the others are older still.
+            stale = self._idle if self._idle and time.monotonic() - self._idle[-1].since > IDLE_LIFE else []
+            self._idle = [] if stale else self._idle
+            loop = self._idle.pop() if self._idle else None
+        for old in stale:
+            old.close()
+        loop = loop or _Loop(self._url, self._connect_timeout)
+        try:
+            yield loop
+        finally:
+            loop.drop()
+            self._release(loop)
+            with self._lock:
+                self._running -= 1
+                keep = not self._closed.is_set()
+                if keep:
+                    self._idle.append(loop)
+            if not keep:
+                loop.close()
+
+
+class _Loop(Generic[Item]):
+    """libcurl's connections and handles of one thread at a time; `busy` is what is under way on them."""
+
+    def __init__(self, url: str, connect_timeout: float) -> None:
+        self._url = url
+        self._connect_timeout = connect_timeout
+        self._multi = pycurl.CurlMulti()
+        self._lines: list[Line] = []
+        self._timed_at = 0.0
+        self.busy: dict[pycurl.Curl, tuple[Item, Line]] = {}
+        self.slots = 0
+        self.since = 0.0
+
+    def begin(self, item: Item, request: Request) -> None:
+        line = self._lines.pop() if self._lines else Line(self._url, self._connect_timeout)
+        line.begin(request)
+        self.busy[line.curl] = item, line
+        self._multi.add_handle(line.curl)
+
+    def ended(self, tick: float, read_timeout: float) -> list[tuple[Item, Outcome]]:
+        """Those that have ended, after waiting at most `tick` seconds for one."""
+        self._multi.perform()
+        ends = self._ends()
+        if not ends and self.busy:
+            self._multi.select(self._next(tick))
+            self._multi.perform()
+            ends = self._ends()
+        outcomes = [self._outcome(curl, error) for curl, error in ends]
+        now = time.monotonic()
+        if now - self._timed_at > tick / 2:
+            self._timed_at = now
+            silent = [curl for curl, (_, line) in self.busy.items() if now - line.heard > read_timeout]
+            outcomes += [(self._put_back(curl)[0], timed_out(read_timeout)) for curl in silent]
+        return outcomes
+
+    def drop(self) -> None:
+        """Give up what is under way."""
+        for curl in list(self.busy):
+            self._put_back(curl)
+        self.since = time.monotonic()
+
+    def close(self) -> None:
+        for line in self._lines:
+            line.close()
+        self._multi.close()
+
+    def _ends(self) -> list[tuple[pycurl.Curl, int | None]]:
+        _, good, bad = self._multi.info_read()
+        return [*((curl, None) for curl in good), *((curl, error) for curl, error, _ in bad)]
+
+    def _next(self, tick: float) -> float:
+        """Seconds until libcurl has something to do by itself."""
+        wanted = self._multi.timeout()
+        return tick if wanted < 0 else min(tick, wanted / 1000)
+
+    def _outcome(self, curl: pycurl.Curl, error: int | None) -> tuple[Item, Outcome]:
+        item, line = self._put_back(curl)
+        try:
+            return item, line.answer(error)
+        except (ArchiveRefused, ArchiveUnavailable) as refused:
+            return item, refused
+
+    def _put_back(self, curl: pycurl.Curl) -> tuple[Item, Line]:
+        """Free a handle; its connection is closed where the answer is not read to its end."""
+        item, line = self.busy.pop(curl)
+        self._multi.remove_handle(curl)
+        self._lines.append(line)
+        return item, line
