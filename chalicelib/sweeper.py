@@ -35,7 +35,7 @@ def main() -> int:
             log.warning("sweep failed: %s", error)
         else:
             if sent:
-                log.info("sent again: %d jobs", sent)
+                log.info("sent %d jobs", sent)
     return 0
 
 

@@ -187,6 +187,9 @@ class Consumer:
         except TransientError as error:
             log.warning("job %d waits: %s", lease.job.id, error.message)
             self._put_off_or_fail(lease, error)
+        except FileNotFoundError as error:  # somebody has emptied the volume: it is prepared anew at the next sweep
+            log.warning("job %d waits: %s is gone", lease.job.id, error.filename)
+            self._put_off_or_fail(lease, TransientError(f"{error.filename} is gone from the volume."))
         except Exception as error:
             log.exception("job %d failed (attempt %d)", lease.job.id, lease.job.attempts)
             self._release(lease, error)

@@ -26,6 +26,7 @@ class Reconcile:
         self._catalogue: Catalogue = parts.catalogue
 
     def run(self, lease: Lease) -> None:
+        self._volume.prepare()  # its folders are made at start, and somebody may have emptied it since
         self._drop_temporaries()
         first = self._catalogue.next_folders(AT_ONCE)
         for folder in range(first, first + AT_ONCE):

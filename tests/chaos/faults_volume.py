@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -77,6 +78,18 @@ class BlocksBad(Fault):
         _write(self.site.disk, {"bad": sorted(self._bad)})
 
 
+class VolumeEmptied(Fault):
+    """Somebody empties the volume, the folders of its layout and all."""
+
+    def begin(self) -> None:
+        self.site.wait(self.rng.uniform(0.1, 1.5))
+        for folder in ("files", "tmp"):
+            shutil.rmtree(self.site.home.volume / folder, ignore_errors=True)
+
+    def end(self) -> None:
+        self.site.database.rows("UPDATE volume SET reconciled_at = 0")  # else it is the next sweep's work after 45 s
+
+
 class FilesVanish(Fault):
     """Staged files and files being written are removed by someone else."""
 
@@ -119,4 +132,4 @@ def _files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and path.name != "other"]
 
 
-VOLUME_FAULTS = (VolumeFull, VolumeReadOnly, DiskFails, BlocksBad, FilesVanish, FilesChange)
+VOLUME_FAULTS = (VolumeFull, VolumeReadOnly, DiskFails, BlocksBad, VolumeEmptied, FilesVanish, FilesChange)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import shutil
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,9 +14,21 @@ import botocore.parsers
 import pytest
 
 from chalicelib.errors import DatabaseUnavailable, StoreUnavailable
-from chalicelib.models import Jobs
+from chalicelib.models import Jobs, Volume
 from tests.integration.conftest import Site
-from tests.integration.worker_site import MIB, assert_ready, call, generated, gets, manifest, rows, staged_path, until
+from tests.integration.worker_site import (
+    MIB,
+    assert_ready,
+    assert_volume_exact,
+    call,
+    generated,
+    gets,
+    manifest,
+    rows,
+    staged_path,
+    until,
+    volume,
+)
 from workers.stage import Stager
 
 FILES = generated(3, 2000)
@@ -159,3 +172,19 @@ def test_a_staged_file_on_bad_blocks_is_staged_anew_and_alone(
     assert_ready(site, "bad", files)
     assert bad
     assert (gets(site, victim), gets(site)) == (2, len(files) + 1)
+
+
+@pytest.mark.parametrize("folder", ["files", "tmp"])
+def test_a_volume_that_somebody_emptied_is_prepared_anew_and_no_cart_fails(site: Site, folder: str) -> None:
+    site.start_worker()
+    site.system.service.create("", "before", manifest(FILES))
+    assert_ready(site, "before", FILES)
+    shutil.rmtree(volume(site) / folder)
+    more = generated(3, 3000, "more")
+    site.system.service.create("", "during", manifest(FILES | more))
+    until(lambda: any("is gone from the volume" in said for (said,) in rows(site, Jobs.last_error)))
+    with site.system.database.session() as db:
+        Volume.update(reconciled_at=0).execute(db)
+    site.system.service.sweep()
+    assert_ready(site, "during", FILES | more)
+    assert_volume_exact(site)
