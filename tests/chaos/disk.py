@@ -1,9 +1,10 @@
 """A disk with I/O errors, as a worker sees it: `child.py` starts it with the calls it makes on the volume wrapped.
 
 The kernels this runs on have no device mapper (dm-flakey would be the real thing), and a remount can make a volume
-read-only but not fail a single block. All of a worker's I/O on the volume goes through `os`; so that is where it fails.
-The control file says with which probability any call fails, and which files (by inode, so that a file pulled anew lies
-on other blocks) can never be read. The product knows nothing of it.
+read-only but not fail a single block. A worker's I/O on the volume goes through `os`, so that is where it fails; only
+reading a staged file for its hashes alone does not. The control file says with which probability any call fails, and
+which files (by inode, so that a file pulled anew lies on other blocks) can never be read. The product knows nothing of
+it.
 """
 
 from __future__ import annotations

@@ -14,6 +14,8 @@ class Fault:
 
     #: What a cart may end in besides what its client wants, where the fault is more than can be mended.
     may_fail: ClassVar[bool] = False
+    #: Without a hash in its manifest no cart can be right.
+    needs_hashes: ClassVar[bool] = False
     needs_mount: ClassVar[bool] = False
     #: Its end waits for carts, which other faults would hold up.
     ends_last: ClassVar[bool] = False

@@ -40,6 +40,7 @@ class ArchiveTruncates(_Archive):
 class ArchiveSendsWrongBytes(_Archive):
     """Bodies of the right length with a wrong byte: no bundle may ever have it."""
 
+    needs_hashes = True
     may_fail = True  # three wrong answers for one file are believed
     faults: ClassVar[dict[str, Any]] = {"wrong": 0.3}
 

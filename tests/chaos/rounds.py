@@ -80,6 +80,8 @@ class Rounds:
         wishes = carts.plan(rng, label) + [wish for fault in faults for wish in fault.wishes(label)]
         for wish in wishes if any(fault.may_fail for fault in faults) else ():
             wish.ends = (*wish.ends, "error")
+        for wish in wishes if any(fault.needs_hashes for fault in faults) else ():
+            wish.hashed = wish.hashed or "ready" in wish.ends
         outcome = Outcome(number, [fault.name for fault in faults], len(wishes))
         began = time.monotonic()
         clients = self._break(faults, wishes, rng)

@@ -10,7 +10,7 @@ from typing import Any
 
 import requests
 
-UNFINISHED = {"waiting", "staging", "bundling"}
+UNFINISHED = {"waiting", "staging", "bundling", "unavailable"}
 TIMEOUT = 30
 
 
