@@ -17,7 +17,6 @@ from workers.lease import Lease
 from workers.parts import Parts, Work
 from workers.pulling import pull_all
 from workers.sorting import PULLING, Wanted
-from workers.spread import at_once
 from workers.windows import RESERVED
 
 TURN = 10.0  # seconds, after which the jobs that queue behind have theirs
@@ -53,8 +52,7 @@ class Assist:
 
     def _ask(self, lease: Lease, cart: Cart) -> Iterator[None]:
         """Find out about the cart's files; those the archive fails to answer for stay unknown."""
-        most = at_once(cart.files_total)
-        while share := self._parts.jobs.fenced(lease.job, lambda: self._parts.shares.take(cart.id, most)):
+        while share := self._parts.jobs.fenced(lease.job, lambda: self._parts.shares.take(cart.id)):
             positions = share[1]
             entries = self._parts.entries.page(cart.id, positions.start, len(positions))
             unknown = [entry for entry in entries if entry.size is None and not entry.error]
@@ -76,7 +74,7 @@ class Assist:
 
         def take() -> list[Wanted] | None:
             self._parts.catalogue.lock()
-            share = self._parts.shares.take(lease.job.cart_id, at_once(len(wanted)))
+            share = self._parts.shares.take(lease.job.cart_id)
             if share is None:
                 return None
             owner, indexes = share

@@ -161,7 +161,6 @@ class Consumer:
         finally:
             with self._lock:
                 self._held.pop(job.id, None)
-            self._database.close()
 
     def _claimed(self, told: tuple[int, int]) -> Job | None:
         try:

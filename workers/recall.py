@@ -93,7 +93,7 @@ class Recall:
         """Share the asking for these entries and all that follow; fill in what came of it."""
         first = entries[0].position
         self._spread.call(lease, first, cart.files_total)
-        for positions in self._spread.taken(lease, cart.files_total):
+        for positions in self._spread.taken(lease):
             some = self._parts.entries.page(cart.id, positions.start, len(positions))
             unknown = [entry for entry in some if entry.size is None and not entry.error]
             self._finder.find(lease, unknown)

@@ -9,6 +9,9 @@ from __future__ import annotations
 from chalicelib.database import Database
 from chalicelib.models import Jobs, Shares
 
+FEW, MANY = 8, 512  # files that are taken at once
+OF_WHAT_IS_LEFT = 16  # ever fewer are taken towards the end, so that all end at about the same time
+
 
 class ShareStore:
     def __init__(self, database: Database) -> None:
@@ -20,15 +23,16 @@ class ShareStore:
         query = Shares.insert_from(self._db.values([(cart_id, job_id, first, stop)]), fields)
         self._db.upsert(query, [Shares.cart_id], fields[1:]).execute(self._db.peewee)
 
-    def take(self, cart_id: int, most: int) -> tuple[int, range] | None:
-        """The sharing job and the next files, up to `most`, which are the caller's now; within its transaction."""
+    def take(self, cart_id: int) -> tuple[int, range] | None:
+        """The sharing job and the next few files, which are the caller's now; within its transaction."""
         while True:
             query = Shares.select(Shares.job_id, Shares.next, Shares.stop).where(Shares.cart_id == cart_id)
             row = query.tuples().first(self._db.peewee)
             if row is None or row[1] >= row[2]:
                 return None
             job_id, first, stop = row
-            taken = range(first, min(first + most, stop))
+            some = max(FEW, min(MANY, (stop - first) // OF_WHAT_IS_LEFT))
+            taken = range(first, min(first + some, stop))
             update = Shares.update(next=taken.stop).where(Shares.cart_id == cart_id, Shares.next == first)
             if update.execute(self._db.peewee):
                 return job_id, taken

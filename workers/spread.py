@@ -16,14 +16,13 @@ from chalicelib import jobs
 from chalicelib.jobs import Hint
 from workers.lease import Lease
 from workers.parts import Parts
+from workers.shares import FEW
 
-PROBED = 32  # files that are done before the rest is judged
+PROBED = 16  # files that are done before the rest is judged
 PAYS = 5.0  # seconds the rest has to take, alone, to be shared
 WAITS = 0.5  # of them, at least, have to be waiting: more workers do not make a busy machine faster
 ASSISTANTS = 7
-FEW, MANY = 8, 512  # files that are taken at once
-SHARES_EACH = 64  # of a long run, so that all end at about the same time
-LOOK = 0.1  # seconds between looks at whether the assistants are done
+LOOK = 0.05  # seconds between looks at whether the assistants are done
 PATIENCE = 20.0  # seconds the last of them are waited for
 
 
@@ -56,10 +55,9 @@ class Spread:
 
         self._parts.queue.send(self._parts.jobs.fenced(lease.job, work))
 
-    def taken(self, lease: Lease, files: int) -> Iterator[range]:
-        """What falls to this job of the `files` it shared, until none is left."""
-        most = at_once(files)
-        while share := self._parts.jobs.fenced(lease.job, lambda: self._parts.shares.take(lease.job.cart_id, most)):
+    def taken(self, lease: Lease) -> Iterator[range]:
+        """What falls to this job of the files it shared, until none is left."""
+        while share := self._parts.jobs.fenced(lease.job, lambda: self._parts.shares.take(lease.job.cart_id)):
             yield share[1]
 
     def wait(self, lease: Lease) -> None:
@@ -77,8 +75,3 @@ class Spread:
             self._parts.jobs.drop_others(lease.job)
 
         self._parts.jobs.fenced(lease.job, work)
-
-
-def at_once(files: int) -> int:
-    """How many files to take at once of a share of so many."""
-    return max(FEW, min(MANY, files // SHARES_EACH))

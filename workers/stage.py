@@ -27,7 +27,7 @@ from workers.spread import PROBED, Pace, Spread
 
 RECORDED_EVERY = 3.0  # seconds
 TAPE_LOOK = 30.0  # seconds until a file that went back to tape is tried again
-OTHERS_LOOKS, OTHERS_LOOK = 10, 0.2  # how often, and after how many seconds, this handler looks at another's pulls
+OTHERS_LOOKS, OTHERS_LOOK = 20, 0.1  # how often, and after how many seconds, this handler looks at another's pulls
 
 
 @dataclass(slots=True)
@@ -81,7 +81,7 @@ class Stager:
         """Pull these files together with assistants; those that fell to them."""
         order, mine = list(work.wanted()), {want.archive_id: want for want in rest}
         self._spread.call(lease, order.index(rest[0].archive_id), len(order))
-        for indexes in self._spread.taken(lease, len(order)):
+        for indexes in self._spread.taken(lease):
             taken = [mine.pop(name) for name in order[indexes.start : indexes.stop] if name in mine]
             self._pull(lease, work, taken, tally)
         return list(mine.values())

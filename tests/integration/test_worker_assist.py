@@ -14,6 +14,7 @@ from tests.integration.worker_site import (
     assert_volume_exact,
     generated,
     gets,
+    left,
     manifest,
     rows,
     until,
@@ -130,5 +131,5 @@ def test_a_deleted_cart_loses_its_assistants(slow: Site, assisted: dict[str, int
     until(lambda: assisted["_record_found"])
     slow.system.service.delete("", "deleted")
     assert [kind for (kind,) in rows(slow, Jobs.kind) if kind != "reconcile"] == ["cleanup"]
-    until(lambda: not rows(slow, Jobs.id), 40, "jobs are left")
+    until(lambda: not left(slow), 40, "jobs are left")
     assert rows(slow, Shares.cart_id) == []

@@ -58,7 +58,7 @@ def hold_to_the_store(parts: list[int]) -> None:
     assert all(part >= 5 * MIB for part in parts[:-1])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(lengths, min_size=1, max_size=6), st.integers(MIB, 50 * TB), minimums)
 def test_no_bundle_has_more_parts_than_the_store_takes(
     pattern: list[int], most_bytes: int, least: dict[str, int]
