@@ -155,6 +155,11 @@ def test_the_page_on_deploying_names_every_variable() -> None:
     }
 
 
+def test_no_example_lets_everyone_call_an_api_without_login() -> None:
+    for example in (ROOT / "infra/examples").glob("*/main.tf"):
+        assert "0.0.0.0" not in example.read_text(), example
+
+
 def test_the_job_version_is_told_where_upgrades_are() -> None:
     assert f"message version is {jobs.VERSION}" in (DOCS / "operations.md").read_text()
 

@@ -43,7 +43,7 @@ module "cart" {
   archive_route      = "transit_gateway"
   transit_gateway_id = "tgw-0123456789abcdef0"
   archive_cidrs      = ["172.20.0.0/16"]
-  api_allowed_cidrs  = ["0.0.0.0/0"]
+  api_allowed_cidrs  = ["198.51.100.0/24", "203.0.113.0/24"]
   cors_origins       = ["https://data.example.org"]
   alarm_emails       = ["cart-operators@example.org"]
 
