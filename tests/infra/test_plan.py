@@ -77,3 +77,12 @@ def test_private_networks_reach_the_archives_and_no_other(plans: dict[str, Any],
         assert known <= {gateway}
     others = [(c["name"], c["change"]["after"]["destination_cidr_block"]) for c in changes if c["name"] != "archive"]
     assert others == ([("internet", "0.0.0.0/0")] if example == "small" else [])
+
+
+@pytest.mark.usefixtures("plans")
+def test_more_workers_than_the_database_has_connections_for_are_refused(folder: Path, endpoint: str) -> None:
+    root = folder / "examples" / "small"
+    (root / "many_override.tf").write_text('module "cart" {\n  worker_count = { least = 1, most = 40 }\n}\n')
+    with pytest.raises(AssertionError, match="Too few for api_concurrency"):
+        Terraform(root, endpoint).plan()
+    (root / "many_override.tf").unlink()
