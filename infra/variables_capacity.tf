@@ -66,12 +66,12 @@ variable "database_connections" {
   type        = number
   default     = 100
 
-  # Each request has one, a worker one for each job and two besides; during a deploy there are twice as many workers.
+  # Each request has one, a worker one for each job and three besides; during a deploy there are twice as many workers.
   validation {
     condition = var.database_connections >= 5 + max(var.api_concurrency, 0) + 2 * var.worker_count.most * (
-      tonumber(lookup(var.settings, "JOB_CONCURRENCY", "4")) + 2
+      tonumber(lookup(var.settings, "JOB_CONCURRENCY", "4")) + 3
     )
-    error_message = "Too few for api_concurrency and, at a deploy, twice worker_count.most of JOB_CONCURRENCY + 2 each."
+    error_message = "Too few for api_concurrency and, at a deploy, twice worker_count.most of JOB_CONCURRENCY + 3 each."
   }
 }
 

@@ -57,7 +57,7 @@ module "cart" {
 
   database_class       = "db.m7g.large"
   database_multi_az    = true
-  database_connections = 600
+  database_connections = 640
   database_storage_gb  = 100
   database_backup_days = 14
 
