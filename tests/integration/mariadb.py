@@ -50,7 +50,9 @@ def _own(folder: Path, daemon: str, installer: str, options: Sequence[str]) -> I
     user = ["--user=root"] if os.geteuid() == 0 else []
     data = folder / "data"
     install = [installer, "--no-defaults", *user, f"--datadir={data}", "--auth-root-authentication-method=normal"]
-    subprocess.run([*install, "--skip-test-db"], check=True, capture_output=True)
+    made = subprocess.run([*install, "--skip-test-db"], capture_output=True, text=True)
+    if made.returncode:
+        raise RuntimeError(f"MariaDB's tables were not made: {made.stdout[-2000:]}{made.stderr[-2000:]}")
     port = _free_port()
     command = [daemon, "--no-defaults", *user, f"--datadir={data}", f"--socket={folder}/s", f"--port={port}"]
     fast = ["--bind-address=127.0.0.1", "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve"]
