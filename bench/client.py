@@ -63,7 +63,7 @@ class CartClient:
             status, message = self.head(uid)
             polls += 1
             waited = time.perf_counter() - began
-            if status not in ("waiting", "staging", "bundling"):
+            if status not in ("waiting", "staging", "bundling", "unavailable"):
                 return Outcome(status, message, polls)
             if waited > limit:
                 return Outcome(f"still {status} after {limit:.0f} s", message, polls)

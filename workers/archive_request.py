@@ -113,7 +113,8 @@ class Line:
         self.heard = time.monotonic()
         if line.startswith(b"HTTP/"):
             self._head = []
-            self._status = int(line[8:].split(maxsplit=1)[0])  # libcurl has checked that there is one
+            status = line[8:].split()[:1]
+            self._status = int(status[0]) if status and status[0].isdigit() else 0
         else:
             self._head.append(line)
 

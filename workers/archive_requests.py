@@ -103,15 +103,21 @@ class Requests:
         try:
             yield loop
         finally:
-            loop.drop()
-            self._release(loop)
-            with self._lock:
-                self._running -= 1
-                keep = not self._closed.is_set()
-                if keep:
-                    self._idle.append(loop)
-            if not keep:
-                loop.close()
+            try:
+                loop.drop()
+            finally:
+                loop.busy.clear()
+                self._release(loop)
+                with self._lock:
+                    self._running -= 1
+            self._keep(loop)
+
+    def _keep(self, loop: _Loop[object]) -> None:
+        with self._lock:
+            if not self._closed.is_set():
+                self._idle.append(loop)
+                return
+        loop.close()
 
 
 class _Loop(Generic[Item]):

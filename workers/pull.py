@@ -5,7 +5,9 @@ A file whose size or time is no longer what the layout was made from voids the l
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -104,10 +106,16 @@ class Puller:
             descriptor = self._volume.open(want.archive_id, want.size, want.mtime_ns)
         except StagedFileGone:
             return self.pull(want)
-        with open(descriptor, "rb", buffering=0) as staged:
-            while block := staged.read(BUFFER):
+        try:
+            while block := os.read(descriptor, BUFFER):
                 self._lease.check()
                 hashing.update(block)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            return self.pull(want)  # pulled anew, it lies on other blocks
+        finally:
+            os.close(descriptor)
         hashes = hashing.hashes()
         return self.pull(want) if mismatch(want, hashes) else (want, hashes)
 

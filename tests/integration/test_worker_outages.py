@@ -174,6 +174,26 @@ def test_a_staged_file_on_bad_blocks_is_staged_anew_and_alone(
     assert (gets(site, victim), gets(site)) == (2, len(files) + 1)
 
 
+def test_a_staged_file_whose_new_hash_cannot_be_read_is_staged_anew(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    victim, *_ = FILES
+    site.start_worker()
+    site.system.service.create("", "sha1", manifest(FILES))
+    assert_ready(site, "sha1", FILES)
+    bad, read = staged_path(site, victim).stat().st_ino, os.read
+
+    def reading(descriptor: int, size: int) -> bytes:
+        if os.fstat(descriptor).st_ino == bad:
+            raise OSError(errno.EIO, "Input/output error")
+        return read(descriptor, size)
+
+    monkeypatch.setattr(os, "read", reading)
+    site.system.service.create("", "md5", manifest(FILES, "md5"))
+    assert_ready(site, "md5", FILES)
+    assert gets(site) == len(FILES) + 1
+
+
 @pytest.mark.parametrize("folder", ["files", "tmp"])
 def test_a_volume_that_somebody_emptied_is_prepared_anew_and_no_cart_fails(site: Site, folder: str) -> None:
     site.start_worker()
