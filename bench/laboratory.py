@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from bench import archives, files, machine, mariadb, ours, peer, peer_install
+from bench import archives, files, leftovers, machine, mariadb, ours, peer, peer_install
 from bench.bare_store import BareStore
 from bench.children import BenchFailed
 from bench.files import Set
@@ -70,6 +70,7 @@ def opened(plan: Plan, folder: Path, say: Callable[[str], None], *, with_peer: b
     archive, log = folder / "archive", folder / "log"
     log.mkdir(parents=True, exist_ok=True)
     lock = _hold(folder)
+    leftovers.clear(folder)
     files.forget_links(archive)
     archive.mkdir(exist_ok=True)
     ports = keep_ports(folder / "ports.json", PORTS, taken=lambda *_: None)
@@ -85,6 +86,7 @@ def opened(plan: Plan, folder: Path, say: Callable[[str], None], *, with_peer: b
         yield Laboratory(plan, folder, ports, database, real, simulator, other, why_not, say)
     shutil.rmtree(folder / "mariadb", ignore_errors=True)
     files.forget_links(archive)
+    leftovers.clear(folder)
     lock.close()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.children import running
+from bench.leftovers import put_aside
 from bench.mariadb import Server
 from bench.meter import Groups, children_by
 from infra.local.home import Home
@@ -72,7 +72,7 @@ def started(
     folder: Path, port: int, server: Server, archive_url: str, workers: int = WORKERS, **settings: str
 ) -> Iterator[Ours]:
     """The whole system, from empty: nothing staged, no cart. `settings` are variables of the product."""
-    shutil.rmtree(folder, ignore_errors=True)
+    put_aside(folder.parent, folder)
     home = Home(folder)
     home.make()
     (folder / RECORDING).touch()
@@ -84,8 +84,8 @@ def started(
     command = (sys.executable, "-m", "infra.local", "run")
     with running(command, folder / "log" / "supervisor.log", lambda: is_cart_service(port), env=env, cwd=ROOT) as pid:
         yield Ours(f"http://{LOOPBACK}:{port}", home, pid)
-    shutil.rmtree(home.volume, ignore_errors=True)
-    shutil.rmtree(home.store, ignore_errors=True)
+    put_aside(folder.parent, home.volume)
+    put_aside(folder.parent, home.store)
 
 
 def _clean(environ: Mapping[str, str]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.children import BenchFailed, running
+from bench.leftovers import put_aside
 from bench.mariadb import Server
 from bench.meter import Groups
 from infra.local.ports import LOOPBACK
@@ -58,9 +59,9 @@ class Peer:
         return int(found[0].partition("calls=")[2].partition(",")[0]) if found else 0
 
     def empty_volume(self) -> None:
-        """What deleted carts leave behind; it keeps nothing for the next one."""
+        """It keeps nothing for the next cart."""
         for left in self.volume.iterdir():
-            shutil.rmtree(left, ignore_errors=True)
+            put_aside(self.volume.parent.parent, left)
 
 
 @contextmanager
@@ -68,7 +69,7 @@ def started(programs: Path, folder: Path, ports: tuple[int, int], server: Server
     """The whole peer, from empty; `ports` for its API and for Redis."""
     port, redis_port = ports
     volume = folder / "volume"
-    shutil.rmtree(folder, ignore_errors=True)
+    put_aside(folder.parent, folder)
     volume.mkdir(parents=True)
     server.recreate(DATABASE)
     env = _environment(folder, port, redis_port, server, archive_url)
@@ -86,7 +87,7 @@ def started(programs: Path, folder: Path, ports: tuple[int, int], server: Server
         workers = start("celery", lambda: _listens(redis_port), str(programs / "celery"), *celery)
         roots = {"workers": [workers], "api": [front], "queue": [broker]}
         yield Peer(f"http://{LOOPBACK}:{port}", redis_port, roots, volume)
-    shutil.rmtree(volume, ignore_errors=True)
+    put_aside(folder.parent, volume)
 
 
 def _environment(folder: Path, port: int, redis_port: int, server: Server, archive_url: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ evenly; every wait ends with a time-out; connections are kept, but not trusted f
 
 from __future__ import annotations
 
+import selectors
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -121,13 +122,20 @@ class Requests:
 
 
 class _Loop(Generic[Item]):
-    """libcurl's connections and handles of one thread at a time; `busy` is what is under way on them."""
+    """libcurl's connections and handles of one thread at a time; `busy` is what is under way on them.
+
+    libcurl is told which sockets are ready: left to look by itself, it tries them all each time.
+    """
 
     def __init__(self, url: str, connect_timeout: float) -> None:
         self._url = url
         self._connect_timeout = connect_timeout
+        self._sockets = selectors.DefaultSelector()
         self._multi = pycurl.CurlMulti()
+        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
+        self._multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
         self._lines: list[Line] = []
+        self._due: float | None = None  # when libcurl has something to do by itself
         self._timed_at = 0.0
         self.busy: dict[pycurl.Curl, tuple[Item, Line]] = {}
         self.slots = 0
@@ -140,15 +148,16 @@ class _Loop(Generic[Item]):
         self._multi.add_handle(line.curl)
 
     def ended(self, tick: float, read_timeout: float) -> list[tuple[Item, Outcome]]:
-        """Those that have ended, after waiting at most `tick` seconds for one."""
-        self._multi.perform()
-        ends = self._ends()
-        if not ends and self.busy:
-            self._multi.select(self._next(tick))
-            self._multi.perform()
-            ends = self._ends()
-        outcomes = [self._outcome(curl, error) for curl, error in ends]
+        """Those that have ended, after waiting at most `tick` seconds for something to happen."""
         now = time.monotonic()
+        wait = tick if self._due is None else max(0.0, min(tick, self._due - now))
+        for key, mask in self._sockets.select(wait if self.busy else 0):
+            self._multi.socket_action(key.fd, mask)  # selectors' bits are libcurl's
+        now = time.monotonic()
+        if self._due is not None and now >= self._due:
+            self._due = None
+            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+        outcomes = [self._outcome(curl, error) for curl, error in self._ends()]
         if now - self._timed_at > tick / 2:
             self._timed_at = now
             silent = [curl for curl, (_, line) in self.busy.items() if now - line.heard > read_timeout]
@@ -165,15 +174,23 @@ class _Loop(Generic[Item]):
         for line in self._lines:
             line.close()
         self._multi.close()
+        self._sockets.close()
+
+    def _on_socket(self, what: int, descriptor: int, multi: object, data: object) -> None:
+        """libcurl wants to know when a socket is ready, or not any more."""
+        if what == pycurl.POLL_REMOVE:
+            self._sockets.unregister(descriptor)
+        elif descriptor in self._sockets.get_map():
+            self._sockets.modify(descriptor, what)
+        else:
+            self._sockets.register(descriptor, what)
+
+    def _on_timer(self, milliseconds: int) -> None:
+        self._due = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
 
     def _ends(self) -> list[tuple[pycurl.Curl, int | None]]:
         _, good, bad = self._multi.info_read()
         return [*((curl, None) for curl in good), *((curl, error) for curl, error, _ in bad)]
-
-    def _next(self, tick: float) -> float:
-        """Seconds until libcurl has something to do by itself."""
-        wanted = self._multi.timeout()
-        return tick if wanted < 0 else min(tick, wanted / 1000)
 
     def _outcome(self, curl: pycurl.Curl, error: int | None) -> tuple[Item, Outcome]:
         item, line = self._put_back(curl)
