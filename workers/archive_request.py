@@ -22,7 +22,7 @@ RECEIVED_AT_ONCE = 256 << 10  # bytes
 IDLE_LIFE = 20  # seconds
 OK = 200
 
-Unreached = (
+UNREACHED = (
     pycurl.E_COULDNT_RESOLVE_HOST,
     pycurl.E_COULDNT_CONNECT,
     pycurl.E_OPERATION_TIMEDOUT,  # only connecting is timed by libcurl
@@ -95,7 +95,7 @@ class Line:
         if self._raised is None and error is not None:
             if error == pycurl.E_BAD_CONTENT_ENCODING:
                 raise _encoded()
-            where = "cannot connect to the archive" if error in Unreached else "the connection to the archive broke"
+            where = "cannot connect to the archive" if error in UNREACHED else "the connection to the archive broke"
             raise ArchiveUnavailable(where)
         return Answer(self._status, self._read_head(), bytes(self._body))
 

@@ -59,6 +59,7 @@ def assemble(system: System) -> Worker:
         uploads=system.uploads,
         queue=system.queue,
         pull_pool=ThreadPoolExecutor(settings.pull_concurrency, thread_name_prefix="pull"),
+        store_pool=ThreadPoolExecutor(settings.pull_concurrency, thread_name_prefix="store"),
         upload_pool=ThreadPoolExecutor(settings.upload_concurrency, thread_name_prefix="upload"),
         clock=system.database.clock,
     )

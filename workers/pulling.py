@@ -1,7 +1,8 @@
 """Many files onto the volume: small ones all in the calling thread, large ones each on a thread of the pool.
 
 A small file costs next to nothing but its requests, so threads would only stand in each other's way; a large one is
-hashed, which takes a core. On a network volume making a file is several round trips: there the pool writes small ones.
+hashed, which takes a core. On a network volume making a file is several round trips: there a pool of its own writes
+small ones.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def pull_all(parts: Parts, lease: Lease, wanted: Iterable[Wanted]) -> Iterator[t
     for want in wanted:
         (small if want.size <= SMALL else large).append(want)
     fetched = puller.fetch(small)
-    stored = ahead(parts.pull_pool, puller.store, fetched) if parts.volume.remote else map(puller.store, fetched)
+    stored = ahead(parts.store_pool, puller.store, fetched) if parts.volume.remote else map(puller.store, fetched)
     again = []
     for want, outcome in stored:
         if outcome is None:

@@ -165,3 +165,20 @@ def test_the_account_never_counts_a_staged_file_twice(small: Site) -> None:
     used, staged = rows(small, Volume.used, Volume.staged)[0]
     until(lambda: all(pins == 0 for (pins,) in rows(small, StagedFiles.pins)))
     assert (used, staged) == (4 * 4096, 4 * 4096)
+
+
+def test_on_a_network_volume_small_and_large_files_of_many_carts_never_wait_for_each_other(
+    site_of: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.volume._on_network", lambda folder: True)
+    site = site_of(PULL_CONCURRENCY="2")
+    site.start_worker()
+    carts = {
+        f"cart-{number}": generated(100, 500, f"s{number}-") | generated(4, 300_000, f"l{number}-")
+        for number in range(4)
+    }
+    for uid, files in carts.items():
+        site.system.service.create("", uid, manifest(files))
+    for uid, files in carts.items():
+        assert_ready(site, uid, files, 60)
+    assert_volume_exact(site)

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from workers.fanout import each
+from workers.fanout import AHEAD, ahead, each
 
 
 @pytest.fixture
@@ -92,3 +92,39 @@ def test_jobs_take_turns_on_the_pool() -> None:
         for thread in threads:
             thread.join()
     assert ended == {"few": 0, "many": 1}
+
+
+@pytest.mark.parametrize("count", [0, 1, AHEAD - 1, AHEAD, 3 * AHEAD])
+def test_what_is_made_ahead_comes_out_once(pool: ThreadPoolExecutor, count: int) -> None:
+    assert sorted(ahead(pool, lambda item: item * 2, range(count))) == [2 * n for n in range(count)]
+
+
+def test_no_more_is_made_ahead_than_the_bound(pool: ThreadPoolExecutor) -> None:
+    made, done = 0, 0
+
+    def items() -> Iterator[int]:
+        nonlocal made
+        for made in range(1, 4 * AHEAD):
+            assert made - done <= AHEAD
+            yield made
+
+    for _ in ahead(pool, lambda item: time.sleep(0.001), items()):
+        done += 1
+    assert made == done
+
+
+def test_what_the_work_ahead_raises_comes_out_when_the_items_under_way_are_done(pool: ThreadPoolExecutor) -> None:
+    ended = []
+
+    def work(item: int) -> int:
+        if item == 3:
+            raise OSError("disk full")
+        time.sleep(0.05)
+        ended.append(item)
+        return item
+
+    with pytest.raises(OSError, match="disk full"):
+        list(ahead(pool, work, range(20)))
+    count = len(ended)
+    time.sleep(0.1)
+    assert len(ended) == count
