@@ -70,7 +70,7 @@ class JobQueue:
     def messages(self) -> int:
         """About how many messages there are, visible or with a worker; delayed ones are not counted.
 
-        None, where the queue does not say.
+        0, where the queue does not say: then all that is due is sent.
         """
         try:
             told = self._client.get_queue_attributes(

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import datetime
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
@@ -52,30 +53,32 @@ class Archive:
 
     def statuses(
         self, archive_ids: Iterable[str], check: Check
-    ) -> Iterator[tuple[str, FileStatus | ArchiveRefused | ArchiveUnavailable]]:
+    ) -> Generator[tuple[str, FileStatus | ArchiveRefused | ArchiveUnavailable], None, None]:
         """Size, mtime and media of each file, or why the archive does not say, in any order. `check`: as in `run`."""
-        asked = self._requests.run(archive_ids, lambda name: Request("HEAD", self._target(name)), check)
-        for archive_id, outcome in asked:
-            yield archive_id, self._told(outcome, archive_id, (200, 204), _status)
+        with closing(self._requests.run(archive_ids, lambda name: Request("HEAD", self._target(name)), check)) as asked:
+            for archive_id, outcome in asked:
+                yield archive_id, self._told(outcome, archive_id, (200, 204), _status)
 
     def recalls(
         self, archive_ids: Iterable[str], check: Check
-    ) -> Iterator[tuple[str, ArchiveRefused | ArchiveUnavailable | None]]:
+    ) -> Generator[tuple[str, ArchiveRefused | ArchiveUnavailable | None], None, None]:
         """Ask for each file to be brought online; asking again does no harm. None where that was taken.
 
         Some archives answer only when the file is online: a time-out does not say that the recall failed.
         """
-        asked = self._requests.run(archive_ids, lambda name: Request("POST", self._target(name)), check)
-        for archive_id, outcome in asked:
-            yield archive_id, self._told(outcome, archive_id, (200, 201, 202, 204), lambda answer: None)
+        with closing(self._requests.run(archive_ids, lambda name: Request("POST", self._target(name)), check)) as asked:
+            for archive_id, outcome in asked:
+                yield archive_id, self._told(outcome, archive_id, (200, 201, 202, 204), lambda answer: None)
 
     def contents(
         self, sizes: Mapping[str, int], check: Check
-    ) -> Iterator[tuple[str, bytes | ArchiveRefused | ArchiveUnavailable]]:
+    ) -> Generator[tuple[str, bytes | ArchiveRefused | ArchiveUnavailable], None, None]:
         """The bytes of each of these small files, in any order; of one that has more than its size, one more."""
-        asked = self._requests.run(sizes, lambda name: Request("GET", self._target(name), most=sizes[name] + 1), check)
-        for archive_id, outcome in asked:
-            yield archive_id, self._told(outcome, archive_id, (OK,), lambda answer: answer.body)
+        with closing(
+            self._requests.run(sizes, lambda name: Request("GET", self._target(name), most=sizes[name] + 1), check)
+        ) as asked:
+            for archive_id, outcome in asked:
+                yield archive_id, self._told(outcome, archive_id, (OK,), lambda answer: answer.body)
 
     def read(
         self,

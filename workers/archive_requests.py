@@ -1,8 +1,8 @@
 """Many requests to the archive at once, in the thread that wants their answers, by libcurl.
 
 A small file's cost is that of its requests: without threads to switch between, and parsed in C, they cost a third of
-what a thread each and Python's own HTTP cost (ADR 0019). At most so many are under way in a process, which jobs share
-evenly; every wait ends with a time-out; connections are kept, but not trusted for long.
+what a thread each and Python's own HTTP cost (ADR 0021). At most so many are under way in a process, which the threads
+that ask share evenly; every wait ends with a time-out; connections are kept, but not trusted for long.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import selectors
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar, cast
 
@@ -18,6 +18,7 @@ import pycurl
 
 from chalicelib.errors import ArchiveRefused, ArchiveUnavailable
 from workers.archive_request import IDLE_LIFE, Answer, Line, Request, timed_out
+from workers.slots import Slots
 
 TICK = 1.0  # seconds between looks at whether to go on, where nothing comes
 
@@ -33,7 +34,7 @@ class Requests:
         self._concurrency = concurrency
         self._connect_timeout = connect_timeout
         self._read_timeout = read_timeout
-        self._slots = threading.BoundedSemaphore(concurrency)
+        self._slots = Slots(concurrency)
         self._lock = threading.Lock()
         self._idle: list[_Loop[object]] = []
         self._running = 0
@@ -41,11 +42,12 @@ class Requests:
 
     def run(
         self, items: Iterable[Item], request: Callable[[Item], Request], check: Callable[[], None]
-    ) -> Iterator[tuple[Item, Outcome]]:
+    ) -> Generator[tuple[Item, Outcome], None, None]:
         """Each item with the answer to its request, in any order. What `request` refuses is not asked for.
 
         Raises what `check` raises, which is called at least once a second, and what a request's `take` does. A thread
-        asks for nothing else between two answers: the places its requests have are not free.
+        asks for nothing else between two answers, and closes this where it stops early: the places of its requests are
+        not free until then.
         """
         waiting, more = iter(items), True
         with self._loop() as borrowed:
@@ -62,9 +64,9 @@ class Requests:
                         more = False
                     except ArchiveRefused as error:
                         yield item, error
-                    self._release(loop)
+                    self._release(loop, keep=more)
                 outcomes = loop.ended(min(TICK, self._read_timeout), self._read_timeout)
-                self._release(loop)
+                self._release(loop, keep=more)
                 yield from outcomes
 
     def close(self) -> None:
@@ -77,41 +79,51 @@ class Requests:
 
     def _slot_for(self, loop: _Loop[Item]) -> bool:
         """Take a slot for one more request: a loop that has any leaves the others their share."""
+        if loop.slots > len(loop.busy):
+            return True
         if loop.busy:
-            free = len(loop.busy) < self._concurrency // self._running and self._slots.acquire(blocking=False)
+            free = len(loop.busy) < self._concurrency // self._running and self._slots.take()
         else:
-            free = self._slots.acquire(timeout=TICK)
+            free = self._slots.take(TICK)
         loop.slots += free
         return free
 
-    def _release(self, loop: _Loop[Item]) -> None:
-        """Give back the slots in which nothing is under way."""
-        for _ in range(loop.slots - len(loop.busy)):
-            self._slots.release()
-        loop.slots = len(loop.busy)
+    def _release(self, loop: _Loop[Item], *, keep: bool = False) -> None:
+        """Give back the slots in which nothing is under way, but for one to `keep`, or large files would take it."""
+        needed = max(keep, len(loop.busy))
+        for _ in range(loop.slots - needed):
+            self._slots.give_back()
+        loop.slots = min(loop.slots, needed)
 
     @contextmanager
     def _loop(self) -> Iterator[_Loop[object]]:
         with self._lock:
             self._running += 1
-            # The last one put back is the youngest: when it is too old, the others are older still.
-            stale = self._idle if self._idle and time.monotonic() - self._idle[-1].since > IDLE_LIFE else []
-            self._idle = [] if stale else self._idle
+        try:
+            loop = self._idle_loop() or _Loop(self._url, self._connect_timeout)
+            try:
+                yield loop
+            finally:
+                try:
+                    loop.drop()
+                finally:
+                    loop.busy.clear()
+                    self._release(loop)
+                self._keep(loop)
+        finally:
+            with self._lock:
+                self._running -= 1
+
+    def _idle_loop(self) -> _Loop[object] | None:
+        """The one that was put back last; those that were idle for too long are closed."""
+        with self._lock:
+            old_before = time.monotonic() - IDLE_LIFE
+            stale = [loop for loop in self._idle if loop.since < old_before]
+            self._idle = self._idle[len(stale) :]
             loop = self._idle.pop() if self._idle else None
         for old in stale:
             old.close()
-        loop = loop or _Loop(self._url, self._connect_timeout)
-        try:
-            yield loop
-        finally:
-            try:
-                loop.drop()
-            finally:
-                loop.busy.clear()
-                self._release(loop)
-                with self._lock:
-                    self._running -= 1
-            self._keep(loop)
+        return loop
 
     def _keep(self, loop: _Loop[object]) -> None:
         with self._lock:

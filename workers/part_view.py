@@ -69,7 +69,7 @@ class PartView(io.RawIOBase):
         An HTTP client asks for 16 KB at a time, and sends what it gets: more at once costs half of it the CPU.
         """
         if size < 0:
-            return bytes(self.readall())
+            return b"".join(bytes(block) for block in iter(lambda: self.read(AT_ONCE), b""))
         if not self._buffer:
             self._buffer = memoryview(bytearray(min(AT_ONCE, len(self))))
         return cast(bytes, self._buffer[: self.readinto(self._buffer)])

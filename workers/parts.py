@@ -39,7 +39,7 @@ class Parts:
     uploads: UploadStore
     queue: JobQueue
     pull_pool: Executor
-    store_pool: Executor  # apart: who waits here holds requests to the archive that `pull_pool` may wait for
+    store_pool: Executor  # apart: who waits for it holds requests that `pull_pool` may wait for
     upload_pool: Executor
     clock: Callable[[], float]  # the database's: one for all workers
 

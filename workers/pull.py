@@ -8,7 +8,8 @@ from __future__ import annotations
 import errno
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 
 from chalicelib.errors import ArchiveRefused, ArchiveUnavailable, LayoutChanged
@@ -51,16 +52,17 @@ class Puller:
         self._volume = volume
         self._lease = lease
 
-    def fetch(self, wanted: Iterable[Wanted]) -> Iterator[tuple[Wanted, bytes | Failing | Refused]]:
+    def fetch(self, wanted: Iterable[Wanted]) -> Generator[tuple[Wanted, bytes | Failing | Refused], None, None]:
         """The bytes of small files, as the archive sends them, in any order."""
         by_id = {want.archive_id: want for want in wanted}
         sizes = {name: want.size for name, want in by_id.items()}
-        for archive_id, content in self._archive.contents(sizes, self._lease.check):
-            if isinstance(content, bytes):
-                yield by_id[archive_id], content
-            else:
-                kind = Refused if isinstance(content, ArchiveRefused) else Failing
-                yield by_id[archive_id], kind(content.message)
+        with closing(self._archive.contents(sizes, self._lease.check)) as contents:
+            for archive_id, content in contents:
+                if isinstance(content, bytes):
+                    yield by_id[archive_id], content
+                else:
+                    kind = Refused if isinstance(content, ArchiveRefused) else Failing
+                    yield by_id[archive_id], kind(content.message)
 
     def store(self, fetched: tuple[Wanted, bytes | Failing | Refused]) -> tuple[Wanted, Outcome | None]:
         """Put a fetched file in place. None where it is not right: `pull` has the patience for that. Raises OSError."""

@@ -8,6 +8,7 @@ small ones.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from functools import partial
 
 from workers.fanout import ahead, each
@@ -29,13 +30,13 @@ def pull_all(parts: Parts, lease: Lease, wanted: Iterable[Wanted]) -> Iterator[t
     large: list[Wanted] = []
     for want in wanted:
         (small if want.size <= SMALL else large).append(want)
-    fetched = puller.fetch(small)
-    stored = ahead(parts.store_pool, puller.store, fetched) if parts.volume.remote else map(puller.store, fetched)
     again = []
-    for want, outcome in stored:
-        if outcome is None:
-            again.append(want)
-        else:
-            yield want, outcome
+    with closing(puller.fetch(small)) as fetched:
+        stored = ahead(parts.store_pool, puller.store, fetched) if parts.volume.remote else map(puller.store, fetched)
+        for want, outcome in stored:
+            if outcome is None:
+                again.append(want)
+            else:
+                yield want, outcome
     yield from each(parts.pull_pool, puller.pull, large, most, lease.check)
     yield from each(parts.pull_pool, partial(puller.pull, tries=TRIES - 1), again, most, lease.check)

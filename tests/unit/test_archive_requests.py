@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import pytest
 from chalicelib.errors import ArchiveUnavailable
 from infra.local.archive_simulator import RunningSimulator, running_simulator
 from tests.unit.scripted_archive import PAUSE, STATUS, Script, answering, archive_at, nothing, recall, status_of, whole
+from workers.fanout import ahead
 from workers.lease import HandBack
 
 ROOT = Path(__file__).parents[2]
@@ -90,7 +93,7 @@ def test_requests_given_up_free_their_places(simulator: RunningSimulator) -> Non
             asked = archive.statuses(names, nothing)
             for _ in range(given_up):
                 next(asked)
-            asked.close()  # type: ignore[attr-defined]
+            asked.close()
         assert len(list(archive.statuses(names, nothing))) == 10
 
 
@@ -121,6 +124,32 @@ def test_collecting_garbage_does_no_harm() -> None:
     """pycurl 7.49.0 closes what is in use then, though not in a process that pytest runs in."""
     done = subprocess.run([sys.executable, "-c", GARBAGE], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
+
+
+def test_many_small_requests_go_on_beside_large_transfers(simulator: RunningSimulator) -> None:
+    """One place stays with who has more to ask, though every transfer lasts until it is told to end."""
+    over = threading.Event()
+    with archive_at(simulator.url, concurrency=2) as archive, ThreadPoolExecutor(4) as pool:
+
+        def large(number: int) -> None:
+            archive.read(f"gen-900000-{number}", lambda block: None if over.is_set() else time.sleep(0.01), nothing)
+
+        transfers = [pool.submit(large, number) for number in range(40)]
+        assert len(list(archive.statuses([f"gen-1-{number}" for number in range(100)], nothing))) == 100
+        assert not all(transfer.done() for transfer in transfers)
+        over.set()
+
+
+def test_an_error_beside_the_requests_frees_their_places(simulator: RunningSimulator) -> None:
+    def full(fetched: object) -> None:
+        raise OSError("disk full")
+
+    sizes = {f"gen-1000-{number}": 1000 for number in range(20)}
+    with archive_at(simulator.url, concurrency=2) as archive, ThreadPoolExecutor(1) as pool:
+        with pytest.raises(OSError, match="disk full") as raised, closing(archive.contents(sizes, nothing)) as contents:
+            list(ahead(pool, full, contents))
+        assert len(list(archive.statuses(sizes, nothing))) == 20
+        assert raised.value.__traceback__
 
 
 def test_no_more_than_the_concurrency_is_asked_at_once(simulator: RunningSimulator) -> None:
