@@ -132,16 +132,12 @@ class SettingsError(CartError):
 
 
 class Retry(Exception):
-    """Not now: look at this job again after `delay` seconds. Never counts as a failed attempt.
+    """Not now: look at this job again after `delay` seconds. Never counts as a failed attempt."""
 
-    With `hurry` a message waits in the queue for it; without, the next sweep after that sends one.
-    """
-
-    def __init__(self, delay: float, reason: str = "", hurry: bool = True) -> None:
+    def __init__(self, delay: float, reason: str = "") -> None:
         super().__init__(reason)
         self.delay = delay
         self.reason = reason
-        self.hurry = hurry
 
 
 class LeaseLost(Exception):

@@ -126,17 +126,13 @@ class JobStore:
 
         return self._db.transaction(guarded)
 
-    def put_off(self, job: Job, delay: float, reason: str = "", told: bool = True) -> bool:
-        """Give the lease up until `delay` seconds from now; not a failed attempt. False when it was lost.
+    def put_off(self, job: Job, delay: float, reason: str = "") -> bool:
+        """Give the lease up until `delay` seconds from now; not a failed attempt. False when it was lost."""
+        return self._wait(job, reason, next_send_at=_later(self._db.now, delay + self._lease))
 
-        Not `told`: no message is sent, the sweep does it then.
-        """
-        when = {"sends": 0, "next_send_at": _later(self._db.now, delay + self._lease)}
-        if not told:
-            when = {"sends": UNTOLD, "next_send_at": _later(self._db.now, delay)}
-        query = Jobs.update(attempts=0, lease_until=0, last_error=f"{WAITS}{reason}"[:1024], **when).where(_is(job))
-        with self._db.session() as db:
-            return bool(query.execute(db))
+    def put_aside(self, job: Job, delay: float, reason: str, window: int) -> bool:
+        """As `put_off`, for what has time: it has no message, the sweep sends one then. `window`: the job's then."""
+        return self._wait(job, reason, next_send_at=_later(self._db.now, delay), sends=UNTOLD, window=window)
 
     def hand_back(self, job: Job) -> None:
         """Give the lease up at once, as if the job had never been claimed; the sweep sees it as due."""
@@ -192,6 +188,11 @@ class JobStore:
             return [self.add(NO_CART, RECONCILE)]
 
         return self._db.transaction(work)
+
+    def _wait(self, job: Job, reason: str, **when: Any) -> bool:
+        query = Jobs.update(attempts=0, lease_until=0, last_error=f"{WAITS}{reason}"[:1024], **({"sends": 0} | when))
+        with self._db.session() as db:
+            return bool(query.where(_is(job)).execute(db))
 
     def _held(self, job: Job) -> Any:
         until = _later(self._db.now, self._lease)

@@ -57,7 +57,7 @@ class Upkeep:
         self._keep = keep
 
     def sweep(self) -> int:
-        """Send again what stalled, end what never will; how many jobs were sent again."""
+        """Send again what stalled, end what never will; how many jobs were sent."""
         hints = self._resends.due(SWEEP_BATCH, self._queue.messages)
         ended = [*self._bury(), *self._endings.fail_overdue(self._keep.deadline)]
         expired = self._carts.expire(self._keep.ttl, self._keep.safe, self._keep.limit)

@@ -2,7 +2,7 @@
 
 A small file's cost is that of its requests: without threads to switch between, and parsed in C, they cost a third of
 what a thread each and Python's own HTTP cost (ADR 0021). At most so many are under way in a process, which the threads
-that ask share evenly; every wait ends with a time-out; connections are kept, but not trusted for long.
+that ask share in turn; every wait ends with a time-out; connections are kept, but not trusted for long.
 """
 
 from __future__ import annotations

@@ -173,7 +173,7 @@ class Consumer:
         try:
             self._handle(lease)
         except Retry as later:
-            self._put_off(lease, later.delay, later.reason, later.hurry)
+            self._put_off(lease, later.delay, later.reason)
         except HandBack:
             self._hand_back(lease)
             return
@@ -219,9 +219,9 @@ class Consumer:
         except PermanentError as error:
             self._ending.fail(lease, error.message)
 
-    def _put_off(self, lease: Lease, delay: float, reason: str, hurry: bool = True) -> None:
+    def _put_off(self, lease: Lease, delay: float, reason: str) -> None:
         """A new message with the delay, then the old one goes: waiting never counts as failing."""
-        if self._jobs.put_off(lease.job, delay, reason, told=hurry) and hurry:
+        if self._jobs.put_off(lease.job, delay, reason):
             self._queue.send([_hint(lease.job)], delay)
 
     def _put_off_or_fail(self, lease: Lease, error: TransientError) -> None:

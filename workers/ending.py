@@ -65,8 +65,9 @@ class Ending:
         if cart.state != carts.READY or cart.live is None:
             self._parts.bundles.delete_all(cart.id)
         if job.window == FIRST_LOOK:
-            self._parts.jobs.fenced(job, lambda: None, window=SECOND_LOOK)
-            raise Retry(self._parts.settings.lease + WORKERS_STOP, "a worker may still be at it", hurry=False)
+            later = self._parts.settings.lease + WORKERS_STOP
+            self._parts.jobs.put_aside(job, later, "a worker may still be at it", SECOND_LOOK)
+            return
         self._parts.jobs.finish(job, lambda: self._forget(cart) if cart.live is None else None)
 
     def _forget(self, cart: Cart) -> None:

@@ -53,6 +53,7 @@ WORKER: dict[str, tuple[type, str, When]] = {
     "job-finishing": (JobStore, "finish", "before"),
     "job-finished": (JobStore, "finish", "after"),
     "job-put-off": (JobStore, "put_off", "after"),
+    "job-put-aside": (JobStore, "put_aside", "after"),
     "messages-sent": (JobQueue, "send", "after"),
     "message-deleting": (JobQueue, "delete", "before"),
     "cart-failed": (CartStore, "fail", "after"),

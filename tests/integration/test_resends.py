@@ -100,7 +100,7 @@ def test_a_job_without_a_message_is_sent_when_it_is_due_whatever_the_queue_holds
 ) -> None:
     job = store.claim(hints[3].job_id, 0)
     assert job is not None
-    assert store.put_off(job, 300, "no hurry", told=False)
+    assert store.put_aside(job, 300, "no hurry", window=job.window)
     assert resends.due(10, lambda: 3) == []
     change(hints[3], next_send_at=1)
     [hint] = resends.due(10, lambda: 100)
