@@ -7,7 +7,7 @@ that ask share in turn; every wait ends with a time-out; connections are kept, b
 
 from __future__ import annotations
 
-import selectors
+import select
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -21,6 +21,11 @@ from workers.archive_request import IDLE_LIFE, Answer, Line, Request, timed_out
 from workers.slots import Slots
 
 TICK = 1.0  # seconds between looks at whether to go on, where nothing comes
+_WAITED_FOR = {
+    pycurl.POLL_IN: select.POLLIN,
+    pycurl.POLL_OUT: select.POLLOUT,
+    pycurl.POLL_INOUT: select.POLLIN | select.POLLOUT,
+}
 
 Item = TypeVar("Item")
 Outcome = Answer | ArchiveRefused | ArchiveUnavailable
@@ -142,13 +147,14 @@ class _Loop(Generic[Item]):
     def __init__(self, url: str, connect_timeout: float) -> None:
         self._url = url
         self._connect_timeout = connect_timeout
-        self._sockets = selectors.DefaultSelector()
+        self._sockets = select.poll()  # of a few sockets that come and go with each request: no system call for that
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
         self._lines: list[Line] = []
         self._due: float | None = None  # when libcurl has something to do by itself
         self._timed_at = 0.0
+        self._left_at = 0.0
         self.busy: dict[pycurl.Curl, tuple[Item, Line]] = {}
         self.slots = 0
         self.since = 0.0
@@ -162,18 +168,25 @@ class _Loop(Generic[Item]):
     def ended(self, tick: float, read_timeout: float) -> list[tuple[Item, Outcome]]:
         """Those that have ended, after waiting at most `tick` seconds for something to happen."""
         now = time.monotonic()
+        stalled = now - self._left_at > tick
         wait = tick if self._due is None else max(0.0, min(tick, self._due - now))
-        for key, mask in self._sockets.select(wait if self.busy else 0):
-            self._multi.socket_action(key.fd, mask)  # selectors' bits are libcurl's
+        for descriptor, events in self._sockets.poll(wait * 1000 if self.busy else 0):
+            self._multi.socket_action(descriptor, _ready(events))
         now = time.monotonic()
         if self._due is not None and now >= self._due:
             self._due = None
             self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
-        outcomes = [self._outcome(curl, error) for curl, error in self._ends()]
+        ends = self._ends()
+        if stalled:
+            ends = [end for end in ends if not self._begun_again(*end)]
+            for _, line in self.busy.values():
+                line.heard = now
+        outcomes = [self._outcome(curl, error) for curl, error in ends]
         if now - self._timed_at > tick / 2:
             self._timed_at = now
             silent = [curl for curl, (_, line) in self.busy.items() if now - line.heard > read_timeout]
             outcomes += [(self._put_back(curl)[0], timed_out(read_timeout)) for curl in silent]
+        self._left_at = time.monotonic()
         return outcomes
 
     def drop(self) -> None:
@@ -186,16 +199,13 @@ class _Loop(Generic[Item]):
         for line in self._lines:
             line.close()
         self._multi.close()
-        self._sockets.close()
 
     def _on_socket(self, what: int, descriptor: int, multi: object, data: object) -> None:
         """libcurl wants to know when a socket is ready, or not any more."""
         if what == pycurl.POLL_REMOVE:
             self._sockets.unregister(descriptor)
-        elif descriptor in self._sockets.get_map():
-            self._sockets.modify(descriptor, what)
         else:
-            self._sockets.register(descriptor, what)
+            self._sockets.register(descriptor, _WAITED_FOR[what])
 
     def _on_timer(self, milliseconds: int) -> None:
         self._due = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
@@ -203,6 +213,14 @@ class _Loop(Generic[Item]):
     def _ends(self) -> list[tuple[pycurl.Curl, int | None]]:
         _, good, bad = self._multi.info_read()
         return [*((curl, None) for curl in good), *((curl, error) for curl, error, _ in bad)]
+
+    def _begun_again(self, curl: pycurl.Curl, error: int | None) -> bool:
+        """A connection whose time ran out while nobody looked may have been there for long: it is tried anew."""
+        if error != pycurl.E_OPERATION_TIMEDOUT:
+            return False
+        self._multi.remove_handle(curl)
+        self._multi.add_handle(curl)
+        return True
 
     def _outcome(self, curl: pycurl.Curl, error: int | None) -> tuple[Item, Outcome]:
         item, line = self._put_back(curl)
@@ -217,3 +235,15 @@ class _Loop(Generic[Item]):
         self._multi.remove_handle(curl)
         self._lines.append(line)
         return item, line
+
+
+def _ready(events: int) -> int:
+    """What libcurl calls the events of a socket."""
+    bits = 0
+    if events & (select.POLLIN | select.POLLHUP):
+        bits |= pycurl.CSELECT_IN
+    if events & select.POLLOUT:
+        bits |= pycurl.CSELECT_OUT
+    if events & (select.POLLERR | select.POLLNVAL):
+        bits |= pycurl.CSELECT_ERR
+    return bits

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from array import array
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from chalicelib import jobs
@@ -22,30 +23,44 @@ from workers.parts import Parts, Work
 from workers.windows import ONLINE, TAKEN, TAPE, Window
 
 AT_ONCE = 8  # windows of one cart that are jobs at the same time
-PAGE = 1000
+
+
+@dataclass(slots=True)
+class Measures:
+    """What the layout of a cart is made from, 9 bytes for each of its entries in order."""
+
+    lengths: array[int] = field(default_factory=lambda: array("Q"))  # in the bundle, with headers
+    on_tape: bytearray = field(default_factory=bytearray)
+    bytes_total: int = 0  # of the files themselves
+
+    def add(self, cart: Cart, entries: Iterable[CartEntry]) -> None:
+        """The cart's next entries, whose sizes are known."""
+        for entry in entries:
+            self.lengths.append(member_length(member_of(cart, entry)))
+            self.on_tape.append(bool(entry.on_tape))
+            self.bytes_total += entry.size
 
 
 class HandOut:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    def lay_out(self, lease: Lease, cart: Cart, only: list[CartEntry] | None) -> Work | None:
-        """Fix the layout and hand out the first windows; the one this job goes on with, unless it waits for tape.
+    def lay_out(self, lease: Lease, cart: Cart, measures: Measures, only: list[CartEntry] | None) -> Work:
+        """Fix the layout and hand out the first windows; the one this job goes on with. Raises Retry where on tape.
 
         `only`: the cart's entries with what was found out of them, where that is not written down yet.
         """
-        lengths, size, on_tape = self._measure(cart, only)
-        total = sum(lengths)
+        total = sum(measures.lengths)
         planned = self._plan(total, cart.files_total)
-        windows = list(_windows(cut(lengths, planned), planned, end_length(total), on_tape))
+        windows = list(_windows(cut(measures.lengths, planned), planned, end_length(total), measures.on_tape))
         layout: dict[str, Any] = {
             "part_size": planned.part_size,
-            "bytes_total": size,
+            "bytes_total": measures.bytes_total,
             "windows_total": len(windows),
             "bundle_size": total + end_length(total),
             "upload_id": self._begin_upload(cart, windows, planned),
         }
-        waits = any(on_tape)
+        waits = any(measures.on_tape)
         hints = self._record(lease, cart, windows, layout, only, waits)
         self._parts.queue.send(hints)
         if waits:
@@ -70,19 +85,6 @@ class HandOut:
         return [
             self._parts.jobs.add(cart_id, jobs.WINDOW, number) for number in self._parts.windows.take(cart_id, most)
         ]
-
-    def _measure(self, cart: Cart, only: list[CartEntry] | None) -> tuple[array[int], int, bytearray]:
-        """Each entry's length in the bundle, the size of all files, and which entries are on tape."""
-        lengths, size, on_tape = array("Q"), 0, bytearray()
-        for entry in self._all_entries(cart) if only is None else only:
-            lengths.append(member_length(member_of(cart, entry)))
-            size += entry.size
-            on_tape.append(bool(entry.on_tape))
-        return lengths, size, on_tape
-
-    def _all_entries(self, cart: Cart) -> Iterator[CartEntry]:
-        for first in range(0, cart.files_total, PAGE):
-            yield from self._parts.entries.page(cart.id, first, PAGE)
 
     def _plan(self, total: int, entries: int) -> Plan:
         """Windows are also small enough for several of them to have room on the volume."""

@@ -15,7 +15,7 @@ from chalicelib.entries import CartEntry
 from chalicelib.errors import EntriesFailed, Retry
 from workers.failures import QUICK, Failures, failed
 from workers.finding import Finder
-from workers.handout import HandOut
+from workers.handout import HandOut, Measures
 from workers.lease import Lease
 from workers.parts import Parts, Work
 from workers.spread import PROBED, Pace, Spread
@@ -42,21 +42,25 @@ class Recall:
             return None
         self._parts.carts.begin_staging(cart.id)
         cart = dataclasses.replace(cart, state=STAGING)
-        pages = self._find(lease, cart)
-        return self._handout.lay_out(lease, cart, pages)
+        measures, only = self._find(lease, cart)
+        return self._handout.lay_out(lease, cart, measures, only)
 
-    def _find(self, lease: Lease, cart: Cart) -> list[CartEntry] | None:
-        """Learn size, mtime and place of every file; the entries, where one page holds them all.
+    def _find(self, lease: Lease, cart: Cart) -> tuple[Measures, list[CartEntry] | None]:
+        """Learn size, mtime and place of every file; the entries as well, where one page holds them all.
 
         Raises Retry while some cannot be learnt yet, EntriesFailed when some never will.
         """
         retry: Retry | None = None
         only: list[CartEntry] | None = None
+        measures = Measures()
         for page in self._pages(cart):
             unknown = [entry for entry in page if entry.size is None and not entry.error]
             again = self._learn(lease, cart, unknown)
             retry = again or retry
-            if cart.files_total <= PAGE and not again and not any(entry.error for entry in page):
+            whole = not again and not any(entry.error for entry in page)
+            if whole:
+                measures.add(cart, page)
+            if whole and cart.files_total <= PAGE:
                 only = page  # written down with the layout
             elif unknown:
                 self._record(lease, unknown)
@@ -64,7 +68,7 @@ class Recall:
             raise retry
         if only is None:
             self._raise_errors(cart)
-        return only
+        return measures, only
 
     def _raise_errors(self, cart: Cart) -> None:
         count, first = self._parts.entries.errors(cart.id)

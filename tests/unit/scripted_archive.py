@@ -50,8 +50,10 @@ class Script:
 
 
 @contextmanager
-def archive_at(url: str, *, concurrency: int = 4, read_timeout: float = 5.0) -> Iterator[Archive]:
-    archive = Archive(url, concurrency=concurrency, connect_timeout=5.0, read_timeout=read_timeout)
+def archive_at(
+    url: str, *, concurrency: int = 4, connect_timeout: float = 5.0, read_timeout: float = 5.0
+) -> Iterator[Archive]:
+    archive = Archive(url, concurrency=concurrency, connect_timeout=connect_timeout, read_timeout=read_timeout)
     try:
         yield archive
     finally:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import pytest
 from chalicelib.errors import ArchiveUnavailable
 from infra.local.archive_simulator import RunningSimulator, running_simulator
 from tests.unit.scripted_archive import PAUSE, STATUS, Script, answering, archive_at, nothing, recall, status_of, whole
+from workers.archive import FileStatus
 from workers.fanout import ahead
 from workers.lease import HandBack
 
@@ -166,6 +168,34 @@ def test_a_silent_archive_is_given_up_after_the_time_out(simulator: RunningSimul
         for request in (status_of, recall, whole):
             with pytest.raises(ArchiveUnavailable, match=r"^archive did not answer within 0\.3 s$"):
                 request(archive, "gen-1000-1")
+
+
+def test_an_archive_is_not_blamed_for_who_is_slow_to_take_its_answers() -> None:
+    """While they stand still, the connections that were under way get older than the time-out."""
+    answers: list[object] = []
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ThreadPoolExecutor(4) as pool:
+        pool.submit(serve_late, listener, pool)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        with archive_at(url, connect_timeout=1.5) as archive:
+            for _, answer in archive.statuses(["1", "2", "3"], nothing):
+                time.sleep(0 if answers else 2.5)
+                answers.append(answer)
+        listener.shutdown(socket.SHUT_RDWR)
+    assert answers == [FileStatus(11, 1_500_000_000_250_000_000, "disk")] * 3
+
+
+def serve_late(listener: socket.socket, pool: ThreadPoolExecutor) -> None:
+    """One connection is taken at once; the system tries the others again when it has room for them."""
+
+    def serve(peer: socket.socket) -> None:
+        with peer:
+            if peer.recv(65536):
+                peer.sendall(STATUS + b"\r\n")
+
+    time.sleep(PAUSE)
+    with suppress(OSError):
+        while True:
+            pool.submit(serve, listener.accept()[0])
 
 
 def test_closing_the_client_breaks_what_is_under_way(simulator: RunningSimulator) -> None:
