@@ -14,6 +14,8 @@ from infra.local.probes import MARK
 DEFAULT_PORT = 8081
 DEFAULT_WORKERS = 2
 REGION = "us-east-1"
+#: Parts on their way to our store at once, from all workers: it holds each in its memory, and is given little of that.
+UPLOADS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ def product_environment(environ: Mapping[str, str], want: Wanted, ports: Mapping
         chosen["ARCHIVE_INTERFACE_URL"] = f"http://{LOOPBACK}:{ports['archive']}/"
     if want.own_store:
         chosen["AWS_ENDPOINT_URL_S3"] = f"http://{LOOPBACK}:{ports['s3']}"
+        chosen["UPLOAD_CONCURRENCY"] = str(max(1, UPLOADS // want.workers))
     if want.own_queue:
         chosen["AWS_ENDPOINT_URL_SQS"] = f"http://{LOOPBACK}:{ports['sqs']}"
     if not environ.get("AWS_REGION"):

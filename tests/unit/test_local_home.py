@@ -116,6 +116,13 @@ def test_stand_ins_are_started_only_for_what_is_not_elsewhere(home: Home) -> Non
     assert [service.name for service in services.stand_ins(queue_only, PORTS, {}, {})] == ["queue"]
 
 
+@pytest.mark.parametrize(("workers", "each"), [("1", "4"), ("2", "2"), ("4", "1"), ("9", "1")])
+def test_workers_share_what_the_local_store_can_hold(home: Home, workers: str, each: str) -> None:
+    assert environment_of(home, WORKERS=workers)["UPLOAD_CONCURRENCY"] == each
+    assert environment_of(home, WORKERS=workers, UPLOAD_CONCURRENCY="7")["UPLOAD_CONCURRENCY"] == "7"
+    assert "UPLOAD_CONCURRENCY" not in environment_of(home, WORKERS=workers, AWS_ENDPOINT_URL_S3="http://store:1")
+
+
 def test_without_seaweedfs_moto_stands_in_for_s3_too(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(services, "WEED", home.root / "missing")
     want = want_of(home, ARCHIVE_INTERFACE_URL="archive:8080/")
