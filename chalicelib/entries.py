@@ -12,7 +12,7 @@ from typing import Any
 
 import peewee
 
-from chalicelib.database import Database, chunks
+from chalicelib.database import Database, chunks, execute
 from chalicelib.manifest import Entry
 from chalicelib.models import Entries
 
@@ -47,6 +47,9 @@ _UNKNOWN = {"size": None, "mtime_ns": None, "on_tape": 0, "failing_s": 0, "faili
 class EntryStore:
     def __init__(self, database: Database) -> None:
         self._db = database
+        page = Entries.select(*_COLUMNS).where(Entries.cart_id == 0, Entries.position.between(0, 0))
+        #: as text: a row takes peewee's own cursor half as long again
+        self._page_sql = database.text_of(page.order_by(Entries.position))
 
     def add(self, cart_id: int, first: int, entries: Sequence[Entry]) -> None:
         """Insert entries from position `first` on, within the caller's transaction."""
@@ -55,10 +58,9 @@ class EntryStore:
 
     def page(self, cart_id: int, first: int, most: int) -> list[CartEntry]:
         """Up to `most` entries from position `first` on, in order."""
-        here = Entries.position.between(first, first + most - 1)
-        query = Entries.select(*_COLUMNS).where(Entries.cart_id == cart_id, here).order_by(Entries.position)
         with self._db.session() as db:
-            return [CartEntry(*row) for row in query.tuples().execute(db)]
+            rows = execute(db, self._page_sql, (cart_id, first, first + most - 1)).fetchall()
+        return [CartEntry(*row) for row in rows]
 
     def found(self, entries: Sequence[CartEntry]) -> None:
         """Write down what the archive said of these entries (size, mtime, tape, error, failing)."""
