@@ -1,8 +1,8 @@
 """The one way to the database: MySQL or MariaDB when a host is set, SQLite (WAL) otherwise.
 
-Invariant 2 of docs/architecture.md rests on what is set up here: an UPDATE's row count is the rows *found*, READ
-COMMITTED on MySQL, BEGIN IMMEDIATE with a busy time-out on SQLite. Times are the database's own clock, as seconds
-since the epoch in UTC.
+Invariant 2 of docs/architecture.md rests on what is set up here and in mysql.py: an UPDATE's row count is the rows
+*found*, READ COMMITTED on MySQL, BEGIN IMMEDIATE with a busy time-out on SQLite. Times are the database's own clock,
+as seconds since the epoch in UTC.
 """
 
 from __future__ import annotations
@@ -17,11 +17,9 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import peewee
-import pymysql
-from pymysql.constants import CLIENT
 
-from chalicelib.credentials import Credentials, credentials_of, tls_of
 from chalicelib.errors import DatabaseUnavailable
+from chalicelib.mysql import MySQL
 from chalicelib.settings import Settings
 
 T = TypeVar("T")
@@ -29,38 +27,9 @@ T = TypeVar("T")
 CHUNK = 1000  # rows per statement: far below MySQL's packet and SQLite's variable limits
 IDLE = 10.0  # seconds after which a connection is pinged before it is trusted
 NO_SUCH_TABLE = 1146  # MySQL
-REFUSED = 1045  # MySQL: wrong user or password
 RETRIED = (1020, 1205, 1213)  # MySQL: record changed, lock wait time-out, deadlock
-STRICT = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 
 log = logging.getLogger(__name__)
-
-
-class _MySQL(peewee.MySQLDatabase):
-    def __init__(self, database: str, credentials: Credentials, **parameters: Any) -> None:
-        super().__init__(database, **parameters)
-        self._credentials = credentials
-
-    def _connect(self) -> Any:
-        connection = self._logged_in()
-        with connection.cursor() as cursor:
-            cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
-            cursor.execute(f"SET SESSION sql_mode='{STRICT}', time_zone='+00:00', innodb_lock_wait_timeout=10")
-        return connection
-
-    def _logged_in(self) -> Any:
-        """A connection; a login that is refused is tried again with credentials read anew: they may have rotated."""
-        login = self._credentials()
-        try:
-            return self._login(*login)
-        except pymysql.err.OperationalError as error:
-            if error.args[0] != REFUSED or (fresh := self._credentials(refused=login)) == login:
-                raise
-        return self._login(*fresh)
-
-    def _login(self, user: str, password: str) -> Any:
-        parameters = {**self.connect_params, "user": user, "password": password}
-        return pymysql.connect(database=self.database, autocommit=True, **parameters)
 
 
 class _Literal(peewee.SQL):
@@ -81,7 +50,7 @@ class Database:
         self._used = threading.local()
         self.is_mysql = bool(settings.mysql_host)
         self._parameter = "%s" if self.is_mysql else "?"
-        self.peewee: peewee.Database = _mysql(settings) if self.is_mysql else _sqlite(settings)
+        self.peewee: peewee.Database = MySQL(settings) if self.is_mysql else _sqlite(settings)
         if settings.database_logging:
             _print_queries()
 
@@ -230,22 +199,6 @@ def execute(db: peewee.Database, sql: str, values: Sequence[Any] = ()) -> Any:
 def chunks(rows: Sequence[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
     for start in range(0, len(rows), size):
         yield rows[start : start + size]
-
-
-def _mysql(settings: Settings) -> peewee.Database:
-    return _MySQL(
-        settings.mysql_database,
-        host=settings.mysql_host,
-        port=settings.mysql_port,
-        credentials=credentials_of(settings),
-        ssl=tls_of(settings),
-        charset="utf8mb4",
-        collation="utf8mb4_bin",
-        connect_timeout=10,
-        read_timeout=60,
-        write_timeout=60,
-        client_flag=CLIENT.FOUND_ROWS,
-    )
 
 
 def _sqlite(settings: Settings) -> peewee.Database:

@@ -26,7 +26,7 @@ ORDER = [
         "chalicelib.once chalicelib.errors chalicelib.logs chalicelib.links chalicelib.parsing chalicelib.settings",
         "chalicelib.unpacking",
         "chalicelib.paths chalicelib.manifest chalicelib.disposition",
-        "chalicelib.models chalicelib.credentials chalicelib.database",
+        "chalicelib.models chalicelib.credentials chalicelib.mysql chalicelib.database",
         "chalicelib.migrations.ddl chalicelib.migrations.* chalicelib.migrations",
         "chalicelib.jobs chalicelib.entries chalicelib.carts chalicelib.progress",
         "chalicelib.queue chalicelib.bundles chalicelib.uploads chalicelib.signing",
