@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pymysql
 
-PATIENCE = 60.0
+PATIENCE, TRIES = 60.0, 3
 
 
 @contextlib.contextmanager
@@ -53,34 +53,43 @@ def _own(folder: Path, daemon: str, installer: str, options: Sequence[str]) -> I
     made = subprocess.run([*install, "--skip-test-db"], capture_output=True, text=True)
     if made.returncode:
         raise RuntimeError(f"MariaDB's tables were not made: {made.stdout[-2000:]}{made.stderr[-2000:]}")
-    port = _free_port()
-    command = [daemon, "--no-defaults", *user, f"--datadir={data}", f"--socket={folder}/s", f"--port={port}"]
+    command = [daemon, "--no-defaults", *user, f"--datadir={data}", f"--socket={folder}/s"]
     fast = ["--bind-address=127.0.0.1", "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve"]
-    with open(folder / "log", "wb") as log:
-        process = subprocess.Popen([*command, *fast, *options], stdout=log, stderr=log)
+    variables, process = _started([*command, *fast, *options], data, folder / "log")
     try:
-        variables = {"MYSQL_HOST": "127.0.0.1", "MYSQL_PORT": str(port), "MYSQL_USER": "root", "MYSQL_PASSWORD": ""}
-        _wait(variables, process, folder / "log")
         yield variables
     finally:
         process.terminate()
         process.wait(20)
 
 
-def _wait(variables: dict[str, str], process: subprocess.Popen[bytes], log: Path) -> None:
+def _started(command: Sequence[str], data: Path, log: Path) -> tuple[dict[str, str], subprocess.Popen[bytes]]:
+    """The server, once it answers; on another port where somebody was faster to take the first."""
+    for _ in range(TRIES):
+        port = str(_free_port())
+        with open(log, "wb") as out:
+            process = subprocess.Popen([*command, f"--port={port}"], stdout=out, stderr=out)
+        variables = {"MYSQL_HOST": "127.0.0.1", "MYSQL_PORT": port, "MYSQL_USER": "root", "MYSQL_PASSWORD": ""}
+        if _answers(variables, process, data):
+            return variables, process
+        process.kill()
+        process.wait()
+    raise RuntimeError(f"MariaDB did not start: {log.read_text()[-2000:]}")
+
+
+def _answers(variables: dict[str, str], process: subprocess.Popen[bytes], data: Path) -> bool:
+    """Whether this server, and no other, comes to answer there."""
     deadline = time.monotonic() + PATIENCE
-    while True:
+    while process.poll() is None and time.monotonic() < deadline:
         try:
-            run(variables, "SELECT 1")
+            return Path(run(variables, "SELECT @@datadir")[0]) == data
         except pymysql.MySQLError:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"MariaDB did not start: {log.read_text()[-2000:]}") from None
             time.sleep(0.05)
-        else:
-            return
+    return False
 
 
-def run(variables: dict[str, str], statement: str) -> None:
+def run(variables: dict[str, str], statement: str) -> Sequence[str]:
+    """The first row of what it gives."""
     connection = pymysql.connect(
         host=variables["MYSQL_HOST"],
         port=int(variables.get("MYSQL_PORT") or 3306),
@@ -89,6 +98,7 @@ def run(variables: dict[str, str], statement: str) -> None:
     )
     with connection, connection.cursor() as cursor:
         cursor.execute(statement)
+        return cursor.fetchone() or ()
 
 
 def _find(name: str) -> str | None:
