@@ -17,7 +17,7 @@ from chalicelib import jobs
 from chalicelib.database import Database
 from chalicelib.errors import DatabaseUnavailable, LayoutChanged, LeaseLost, PermanentError, Retry, TransientError
 from chalicelib.jobs import Hint, Job, JobStore, group_of
-from chalicelib.queue import BATCH, FAULTS, JobQueue, Message
+from chalicelib.queue import FAULTS, JobQueue, Message
 from workers.ending import Ending
 from workers.heartbeat import Heartbeat
 from workers.lease import HandBack, Lease
@@ -103,25 +103,25 @@ class Consumer:
         while not self._stopping.is_set():
             self._await_database()
             self._free.acquire()
-            free = 1
-            while free < BATCH and self._free.acquire(blocking=False):
-                free += 1
-            messages = self._messages(free)
-            for _ in range(free - len(messages)):
+            message = self._message()
+            if message is None:
                 self._free.release()
-            for message in messages:
+            else:
                 self._pool.submit(self._work, message).add_done_callback(self._slot_free)
 
-    def _messages(self, most: int) -> list[Message]:
+    def _message(self) -> Message | None:
+        """One, however many could be worked on: so jobs that are sent together spread over all workers."""
         began = time.monotonic()
         try:
-            messages = self._queue.receive(most, POLL, self._visibility)
+            messages = self._queue.receive(1, POLL, self._visibility)
         except Exception as error:  # whatever the queue says: this thread must go on, or the worker hangs
             log.warning("no messages: %s", error)
             messages = []
-        if not messages and time.monotonic() - began < PAUSE:
+        if messages:
+            return messages[0]
+        if time.monotonic() - began < PAUSE:
             self._stopping.wait(PAUSE)  # it failed, or does not wait for messages as it should
-        return messages
+        return None
 
     def _await_database(self) -> None:
         """Take no messages that could not be looked at: each would count as delivered, and end as a dead letter."""

@@ -56,6 +56,25 @@ def test_the_sweep_sends_a_lost_message_again(site: Site) -> None:
     assert_ready(site, "lost", FILES)
 
 
+def test_a_worker_leaves_messages_it_could_take_to_others(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that took all it has room for would keep jobs sent together, as a cart's assistants, from idle workers."""
+    worker, taken = site.start_worker(), list[int]()
+    receive = worker.parts.queue.receive
+
+    def counted(*given: Any) -> Any:
+        messages = receive(*given)
+        taken.append(len(messages))
+        return messages
+
+    monkeypatch.setattr(worker.parts.queue, "receive", counted)
+    for number in range(6):
+        site.system.service.create("", f"together-{number}", manifest(FILES))
+    for number in range(6):
+        assert_ready(site, f"together-{number}", FILES)
+    until(lambda: taken)
+    assert max(taken) == 1
+
+
 def test_a_message_that_comes_many_times_at_once_is_worked_on_once(site: Site) -> None:
     site.system.service.create("", "many", manifest(FILES))
     for _ in range(10):
