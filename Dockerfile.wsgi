@@ -28,7 +28,7 @@ HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
 # given. On SIGTERM requests under way get 5 s to end.
 ENV GUNICORN_CMD_ARGS="-w 2 --threads 8"
 CMD ["gunicorn", "--no-control-socket", "-b", "0.0.0.0:8081", "--worker-tmp-dir", "/dev/shm", \
-     "-k", "chalicelib.gunicorn_worker.Worker", "--keep-alive", "30", "--graceful-timeout", "5", \
+     "-k", "chalicelib.api.gunicorn_worker.Worker", "--keep-alive", "30", "--graceful-timeout", "5", \
      "wsgi:application()"]
 
 ARG REVISION=unknown

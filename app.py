@@ -13,13 +13,15 @@ from urllib.parse import unquote
 
 from chalice.app import Chalice, Rate, Request, Response
 
-from chalicelib import answers, carts, logs
+from chalicelib.api import responses
+from chalicelib.api.once import once
+from chalicelib.config import logs
+from chalicelib.config.settings import load
 from chalicelib.errors import BadRequest, BodyTooLarge, CartError, CartNotFound, TransientError
-from chalicelib.once import once
+from chalicelib.manifest.gunzip import TooLarge, unpacked
 from chalicelib.service import CartService
-from chalicelib.settings import load
-from chalicelib.unpacking import TooLarge, unpacked
-from chalicelib.wiring import BRISK, build
+from chalicelib.stores import carts
+from chalicelib.wiring import API_TIMEOUTS, build
 
 OWNER = ""  # one name space of uids, until clients are told apart
 STATUS_OF = ((BodyTooLarge, 413), (BadRequest, 400), (CartNotFound, 404), (TransientError, 503), (CartError, 500))
@@ -55,7 +57,7 @@ def service() -> CartService:
     """The use cases, built at the first request: importing this module does no I/O."""
     settings = load(os.environ)
     logs.configure(settings.log_level)
-    return build(settings, BRISK).service
+    return build(settings, API_TIMEOUTS).service
 
 
 @functools.cache
@@ -74,10 +76,10 @@ def answering(route: Route) -> Route:
             status = next(code for kind, code in STATUS_OF if isinstance(error, kind))
             if status >= 500:
                 log.warning("%s %s: %s", _method(), status, error.message)
-            return answers.failure(_method(), status, error.message)
+            return responses.failure(_method(), status, error.message)
         except Exception:
             log.exception("%s failed", _method())
-            return answers.failure(_method(), 500, "The server failed; its log says why.")
+            return responses.failure(_method(), 500, "The server failed; its log says why.")
 
     return answered
 
@@ -88,7 +90,7 @@ def in_our_words(request: Request | None, get_response: Callable[[Any], Response
     response = get_response(request)
     if request is None or not isinstance(response.body, dict):
         return response
-    ours = answers.failure(_method(), response.status_code, str(response.body.get("Message", "")))
+    ours = responses.failure(_method(), response.status_code, str(response.body.get("Message", "")))
     ours.headers = {**ours.headers, **response.headers}
     return ours
 
@@ -96,31 +98,31 @@ def in_our_words(request: Request | None, get_response: Callable[[Any], Response
 @app.route("/", methods=["GET"], content_types=ANY)
 @answering
 def up() -> Response:
-    return answers.document(200, {"message": "Pacifica Cartd Interface Up and Running"})
+    return responses.document(200, {"message": "Pacifica Cartd Interface Up and Running"})
 
 
 @app.route("/{uid}", methods=["POST"], content_types=ANY)
 @answering
 def create(uid: str) -> Response:
     service().create(OWNER, uid, _body())
-    return answers.document(201, {"message": "Cart Processing has begun"})
+    return responses.document(201, {"message": "Cart Processing has begun"})
 
 
 @app.route("/{uid}/manifest", methods=["POST"], content_types=ANY)
 @answering
 def upload(uid: str) -> Response:
     url, life = service().upload(OWNER, uid)
-    return answers.document(200, {"url": url, "method": "PUT", "expires_in": life})
+    return responses.document(200, {"url": url, "method": "PUT", "expires_in": life})
 
 
 @app.route("/{uid}", methods=["HEAD"], content_types=ANY)
 @answering
 def head(uid: str) -> Response:
     try:
-        return answers.state(service().find(OWNER, uid))
+        return responses.state(service().find(OWNER, uid))
     except CartNotFound as error:
         message = f"No cart with uid {uid} found" if type(error) is CartNotFound else error.message
-        return answers.failure("HEAD", 404, message)
+        return responses.failure("HEAD", 404, message)
 
 
 @app.route("/{uid}", methods=["GET"], content_types=ANY)
@@ -129,30 +131,30 @@ def download(uid: str) -> Response:
     filename = _query("filename")
     cart, bundle = service().download(OWNER, uid, filename)
     if bundle is not None:
-        return answers.redirect(bundle)
+        return responses.redirect(bundle)
     if cart.state == carts.ERROR:
-        return answers.document(409, {"status": carts.ERROR, "message": cart.message})
-    return answers.not_ready(cart)
+        return responses.document(409, {"status": carts.ERROR, "message": cart.message})
+    return responses.not_ready(cart)
 
 
 @app.route("/{uid}", methods=["DELETE"], content_types=ANY)
 @answering
 def delete(uid: str) -> Response:
     service().delete(OWNER, uid)
-    return answers.document(200, {"message": "Cart Deleted Successfully"})
+    return responses.document(200, {"message": "Cart Deleted Successfully"})
 
 
 @app.route("/{uid}/status", methods=["GET"], content_types=ANY)
 @answering
 def status(uid: str) -> Response:
-    return answers.document(200, service().status(OWNER, uid))
+    return responses.document(200, service().status(OWNER, uid))
 
 
 @app.route("/{uid}/files", methods=["GET"], content_types=ANY)
 @answering
 def files(uid: str) -> Response:
     after, most = _number("after", -1, 1 << 31), _number("limit", PAGE, LONGEST_PAGE)
-    return answers.document(200, service().files(OWNER, uid, after, max(1, most)))
+    return responses.document(200, service().files(OWNER, uid, after, max(1, most)))
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES))

@@ -18,11 +18,12 @@ from chalice.config import Config
 from chalice.local import LocalGateway, LocalGatewayException
 
 from app import app, max_body
-from chalicelib import logs, migrations
-from chalicelib.answers import header_value
-from chalicelib.database import Database
+from chalicelib.api.responses import header_value
+from chalicelib.config import logs
+from chalicelib.config.settings import load
+from chalicelib.db import migrations
+from chalicelib.db.database import Database
 from chalicelib.errors import BadRequest, BodyTooLarge
-from chalicelib.settings import load
 
 Environ = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]

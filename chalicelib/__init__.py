@@ -1,1 +1,1 @@
-"""What the HTTP handlers and the workers share; imports neither of them and does no I/O at import."""
+"""Shared by the API, the sweep, the command line and the workers; imports neither `app` nor `workers`."""

@@ -7,10 +7,11 @@ import os
 import sys
 from collections.abc import Sequence
 
-from chalicelib import logs, migrations
-from chalicelib.database import Database
+from chalicelib.config import logs
+from chalicelib.config.settings import load
+from chalicelib.db import migrations
+from chalicelib.db.database import Database
 from chalicelib.errors import CartError
-from chalicelib.settings import load
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

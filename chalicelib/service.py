@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from chalicelib import carts, progress
-from chalicelib.bundles import BundleStore, key_of
-from chalicelib.carts import Cart, CartStore
-from chalicelib.disposition import attachment
+from chalicelib.aws.bundle_store import BundleStore, key_of
+from chalicelib.aws.content_disposition import attachment
+from chalicelib.aws.job_queue import JobQueue
+from chalicelib.aws.manifest_uploads import UploadStore, manifest_key
 from chalicelib.errors import InvalidManifest, StoreUnavailable
-from chalicelib.manifest import check_uid, is_uploaded, parse
-from chalicelib.progress import ProgressStore
-from chalicelib.queue import JobQueue
-from chalicelib.upkeep import Upkeep
-from chalicelib.uploads import UploadStore, manifest_key
+from chalicelib.manifest.reader import check_uid, is_uploaded, parse
+from chalicelib.stores import carts, progress
+from chalicelib.stores.carts import Cart, CartStore
+from chalicelib.stores.progress import ProgressStore
+from chalicelib.sweep.sweep import Sweep
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class CartService:
         queue: JobQueue,
         bundles: BundleStore,
         uploads: UploadStore,
-        upkeep: Upkeep,
+        upkeep: Sweep,
         clock: Callable[[], float],
     ) -> None:
         self._carts = cart_store

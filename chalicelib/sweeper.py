@@ -9,9 +9,9 @@ import signal
 import sys
 import time
 
-from chalicelib import logs
+from chalicelib.config import logs
+from chalicelib.config.settings import load
 from chalicelib.errors import CartError
-from chalicelib.settings import load
 from chalicelib.wiring import build
 
 log = logging.getLogger(__name__)

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
-from chalicelib.bundles import BundleStore
-from chalicelib.carts import CartStore
-from chalicelib.database import Database
-from chalicelib.endings import Endings
-from chalicelib.jobs import JobStore
-from chalicelib.progress import ProgressStore
-from chalicelib.queue import JobQueue
-from chalicelib.resends import ResendStore
+from chalicelib.aws.bundle_store import BundleStore
+from chalicelib.aws.job_queue import JobQueue
+from chalicelib.aws.manifest_uploads import UploadStore
+from chalicelib.aws.url_signing import assumed_signer, fixed_signer
+from chalicelib.config.settings import Settings
+from chalicelib.db.database import Database
 from chalicelib.service import CartService
-from chalicelib.settings import Settings
-from chalicelib.signing import assumed_signer, fixed_signer
-from chalicelib.upkeep import Keep, Upkeep
-from chalicelib.uploads import UploadStore
+from chalicelib.stores.carts import CartStore
+from chalicelib.stores.jobs import JobStore
+from chalicelib.stores.progress import ProgressStore
+from chalicelib.sweep.lost_messages import ResendStore
+from chalicelib.sweep.overdue_carts import Endings
+from chalicelib.sweep.sweep import RetentionPolicy, Sweep
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -32,7 +32,7 @@ ORPHANED = 15.0  # seconds beyond two leases, after which nobody will record an 
 
 
 @dataclass(frozen=True, slots=True)
-class Waits:
+class ClientTimeouts:
     """How long to wait for the queue and the store, in seconds, and how often to try in all."""
 
     connect: float
@@ -41,8 +41,10 @@ class Waits:
     tries: int
 
 
-PATIENT = Waits(connect=5, queue=30, store=60, tries=4)  # a worker's: long polls, large parts
-BRISK = Waits(connect=2, queue=4, store=8, tries=2)  # an API's: its client waits, and API Gateway 29 s at the most
+WORKER_TIMEOUTS = ClientTimeouts(connect=5, queue=30, store=60, tries=4)  # a worker's: long polls, large parts
+API_TIMEOUTS = ClientTimeouts(
+    connect=2, queue=4, store=8, tries=2
+)  # an API's: its client waits, and API Gateway 29 s at the most
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class System:
     service: CartService
 
 
-def build(settings: Settings, waits: Waits = PATIENT) -> System:
+def build(settings: Settings, waits: ClientTimeouts = WORKER_TIMEOUTS) -> System:
     """Build the clients; nothing is connected yet."""
     session = boto3.session.Session()
     database = Database(settings)
@@ -70,13 +72,13 @@ def build(settings: Settings, waits: Waits = PATIENT) -> System:
     uploads = UploadStore(s3, signer, settings.bundle_bucket)
     dead_letters = JobQueue(sqs, settings.job_dead_queue or f"{settings.job_queue}-dead")
     endings, resends = Endings(database, carts, jobs), ResendStore(database, settings.lease)
-    upkeep = Upkeep(carts, endings, jobs, resends, queue, dead_letters, bundles, _keep(settings))
+    upkeep = Sweep(carts, endings, jobs, resends, queue, dead_letters, bundles, _keep(settings))
     service = CartService(carts, ProgressStore(database), queue, bundles, uploads, upkeep, time.time)
     return System(settings, database, carts, jobs, queue, bundles, uploads, service)
 
 
-def _keep(settings: Settings) -> Keep:
-    return Keep(
+def _keep(settings: Settings) -> RetentionPolicy:
+    return RetentionPolicy(
         ttl=settings.bundle_ttl,
         safe=settings.lru_buffer_time,
         limit=settings.bundle_limit,
@@ -85,12 +87,12 @@ def _keep(settings: Settings) -> Keep:
     )
 
 
-def _patience(waits: Waits, read: float) -> dict[str, Any]:
+def _patience(waits: ClientTimeouts, read: float) -> dict[str, Any]:
     tries = {"mode": "standard", "total_max_attempts": waits.tries}
     return {"connect_timeout": waits.connect, "read_timeout": read, "retries": tries}
 
 
-def _s3(session: boto3.session.Session, settings: Settings, waits: Waits, **overrides: Any) -> S3Client:
+def _s3(session: boto3.session.Session, settings: Settings, waits: ClientTimeouts, **overrides: Any) -> S3Client:
     config = Config(
         signature_version="s3v4",
         **_patience(waits, waits.store),
@@ -105,7 +107,9 @@ def _s3(session: boto3.session.Session, settings: Settings, waits: Waits, **over
     return client
 
 
-def _signer(session: boto3.session.Session, settings: Settings, waits: Waits) -> Callable[[], tuple[S3Client, int]]:
+def _signer(
+    session: boto3.session.Session, settings: Settings, waits: ClientTimeouts
+) -> Callable[[], tuple[S3Client, int]]:
     endpoint: Mapping[str, Any] = (
         {"endpoint_url": settings.bundle_public_endpoint.rstrip("/")} if settings.bundle_public_endpoint else {}
     )

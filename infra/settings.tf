@@ -1,4 +1,4 @@
-# The environment of each process: docs/settings.md. A test holds these names to chalicelib/settings.py.
+# The environment of each process: docs/settings.md. A test holds these names to chalicelib/config/settings.py.
 
 locals {
   shared_settings = {

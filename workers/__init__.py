@@ -1,1 +1,1 @@
-"""The container side: stages files from the archive onto the volume and bundles them into the store."""
+"""The worker process, `python -m workers`: stages files from the archive and bundles them. Never imports `app`."""

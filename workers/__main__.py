@@ -7,11 +7,11 @@ import os
 import signal
 import sys
 
-from chalicelib import logs
+from chalicelib.config import logs
+from chalicelib.config.settings import load
 from chalicelib.errors import CartError
-from chalicelib.settings import load
 from chalicelib.wiring import build
-from workers.assembly import assemble
+from workers.wiring import assemble
 
 GRACE = 6.0  # seconds handlers have to return after SIGTERM; the rest of the 8 hands back what they hold
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from chalicelib.links import resolve_links
+from chalicelib.config.docker_links import resolve_links
 from infra.local.home import Home, InTheWay
 from infra.local.ports import LOOPBACK
 from infra.local.probes import MARK

@@ -20,8 +20,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.config.settings import Settings, load
 from chalicelib.errors import SettingsError
-from chalicelib.settings import Settings, load
 
 PATIENCE = 30.0
 #: Deliveries after which a message goes to the dead letters. The workers count attempts themselves and give up long

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from chalicelib.config.settings import load
 from chalicelib.errors import SettingsError
-from chalicelib.settings import load
 from infra.local import archive, services
 from infra.local.banner import banner
 from infra.local.environment import Wanted, product_environment, stand_in_environment, wanted

@@ -15,7 +15,7 @@ from infra.local.process import ROOT, Service
 
 WEED = Path(sys.executable).parent / "weed"
 WEED_PORTS = ("master", "master-grpc", "volume", "volume-grpc", "filer", "filer-grpc", "s3-grpc", "admin", "admin-grpc")
-API_WORKER = "chalicelib.gunicorn_worker.Worker"
+API_WORKER = "chalicelib.api.gunicorn_worker.Worker"
 API_SERVER = ("-k", API_WORKER, "--keep-alive", "30", "--graceful-timeout", "5")
 API_SIZE = ("-w", "2", "--threads", "8")
 PROVISION_WITHIN = 60.0

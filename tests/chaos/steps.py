@@ -13,17 +13,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-from chalicelib.bundles import BundleStore
-from chalicelib.carts import CartStore
-from chalicelib.jobs import JobStore
-from chalicelib.queue import JobQueue
-from workers.catalogue import Catalogue
-from workers.handout import HandOut
-from workers.recalls import RecallStore
-from workers.reserve import Reserver
-from workers.stage import Stager
-from workers.volume import Volume
-from workers.windows import WindowStore
+from chalicelib.aws.bundle_store import BundleStore
+from chalicelib.aws.job_queue import JobQueue
+from chalicelib.stores.carts import CartStore
+from chalicelib.stores.jobs import JobStore
+from workers.bundling.plan_windows import WindowPlanner
+from workers.files.volume import Volume
+from workers.staging.reserve import Reserver
+from workers.staging.stage import Stager
+from workers.stores.recalls import RecallStore
+from workers.stores.staged_files import StagedFileStore
+from workers.stores.windows import WindowStore
 
 When = Literal["before", "after"]
 
@@ -34,26 +34,26 @@ WORKER: dict[str, tuple[type, str, When]] = {
     "recall-claimed": (RecallStore, "claim", "after"),
     "upload-begun": (BundleStore, "begin", "after"),
     "windows-inserted": (WindowStore, "lay_out", "after"),
-    "layout-committed": (HandOut, "lay_out", "after"),
-    "files-evicted": (Catalogue, "evict", "after"),
-    "files-claimed": (Catalogue, "claim", "after"),
+    "layout-committed": (WindowPlanner, "lay_out", "after"),
+    "files-evicted": (StagedFileStore, "evict", "after"),
+    "files-claimed": (StagedFileStore, "claim", "after"),
     "window-reserved": (Reserver, "reserve", "after"),
     "file-written": (Volume, "keep", "before"),
     "file-renamed": (Volume, "keep", "after"),
-    "files-recorded": (Catalogue, "staged", "after"),
+    "files-recorded": (StagedFileStore, "staged", "after"),
     "window-counted-as-staged": (CartStore, "window_staged", "after"),
     "window-staged": (Stager, "stage", "after"),
     "bundle-put": (BundleStore, "put", "after"),
     "part-uploaded": (BundleStore, "upload", "after"),
     "window-counted-as-done": (CartStore, "window_done", "after"),
     "last-window-done": (CartStore, "all_windows_done", "after"),
-    "windows-handed-out": (HandOut, "next_windows", "after"),
+    "windows-handed-out": (WindowPlanner, "next_windows", "after"),
     "bundle-completed": (BundleStore, "complete", "after"),
     "cart-marked-ready": (CartStore, "ready", "after"),
     "job-finishing": (JobStore, "finish", "before"),
     "job-finished": (JobStore, "finish", "after"),
-    "job-put-off": (JobStore, "put_off", "after"),
-    "job-put-aside": (JobStore, "put_aside", "after"),
+    "job-put-off": (JobStore, "defer", "after"),
+    "job-put-aside": (JobStore, "park", "after"),
     "messages-sent": (JobQueue, "send", "after"),
     "message-deleting": (JobQueue, "delete", "before"),
     "cart-failed": (CartStore, "fail", "after"),

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from chalicelib.errors import ArchiveRefused, ArchiveUnavailable, InvalidManifest
-from chalicelib.manifest import parse
+from chalicelib.manifest.reader import parse
 from tests.fuzz import inputs
-from workers.archive import Archive
+from workers.archive.client import ArchiveClient
 
 PATIENCE = 10.0  # seconds an answer may take
 SLOW = 64  # connections of clients that never finish their request
@@ -74,7 +74,7 @@ def archive_answers(rng: random.Random, count: int) -> Iterator[str]:
     listener = socket.create_server(("127.0.0.1", 0))
     threading.Thread(target=_answer_all, args=[listener, answers], daemon=True).start()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-    archive = Archive(url, concurrency=1, connect_timeout=2, read_timeout=2)
+    archive = ArchiveClient(url, concurrency=1, connect_timeout=2, read_timeout=2)
     for number, answer in enumerate(answers):
         began = time.monotonic()
         try:
@@ -89,7 +89,7 @@ def archive_answers(rng: random.Random, count: int) -> Iterator[str]:
     listener.close()
 
 
-def _ask(archive: Archive, what: int) -> None:
+def _ask(archive: ArchiveClient, what: int) -> None:
     if what == 0:
         status = archive.status("id", _nothing)
         assert status.size >= 0

@@ -18,7 +18,7 @@ import requests
 from botocore.exceptions import ClientError
 
 from chalicelib import command
-from chalicelib.settings import Settings, load
+from chalicelib.config.settings import Settings, load
 from chalicelib.wiring import build
 from infra import package
 from infra.local.archive_simulator import running_simulator
@@ -29,7 +29,7 @@ from tests.integration import mariadb
 from tests.integration.api.transports import OverLambda
 from tests.integration.test_credentials import Authority
 from tests.integration.test_lambda import SCHEDULED, serve
-from workers.assembly import assemble
+from workers.wiring import assemble
 
 pytestmark = [pytest.mark.timeout(1200), *terraform.NEEDED]
 NAME = "rehearsed-cart"

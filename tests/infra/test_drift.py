@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 import app
-from chalicelib import jobs, logs
-from chalicelib.settings import Settings
+from chalicelib.config import logs
+from chalicelib.config.settings import Settings
+from chalicelib.stores import jobs
 from infra import package
 from infra.local import provision
 from tests.infra import text
@@ -128,10 +129,10 @@ def logged(module: str, level: int, call: str, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("name", "module", "level", "call"),
     [
-        ("carts-failed", "workers.ending", logging.WARNING, "failed: "),
-        ("carts-given-up", "chalicelib.endings", logging.WARNING, "failed: "),
-        ("jobs-failed", "workers.consumer", logging.ERROR, "failed [(]attempt"),
-        ("dead-letters", "chalicelib.upkeep", logging.WARNING, "dead letter %r"),
+        ("carts-failed", "workers.handlers.cleanup", logging.WARNING, "failed: "),
+        ("carts-given-up", "chalicelib.sweep.overdue_carts", logging.WARNING, "failed: "),
+        ("jobs-failed", "workers.runtime.consumer", logging.ERROR, "failed [(]attempt"),
+        ("dead-letters", "chalicelib.sweep.sweep", logging.WARNING, "dead letter %r"),
     ],
 )
 def test_an_alarm_that_reads_logs_finds_what_is_logged(

@@ -17,14 +17,14 @@ import pytest
 from botocore.loaders import JSONFileLoader
 from moto.server import ThreadedMotoServer
 
-from chalicelib import migrations
-from chalicelib.carts import UNFINISHED, Cart
-from chalicelib.database import Database
-from chalicelib.settings import load
+from chalicelib.config.settings import load
+from chalicelib.db import migrations
+from chalicelib.db.database import Database
+from chalicelib.stores.carts import UNFINISHED, Cart
 from chalicelib.wiring import System, build
 from infra.local.archive_simulator import RunningSimulator, running_simulator
 from tests.integration import mariadb
-from workers.assembly import Worker, assemble
+from workers.wiring import Worker, assemble
 
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
 
@@ -196,5 +196,5 @@ def site(site_of: Callable[..., Site]) -> Site:
 @pytest.fixture
 def small(site_of: Callable[..., Site], monkeypatch: pytest.MonkeyPatch) -> Site:
     """A volume of 20 MiB, less 5 %, and windows of 5 MiB."""
-    monkeypatch.setattr("workers.ending.WORKERS_STOP", 0.5)
+    monkeypatch.setattr("workers.handlers.cleanup.WORKERS_STOP", 0.5)
     return site_of(VOLUME_LIMIT="20M", PART_SIZE="5M", WINDOW_SIZE="5M", LEASE="3")

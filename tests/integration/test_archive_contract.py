@@ -17,7 +17,7 @@ from chalicelib.errors import ArchiveRefused, ArchiveUnavailable
 from infra.local.archive_simulator import running_simulator
 from tests.integration.real_archive import real_archive
 from tests.unit.scripted_archive import nothing, recall, status_of, whole
-from workers.archive import Archive, FileStatus
+from workers.archive.client import ArchiveClient, FileStatus
 
 UNICODE_ID = "Prüf datei +100%&=日本"
 MTIME_NS = 1_500_000_000_250_000_000
@@ -46,45 +46,45 @@ def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture(scope="module")
-def archive(url: str) -> Iterator[Archive]:
-    archive = Archive(url, concurrency=16, connect_timeout=5, read_timeout=20)
+def archive(url: str) -> Iterator[ArchiveClient]:
+    archive = ArchiveClient(url, concurrency=16, connect_timeout=5, read_timeout=20)
     yield archive
     archive.close()
 
 
-def test_it_is_alive(archive: Archive) -> None:
+def test_it_is_alive(archive: ArchiveClient) -> None:
     assert archive.alive()
 
 
 @pytest.mark.parametrize("archive_id", ["1001", UNICODE_ID, "empty", "big"])
-def test_status_tells_size_mtime_and_media(archive: Archive, archive_id: str) -> None:
+def test_status_tells_size_mtime_and_media(archive: ArchiveClient, archive_id: str) -> None:
     assert status_of(archive, archive_id) == FileStatus(len(CONTENTS[archive_id]), MTIME_NS, "disk")
 
 
 @pytest.mark.parametrize("archive_id", ["1001", UNICODE_ID, "empty", "big"])
-def test_a_whole_file_is_whole(archive: Archive, archive_id: str) -> None:
+def test_a_whole_file_is_whole(archive: ArchiveClient, archive_id: str) -> None:
     assert whole(archive, archive_id) == CONTENTS[archive_id]
 
 
 @pytest.mark.parametrize(("start", "stop"), [(2, 5), (0, 3), (6, 11), (5, 5)])
-def test_a_range_is_read_its_end_excluded(archive: Archive, start: int, stop: int) -> None:
+def test_a_range_is_read_its_end_excluded(archive: ArchiveClient, start: int, stop: int) -> None:
     assert whole(archive, "1001", start, stop) == CONTENTS["1001"][start:stop]
 
 
-def test_the_rest_of_a_large_file_is_whole(archive: Archive) -> None:
+def test_the_rest_of_a_large_file_is_whole(archive: ArchiveClient) -> None:
     assert whole(archive, "big", 3_000_001, BIG) == CONTENTS["big"][3_000_001:]
 
 
-def test_a_range_past_the_end_stops_at_the_end(archive: Archive) -> None:
+def test_a_range_past_the_end_stops_at_the_end(archive: ArchiveClient) -> None:
     assert whole(archive, "1001", 6, 500) == b"world"
 
 
-def test_a_recall_of_a_file_on_disk_is_accepted(archive: Archive) -> None:
+def test_a_recall_of_a_file_on_disk_is_accepted(archive: ArchiveClient) -> None:
     recall(archive, "1001")
     assert status_of(archive, "1001").media == "disk"
 
 
-def test_a_missing_file_looks_like_a_failing_archive(archive: Archive) -> None:
+def test_a_missing_file_looks_like_a_failing_archive(archive: ArchiveClient) -> None:
     requests: list[Callable[[], object]] = [
         lambda: status_of(archive, "missing"),
         lambda: recall(archive, "missing"),
@@ -95,25 +95,25 @@ def test_a_missing_file_looks_like_a_failing_archive(archive: Archive) -> None:
             request()
 
 
-def test_many_clients_at_once_each_get_the_right_bytes(archive: Archive) -> None:
+def test_many_clients_at_once_each_get_the_right_bytes(archive: ArchiveClient) -> None:
     ids = [archive_id for archive_id in CONTENTS if archive_id.startswith("many-")] * 3
     with ThreadPoolExecutor(16) as pool:
         contents = list(pool.map(lambda archive_id: whole(archive, archive_id), ids))
     assert contents == [CONTENTS[archive_id] for archive_id in ids]
 
 
-def test_many_small_files_are_fetched_at_once(archive: Archive) -> None:
+def test_many_small_files_are_fetched_at_once(archive: ArchiveClient) -> None:
     sizes = {archive_id: len(content) for archive_id, content in CONTENTS.items() if archive_id != "big"}
     fetched = dict(archive.contents(sizes | {"missing": 7}, nothing))
     assert isinstance(fetched.pop("missing"), ArchiveUnavailable)
     assert fetched == {archive_id: CONTENTS[archive_id] for archive_id in sizes}
 
 
-def test_a_file_that_is_longer_than_expected_is_read_one_byte_too_far(archive: Archive) -> None:
+def test_a_file_that_is_longer_than_expected_is_read_one_byte_too_far(archive: ArchiveClient) -> None:
     assert dict(archive.contents({"1001": 4}, nothing)) == {"1001": b"hello"}
 
 
-def test_many_files_are_asked_for_at_once(archive: Archive) -> None:
+def test_many_files_are_asked_for_at_once(archive: ArchiveClient) -> None:
     answers = dict(archive.statuses([*CONTENTS, "missing", ""], nothing))
     assert isinstance(answers.pop("missing"), ArchiveUnavailable)
     assert isinstance(answers.pop(""), ArchiveRefused)

@@ -19,10 +19,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from chalicelib import credentials
-from chalicelib.database import Database, execute
+from chalicelib.config.settings import load
+from chalicelib.db import credentials
+from chalicelib.db.database import Database, execute
 from chalicelib.errors import DatabaseUnavailable, SettingsError
-from chalicelib.settings import load
 from tests.integration import mariadb
 from tests.integration.conftest import KEYS
 

@@ -14,15 +14,17 @@ from pathlib import Path
 import peewee
 import pytest
 
-from chalicelib import command, jobs, migrations
-from chalicelib.carts import CartStore
-from chalicelib.database import Database, execute
-from chalicelib.entries import EntryStore
+from chalicelib import command
+from chalicelib.config.settings import load
+from chalicelib.db import migrations
+from chalicelib.db.database import Database, execute
+from chalicelib.db.models import TABLES, Carts, Jobs, StagedFiles
 from chalicelib.errors import CartNotFound, DatabaseUnavailable, InvalidManifest, SchemaOutdated
-from chalicelib.jobs import JobStore
-from chalicelib.manifest import Manifest, parse
-from chalicelib.models import TABLES, Carts, Jobs, StagedFiles
-from chalicelib.settings import load
+from chalicelib.manifest.reader import Manifest, parse
+from chalicelib.stores import jobs
+from chalicelib.stores.carts import CartStore
+from chalicelib.stores.entries import EntryStore
+from chalicelib.stores.jobs import JobStore
 
 ROOT = Path(__file__).parents[2]
 DBSYNC = (sys.executable, "-m", "chalicelib.command", "dbsync")
@@ -109,7 +111,7 @@ def test_a_migration_that_died_at_its_end_runs_again(database: Database) -> None
 def test_a_migration_that_died_in_the_middle_runs_again(
     database_variables: dict[str, str], monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    module = importlib.import_module(f"chalicelib.migrations.{migrations.available()[number]}")
+    module = importlib.import_module(f"chalicelib.db.migrations.{migrations.available()[number]}")
     whole = module.statements
     database = Database(load(database_variables))
     for most in range(1, len(whole("sqlite"))):

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 import peewee
 import pytest
 
-from chalicelib import jobs
-from chalicelib.database import Database, execute
+from chalicelib.config.settings import load
+from chalicelib.db.database import Database, execute
+from chalicelib.db.models import Jobs
 from chalicelib.errors import DatabaseUnavailable
-from chalicelib.jobs import JobStore
-from chalicelib.models import Jobs
-from chalicelib.settings import load
+from chalicelib.stores import jobs
+from chalicelib.stores.jobs import JobStore
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
+from chalicelib.db.models import Carts
 from chalicelib.errors import CartExpired
-from chalicelib.models import Carts
 from tests.integration.conftest import Site
 from tests.integration.test_cart import manifest
 

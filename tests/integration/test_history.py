@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from chalicelib.carts import CartStore
-from chalicelib.database import Database, execute
-from chalicelib.endings import Endings
-from chalicelib.jobs import JobStore
-from chalicelib.manifest import parse
-from chalicelib.resends import ResendStore
+from chalicelib.db.database import Database, execute
+from chalicelib.manifest.reader import parse
+from chalicelib.stores.carts import CartStore
+from chalicelib.stores.jobs import JobStore
+from chalicelib.sweep.lost_messages import ResendStore
+from chalicelib.sweep.overdue_carts import Endings
 
 HISTORY = int(os.environ.get("HISTORY", "20000"))
 MOST = 40  # rows one call may read

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from chalicelib import jobs
-from chalicelib.database import Database
+from chalicelib.db.database import Database
+from chalicelib.db.models import Jobs
 from chalicelib.errors import LeaseLost
-from chalicelib.jobs import Hint, Job, JobStore
-from chalicelib.models import Jobs
+from chalicelib.stores import jobs
+from chalicelib.stores.jobs import Job, JobMessage, JobStore
 
 CART = 7
 
@@ -37,34 +37,34 @@ def row(database: Database) -> Callable[..., Jobs]:
 
 
 @pytest.fixture
-def hint(database: Database, store: JobStore) -> Hint:
+def hint(database: Database, store: JobStore) -> JobMessage:
     return database.transaction(lambda: store.add(CART, jobs.WINDOW, 3))
 
 
-def claimed(store: JobStore, hint: Hint) -> Job:
+def claimed(store: JobStore, hint: JobMessage) -> Job:
     job = store.claim(hint.job_id, hint.token)
     assert job is not None
     return job
 
 
-def following(job: Job) -> Hint:
+def following(job: Job) -> JobMessage:
     """What the message says that is sent after this claim."""
-    return Hint(job.id, job.token, jobs.group_of(job.cart_id))
+    return JobMessage(job.id, job.token, jobs.group_of(job.cart_id))
 
 
-def test_a_job_is_claimed_as_it_was_added(store: JobStore, hint: Hint) -> None:
+def test_a_job_is_claimed_as_it_was_added(store: JobStore, hint: JobMessage) -> None:
     job = claimed(store, hint)
     assert (job.id, job.cart_id, job.kind, job.window, job.attempts) == (hint.job_id, CART, jobs.WINDOW, 3, 1)
 
 
-def test_a_held_job_is_not_claimed(store: JobStore, hint: Hint) -> None:
+def test_a_held_job_is_not_claimed(store: JobStore, hint: JobMessage) -> None:
     claimed(store, hint)
     assert store.claim(hint.job_id, hint.token) is None
     assert store.claim(hint.job_id, hint.token + 1) is None
     assert store.claim(hint.job_id + 1, 0) is None
 
 
-def test_of_many_claims_at_once_one_wins(database: Database, store: JobStore, hint: Hint) -> None:
+def test_of_many_claims_at_once_one_wins(database: Database, store: JobStore, hint: JobMessage) -> None:
     def claim(_: int) -> Job | None:
         try:
             return store.claim(hint.job_id, hint.token)
@@ -76,7 +76,7 @@ def test_of_many_claims_at_once_one_wins(database: Database, store: JobStore, hi
 
 
 def test_a_lease_that_ran_out_goes_to_another_who_fences_the_first(
-    store: JobStore, hint: Hint, row: Callable[..., Jobs]
+    store: JobStore, hint: JobMessage, row: Callable[..., Jobs]
 ) -> None:
     first = claimed(store, hint)
     row(hint.job_id, lease_until=1, next_send_at=1)
@@ -88,8 +88,8 @@ def test_a_lease_that_ran_out_goes_to_another_who_fences_the_first(
     with pytest.raises(LeaseLost):
         store.finish(first, lambda: written.append("first"))
     assert store.renew([first, second]) == [first]
-    assert not store.put_off(first, 0)
-    store.hand_back(first)
+    assert not store.defer(first, 0)
+    store.requeue(first)
     store.release(first, 0, "late")
     assert row(hint.job_id).last_error == ""
     assert store.claim(hint.job_id, second.token) is None
@@ -97,7 +97,7 @@ def test_a_lease_that_ran_out_goes_to_another_who_fences_the_first(
     assert written == ["second"]
 
 
-def test_a_lease_that_ran_out_never_comes_back(store: JobStore, hint: Hint, row: Callable[..., Jobs]) -> None:
+def test_a_lease_that_ran_out_never_comes_back(store: JobStore, hint: JobMessage, row: Callable[..., Jobs]) -> None:
     job = claimed(store, hint)
     row(hint.job_id, lease_until=1)
     assert store.renew([job]) == [job]
@@ -105,7 +105,7 @@ def test_a_lease_that_ran_out_never_comes_back(store: JobStore, hint: Hint, row:
         store.fenced(job, lambda: None)
 
 
-def test_a_fenced_write_that_fails_leaves_nothing(store: JobStore, hint: Hint, row: Callable[..., Jobs]) -> None:
+def test_a_fenced_write_that_fails_leaves_nothing(store: JobStore, hint: JobMessage, row: Callable[..., Jobs]) -> None:
     job = claimed(store, hint)
 
     def work() -> None:
@@ -118,12 +118,12 @@ def test_a_fenced_write_that_fails_leaves_nothing(store: JobStore, hint: Hint, r
     assert row(hint.job_id + 1) is None
 
 
-def test_a_fenced_write_may_change_what_the_job_is(store: JobStore, hint: Hint, row: Callable[..., Jobs]) -> None:
+def test_a_fenced_write_may_change_what_the_job_is(store: JobStore, hint: JobMessage, row: Callable[..., Jobs]) -> None:
     assert store.fenced(claimed(store, hint), lambda: "done", jobs.RECALL, 0) == "done"
     assert (row(hint.job_id).attempts, row(hint.job_id).kind, row(hint.job_id).window) == (1, jobs.RECALL, 0)
 
 
-def test_progress_counts_the_attempts_anew(store: JobStore, hint: Hint, row: Callable[..., Jobs]) -> None:
+def test_progress_counts_the_attempts_anew(store: JobStore, hint: JobMessage, row: Callable[..., Jobs]) -> None:
     row(hint.job_id, progress_at=1)
     assert store.progressed(claimed(store, hint), lambda: "done") == "done"
     assert row(hint.job_id).attempts == 0
@@ -131,7 +131,7 @@ def test_progress_counts_the_attempts_anew(store: JobStore, hint: Hint, row: Cal
 
 
 def test_finishing_takes_the_job_away_with_its_last_write(
-    store: JobStore, hint: Hint, row: Callable[..., Jobs]
+    store: JobStore, hint: JobMessage, row: Callable[..., Jobs]
 ) -> None:
     job = claimed(store, hint)
     store.finish(job, lambda: None)
@@ -140,23 +140,25 @@ def test_finishing_takes_the_job_away_with_its_last_write(
         store.finish(job, lambda: None)
 
 
-def test_waiting_is_no_failed_attempt(store: JobStore, hint: Hint, row: Callable[..., Jobs]) -> None:
+def test_waiting_is_no_failed_attempt(store: JobStore, hint: JobMessage, row: Callable[..., Jobs]) -> None:
     for _ in range(7):
         job = claimed(store, hint)
-        assert store.put_off(job, 60)
+        assert store.defer(job, 60)
         hint = following(job)
     assert row(hint.job_id).attempts == 0
 
 
-def test_an_old_copy_of_a_message_does_not_end_the_wait(store: JobStore, hint: Hint, row: Callable[..., Jobs]) -> None:
+def test_an_old_copy_of_a_message_does_not_end_the_wait(
+    store: JobStore, hint: JobMessage, row: Callable[..., Jobs]
+) -> None:
     job = claimed(store, hint)
-    assert store.put_off(job, 60)
+    assert store.defer(job, 60)
     assert store.claim(hint.job_id, hint.token) is None
     row(hint.job_id, next_send_at=1)
     assert claimed(store, hint).token == job.token + 1
 
 
-def test_failing_counts_and_says_why(store: JobStore, hint: Hint, row: Callable[..., Jobs]) -> None:
+def test_failing_counts_and_says_why(store: JobStore, hint: JobMessage, row: Callable[..., Jobs]) -> None:
     for attempt in range(1, 4):
         job = claimed(store, hint)
         assert job.attempts == attempt
@@ -167,17 +169,17 @@ def test_failing_counts_and_says_why(store: JobStore, hint: Hint, row: Callable[
 
 @pytest.mark.parametrize("progress", [False, True])
 def test_a_job_handed_back_is_free_at_once_and_as_if_never_claimed(
-    store: JobStore, hint: Hint, progress: bool, row: Callable[..., Jobs]
+    store: JobStore, hint: JobMessage, progress: bool, row: Callable[..., Jobs]
 ) -> None:
     job = claimed(store, hint)
     if progress:
         store.progressed(job, lambda: None)
-    store.hand_back(job)
+    store.requeue(job)
     assert row(hint.job_id).attempts == 0
     assert claimed(store, hint).attempts == 1  # its message, which was handed back as well
 
 
-def test_dropping_a_carts_jobs_stops_their_holders(database: Database, store: JobStore, hint: Hint) -> None:
+def test_dropping_a_carts_jobs_stops_their_holders(database: Database, store: JobStore, hint: JobMessage) -> None:
     job = claimed(store, hint)
     other = database.transaction(lambda: store.add(CART + 1, jobs.RECALL))
     database.transaction(lambda: store.drop_all(CART))
@@ -193,7 +195,7 @@ def test_a_message_that_is_not_ours_is_told_apart(body: str) -> None:
     assert jobs.decode(body) is None
 
 
-def test_a_message_says_only_which_job_and_claim(hint: Hint) -> None:
+def test_a_message_says_only_which_job_and_claim(hint: JobMessage) -> None:
     assert jobs.decode(jobs.encode(hint)) == (hint.job_id, hint.token)
     with pytest.raises(LookupError):
         jobs.decode('{"v": 2, "job": 1, "token": 0}')

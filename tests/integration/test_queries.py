@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from chalicelib.carts import CartStore
-from chalicelib.database import Database, execute
-from chalicelib.endings import Endings
-from chalicelib.jobs import JobStore
-from chalicelib.manifest import Manifest, parse
-from chalicelib.models import Carts, StagedFiles
-from chalicelib.progress import ProgressStore
-from chalicelib.resends import ResendStore
+from chalicelib.db.database import Database, execute
+from chalicelib.db.models import Carts, StagedFiles
+from chalicelib.manifest.reader import Manifest, parse
+from chalicelib.stores.carts import CartStore
+from chalicelib.stores.jobs import JobStore
+from chalicelib.stores.progress import ProgressStore
+from chalicelib.sweep.lost_messages import ResendStore
+from chalicelib.sweep.overdue_carts import Endings
 
 CARTS, FILES = 400, 4
 TABLES = ("carts", "entries", "windows", "jobs", "staged_files")
@@ -114,7 +114,7 @@ def test_no_message_reads_a_whole_table(full: Database, record: Callable[[Callab
         "claim": lambda: jobs.claim(hint.job_id, hint.token),
         "renew": lambda: jobs.renew([claimed]),
         "fenced": lambda: jobs.fenced(claimed, lambda: None),
-        "put off": lambda: jobs.put_off(claimed, 1),
+        "put off": lambda: jobs.defer(claimed, 1),
         "drop": lambda: jobs.drop_all(claimed.cart_id),
     }
     assert_none_scans(full, {name: record(call) for name, call in calls.items()})

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from chalicelib import jobs
-from chalicelib.database import Database
+from chalicelib.db.database import Database
+from chalicelib.db.models import Jobs
 from chalicelib.errors import LeaseLost
-from chalicelib.jobs import Hint, JobStore
-from chalicelib.models import Jobs
-from chalicelib.resends import LONGEST, ResendStore
+from chalicelib.stores import jobs
+from chalicelib.stores.jobs import JobMessage, JobStore
+from chalicelib.sweep.lost_messages import LONGEST, ResendStore
 
 CART, LEASE = 7, 30
 
@@ -31,7 +31,7 @@ def resends(database: Database) -> ResendStore:
 def change(database: Database) -> Callable[..., Jobs]:
     """A job's row, after it was changed as told."""
 
-    def changed(hint: Hint, **changes: Any) -> Jobs:
+    def changed(hint: JobMessage, **changes: Any) -> Jobs:
         with database.session() as db:
             if changes:
                 Jobs.update(**changes).where(Jobs.id == hint.job_id).execute(db)
@@ -42,7 +42,7 @@ def change(database: Database) -> Callable[..., Jobs]:
 
 
 @pytest.fixture
-def hints(database: Database, store: JobStore, change: Callable[..., Jobs]) -> list[Hint]:
+def hints(database: Database, store: JobStore, change: Callable[..., Jobs]) -> list[JobMessage]:
     """Four jobs whose messages were sent some leases ago, the oldest first."""
     sent = [database.transaction(lambda: store.add(CART, jobs.RECALL)) for _ in range(4)]
     for age, hint in enumerate(sent):
@@ -64,20 +64,24 @@ def test_a_job_is_due_a_lease_after_it_was_added(database: Database, store: JobS
     assert resends.due(10, lost) == []
 
 
-def test_jobs_that_merely_wait_in_a_deep_queue_are_not_sent_again(resends: ResendStore, hints: list[Hint]) -> None:
+def test_jobs_that_merely_wait_in_a_deep_queue_are_not_sent_again(
+    resends: ResendStore, hints: list[JobMessage]
+) -> None:
     for _ in range(3):
         assert resends.due(10, lambda: len(hints)) == []
     assert resends.due(10, lost) == hints
 
 
-def test_as_many_are_sent_as_messages_are_missing_the_oldest_first(resends: ResendStore, hints: list[Hint]) -> None:
+def test_as_many_are_sent_as_messages_are_missing_the_oldest_first(
+    resends: ResendStore, hints: list[JobMessage]
+) -> None:
     assert resends.due(10, lambda: 3) == hints[:1]
     assert resends.due(10, lambda: 2) == hints[1:3]
     assert resends.due(3, lost) == hints[3:]
 
 
 def test_a_held_job_is_expected_to_have_its_message_and_is_not_due(
-    store: JobStore, resends: ResendStore, hints: list[Hint], change: Callable[..., Jobs]
+    store: JobStore, resends: ResendStore, hints: list[JobMessage], change: Callable[..., Jobs]
 ) -> None:
     assert store.claim(hints[0].job_id, 0) is not None
     change(hints[0], next_send_at=1)
@@ -86,21 +90,21 @@ def test_a_held_job_is_expected_to_have_its_message_and_is_not_due(
 
 
 def test_delayed_messages_are_not_counted_so_their_jobs_are_not_either(
-    store: JobStore, resends: ResendStore, hints: list[Hint]
+    store: JobStore, resends: ResendStore, hints: list[JobMessage]
 ) -> None:
     job = store.claim(hints[3].job_id, 0)
     assert job is not None
-    assert store.put_off(job, 300, "tape")
+    assert store.defer(job, 300, "tape")
     assert resends.due(10, lambda: 3) == []
     assert resends.due(10, lambda: 2) == hints[:1]
 
 
 def test_a_job_without_a_message_is_sent_when_it_is_due_whatever_the_queue_holds(
-    store: JobStore, resends: ResendStore, hints: list[Hint], change: Callable[..., Jobs]
+    store: JobStore, resends: ResendStore, hints: list[JobMessage], change: Callable[..., Jobs]
 ) -> None:
     job = store.claim(hints[3].job_id, 0)
     assert job is not None
-    assert store.put_aside(job, 300, "no hurry", window=job.window)
+    assert store.park(job, 300, "no hurry", window=job.window)
     assert resends.due(10, lambda: 3) == []
     change(hints[3], next_send_at=1)
     [hint] = resends.due(10, lambda: 100)
@@ -109,7 +113,7 @@ def test_a_job_without_a_message_is_sent_when_it_is_due_whatever_the_queue_holds
     assert store.claim(hint.job_id, hint.token) is not None
 
 
-def test_what_the_queue_did_not_take_is_due_again_at_once(resends: ResendStore, hints: list[Hint]) -> None:
+def test_what_the_queue_did_not_take_is_due_again_at_once(resends: ResendStore, hints: list[JobMessage]) -> None:
     for _ in range(8):
         assert resends.due(10, lost) == hints
         resends.unsent(hints)
@@ -117,21 +121,21 @@ def test_what_the_queue_did_not_take_is_due_again_at_once(resends: ResendStore, 
 
 
 def test_a_queue_that_counts_wrong_keeps_no_job_from_being_sent_for_ever(
-    database: Database, resends: ResendStore, hints: list[Hint], change: Callable[..., Jobs]
+    database: Database, resends: ResendStore, hints: list[JobMessage], change: Callable[..., Jobs]
 ) -> None:
     change(hints[2], next_send_at=database.clock() - LONGEST * LEASE - 1)
     assert resends.due(10, lambda: 10**6) == [hints[2]]
 
 
 def test_after_a_clock_was_set_back_no_lease_and_no_wait_lasts_for_as_long(
-    database: Database, store: JobStore, resends: ResendStore, hints: list[Hint], change: Callable[..., Jobs]
+    database: Database, store: JobStore, resends: ResendStore, hints: list[JobMessage], change: Callable[..., Jobs]
 ) -> None:
     day = database.clock() + 86400
     held, waits = store.claim(hints[0].job_id, 0), store.claim(hints[1].job_id, 0)
     assert held is not None
     assert waits is not None
     change(hints[0], lease_until=day, next_send_at=day)
-    assert store.put_off(waits, 900, "the longest there is")
+    assert store.defer(waits, 900, "the longest there is")
     assert [hint.job_id for hint in resends.due(10, lost)] == [hint.job_id for hint in (hints[2], hints[3], hints[0])]
     with pytest.raises(LeaseLost):
         store.fenced(held, lambda: None)
@@ -139,10 +143,15 @@ def test_after_a_clock_was_set_back_no_lease_and_no_wait_lasts_for_as_long(
 
 
 @pytest.mark.parametrize(
-    ("sends", "wait"), [(jobs.UNTOLD, 30), (0, 30), (1, 60), (4, 480), (5, 900), (50, 900), (2000, 900)]
+    ("sends", "wait"), [(jobs.NO_MESSAGE, 30), (0, 30), (1, 60), (4, 480), (5, 900), (50, 900), (2000, 900)]
 )
 def test_what_stays_unclaimed_is_sent_ever_more_rarely(
-    database: Database, resends: ResendStore, hints: list[Hint], change: Callable[..., Jobs], sends: int, wait: int
+    database: Database,
+    resends: ResendStore,
+    hints: list[JobMessage],
+    change: Callable[..., Jobs],
+    sends: int,
+    wait: int,
 ) -> None:
     change(hints[0], next_send_at=1, sends=sends)
     assert hints[0] in resends.due(10, lost)

@@ -11,14 +11,14 @@ from zlib import crc32
 
 import pytest
 
+from chalicelib.db.models import Recalls, StagedFiles, Volume
 from chalicelib.errors import ArchiveTimedOut, ArchiveUnavailable
-from chalicelib.models import Recalls, StagedFiles, Volume
 from infra.local.archive_simulator import running_simulator
 from tests.integration.conftest import Site
 from tests.integration.test_cart import manifest, members
 from tests.integration.worker_site import until
-from workers.archive import Archive, Check
-from workers.volume import charge
+from workers.archive.client import ArchiveClient, Check
+from workers.files.volume import charge
 
 
 def synthetic(names: list[str], root: str = "d") -> bytes:
@@ -76,14 +76,14 @@ def test_a_recall_the_archive_did_not_take_is_asked_for_again_at_the_next_look(
 ) -> None:
     """Only one it refused: it may have taken one it did not answer in time."""
     refused = iter([refusal("not now")])
-    recalls = Archive.recalls
+    recalls = ArchiveClient.recalls
 
-    def refusing(self: Archive, archive_ids: Collection[str], check: Check) -> Any:
+    def refusing(self: ArchiveClient, archive_ids: Collection[str], check: Check) -> Any:
         for error in refused:
             return iter([(archive_id, error) for archive_id in archive_ids])
         return recalls(self, archive_ids, check)
 
-    monkeypatch.setattr(Archive, "recalls", refusing)
+    monkeypatch.setattr(ArchiveClient, "recalls", refusing)
     with running_simulator(tape=1.0, recall=0.5) as library:
         site = site_of(ARCHIVE_INTERFACE_URL=library.url)
         site.start_worker()

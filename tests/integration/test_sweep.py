@@ -10,10 +10,10 @@ from typing import Any
 import boto3
 import pytest
 
-from chalicelib import jobs
-from chalicelib.bundles import key_of
-from chalicelib.jobs import Hint
-from chalicelib.models import Carts, Jobs, Volume
+from chalicelib.aws.bundle_store import key_of
+from chalicelib.db.models import Carts, Jobs, Volume
+from chalicelib.stores import jobs
+from chalicelib.stores.jobs import JobMessage
 from tests.integration.conftest import Site
 from tests.integration.worker_site import assert_ready, generated, manifest, rows, state, until, uploads
 
@@ -90,7 +90,7 @@ def test_a_job_whose_message_is_a_dead_letter_ends_its_cart_with_the_cause(dead:
     site, url = dead
     site.system.service.create("", "dead", manifest(FILES))
     change(site, Jobs, last_error="ValueError: unheard of")
-    bury(url, jobs.encode(Hint(rows(site, Jobs.id)[0][0], 0, "")))
+    bury(url, jobs.encode(JobMessage(rows(site, Jobs.id)[0][0], 0, "")))
     site.system.service.sweep()
     assert state(site, "dead") == "error"
     assert message(site, "dead") == "The queue gave up on this cart's work. Last: ValueError: unheard of"
@@ -101,10 +101,10 @@ def test_a_dead_letter_of_a_job_that_was_taken_since_ends_nothing(dead: tuple[Si
     site, url = dead
     site.system.service.create("", "alive", manifest(FILES))
     [(job_id,)] = rows(site, Jobs.id)
-    bury(url, jobs.encode(Hint(job_id, 0, "")))
+    bury(url, jobs.encode(JobMessage(job_id, 0, "")))
     assert site.system.jobs.claim(job_id, 0) is not None
     bury(url, "no message of ours")
-    bury(url, jobs.encode(Hint(job_id + 1000, 0, "")))
+    bury(url, jobs.encode(JobMessage(job_id + 1000, 0, "")))
     site.system.service.sweep()
     assert (state(site, "alive"), letters(url)) == ("waiting", 0)
 

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from chalicelib import jobs, migrations
-from chalicelib.database import Database, execute
-from chalicelib.settings import load
+from chalicelib.config.settings import load
+from chalicelib.db import migrations
+from chalicelib.db.database import Database, execute
+from chalicelib.stores import jobs
 from tests.integration.conftest import Site
 from tests.integration.worker_site import assert_ready, generated, manifest, until
-from workers import consumer
-from workers.lease import Lease
+from workers.runtime import consumer
+from workers.runtime.lease import Lease
 
 NEWEST = max(migrations.available())
 #: What may stand at the beginning of a migration's statement. Nothing of it hurts code that does not know of it.
@@ -74,7 +75,7 @@ def test_code_of_an_earlier_version_reads_and_writes_the_newest_tables(
 @pytest.mark.parametrize("dialect", ["mysql", "sqlite"])
 @pytest.mark.parametrize("number", sorted(migrations.available()))
 def test_a_migration_only_adds(number: int, dialect: str) -> None:
-    module = importlib.import_module(f"chalicelib.migrations.{migrations.available()[number]}")
+    module = importlib.import_module(f"chalicelib.db.migrations.{migrations.available()[number]}")
     for statement in module.statements(dialect):
         assert ADDS.match(statement), f"old code may not bear this: {statement[:100]}"
         if " ADD COLUMN " in statement.upper():

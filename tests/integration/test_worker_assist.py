@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from chalicelib.db.models import Jobs, Shares
 from chalicelib.errors import LeaseLost
-from chalicelib.models import Jobs, Shares
 from tests.integration.conftest import Site
 from tests.integration.worker_site import (
     assert_ready,
@@ -19,16 +19,16 @@ from tests.integration.worker_site import (
     rows,
     until,
 )
-from workers.assist import Assist
-from workers.lease import Lease
+from workers.handlers.assist import Assist
+from workers.runtime.lease import Lease
 
 FILES = generated(400, 500)
 
 
 @pytest.fixture
 def slow(site_of: Callable[..., Site], monkeypatch: pytest.MonkeyPatch) -> Site:
-    monkeypatch.setattr("workers.spread.PAYS", 0.3)
-    monkeypatch.setattr("workers.ending.WORKERS_STOP", 0.5)
+    monkeypatch.setattr("workers.staging.spread.PAYS", 0.3)
+    monkeypatch.setattr("workers.handlers.cleanup.WORKERS_STOP", 0.5)
     site = site_of(PULL_CONCURRENCY="2", LEASE="3")
     site.simulator.control(latency_ms=10)
     return site
@@ -69,7 +69,7 @@ def test_workers_share_a_cart_of_one_window(slow: Site, assisted: dict[str, int]
 
 def test_an_assistant_that_answers_late_changes_no_layout(slow: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is waited for only so long; then its hold is over and what it found out counts for nothing."""
-    monkeypatch.setattr("workers.spread.PATIENCE", 0.2)
+    monkeypatch.setattr("workers.staging.spread.PATIENCE", 0.2)
     refused: list[bool] = []
     original = Assist._record_found
 
@@ -93,7 +93,7 @@ def test_an_assistant_that_answers_late_changes_no_layout(slow: Site, monkeypatc
 
 def test_without_assistants_the_cart_is_made_alone(slow: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """None comes: their messages are lost, or every worker is busy."""
-    monkeypatch.setattr("workers.spread.ASSISTANTS", 0)
+    monkeypatch.setattr("workers.staging.spread.ASSISTANTS", 0)
     slow.start_worker()
     slow.system.service.create("", "alone", manifest(FILES))
     assert_ready(slow, "alone", FILES)

@@ -9,7 +9,7 @@ from typing import Any
 import peewee
 import pytest
 
-from chalicelib.queue import JobQueue
+from chalicelib.aws.job_queue import JobQueue
 from tests.integration.conftest import Site
 from tests.integration.worker_site import assert_ready, assert_volume_exact, generated, manifest
 
@@ -58,8 +58,8 @@ def test_a_thousand_entries_cost_forty_statements_five_messages_and_two_requests
     site: Site, statements: list[str], messages: list[object], hash_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Where this runs beside much else, it must not be taken for a slow archive.
-    monkeypatch.setattr("workers.spread.PAYS", 60)
-    monkeypatch.setattr("workers.stage.RECORDED_EVERY", 60)
+    monkeypatch.setattr("workers.staging.spread.PAYS", 60)
+    monkeypatch.setattr("workers.staging.stage.RECORDED_EVERY", 60)
     site.start_worker()
     post(site, "many", manifest(FILES, hash_name))
     assert_ready(site, "many", FILES)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from chalicelib.models import StagedFiles
+from chalicelib.db.models import StagedFiles
 from infra.local.archive_simulator import running_simulator
 from tests.integration.conftest import Site
 from tests.integration.worker_site import assert_ready, cart_states, generated, manifest, rows, until

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.bundles import BundleStore
+from chalicelib.aws.bundle_store import BundleStore
 from chalicelib.errors import CartNotFound
 from tests.integration.conftest import Site
 from tests.integration.worker_site import (
@@ -31,7 +31,7 @@ LARGE = generated(4, 6 * MIB)  # of several windows
 
 @pytest.fixture
 def quick(site_of: Callable[..., Site], monkeypatch: pytest.MonkeyPatch) -> Site:
-    monkeypatch.setattr("workers.ending.WORKERS_STOP", 0.5)
+    monkeypatch.setattr("workers.handlers.cleanup.WORKERS_STOP", 0.5)
     return site_of(LEASE="2", ARCHIVE_READ_TIMEOUT="3", PART_SIZE="5M", WINDOW_SIZE="5M")
 
 

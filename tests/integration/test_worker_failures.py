@@ -18,7 +18,7 @@ from tests.integration.worker_site import (
     gets,
     manifest,
 )
-from workers.archive import Archive
+from workers.archive.client import ArchiveClient
 
 FILES = generated(6, 3000)
 FIRST, SECOND, *_ = FILES
@@ -27,7 +27,7 @@ FIRST, SECOND, *_ = FILES
 @pytest.fixture
 def hasty(site_of: Callable[..., Site], monkeypatch: pytest.MonkeyPatch) -> Site:
     """A site that loses patience after a second and looks twice at what dead carts left soon."""
-    monkeypatch.setattr("workers.ending.WORKERS_STOP", 0.5)
+    monkeypatch.setattr("workers.handlers.cleanup.WORKERS_STOP", 0.5)
     return site_of(LEASE="2", ARCHIVE_PATIENCE="1", ARCHIVE_READ_TIMEOUT="2")
 
 
@@ -159,7 +159,7 @@ def test_one_file_named_twice_with_a_known_and_an_unknown_hash_is_bundled_after_
 def before_reading(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
     """Have `act` done just before files are read from the archive."""
     for name in ("contents", "read"):
-        monkeypatch.setattr(Archive, name, _after(act, getattr(Archive, name)))
+        monkeypatch.setattr(ArchiveClient, name, _after(act, getattr(ArchiveClient, name)))
 
 
 def _after(act: Callable[[], None], original: Callable[..., Any]) -> Callable[..., Any]:

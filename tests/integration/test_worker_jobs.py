@@ -10,9 +10,9 @@ from typing import Any
 import boto3
 import pytest
 
-from chalicelib.jobs import Hint
-from chalicelib.models import Jobs
-from chalicelib.queue import JobQueue
+from chalicelib.aws.job_queue import JobQueue
+from chalicelib.db.models import Jobs
+from chalicelib.stores.jobs import JobMessage
 from tests.integration.conftest import Site
 from tests.integration.worker_site import (
     MIB,
@@ -95,7 +95,7 @@ def test_messages_that_come_late_or_are_not_ours_do_no_harm(site: Site) -> None:
     site.start_worker()
     site.system.service.create("", "one", manifest(FILES))
     assert_ready(site, "one", FILES)
-    site.system.queue.send([Hint(number, 0, "cart-1") for number in range(1, 9)])
+    site.system.queue.send([JobMessage(number, 0, "cart-1") for number in range(1, 9)])
     site.system.service.create("", "two", manifest(FILES))
     assert_ready(site, "two", FILES)
     until(lambda: visible_and_not(site) == (0, 0), 10, "messages are left")
@@ -104,7 +104,7 @@ def test_messages_that_come_late_or_are_not_ours_do_no_harm(site: Site) -> None:
 def test_a_job_that_waits_is_looked_at_no_more_often_for_having_been_called(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.failures.DOWN", 1.0)
+    monkeypatch.setattr("workers.archive.retries.DOWN", 1.0)
     site.simulator.control(down=True)
     site.system.service.create("", "waits", manifest(FILES))
     site.start_worker()
@@ -153,7 +153,7 @@ def test_being_handed_back_many_times_is_no_failure(site: Site, monkeypatch: pyt
 def test_work_that_fails_every_time_ends_its_cart_after_five_attempts_without_progress_while_others_go_on(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.ending.WORKERS_STOP", 0.5)
+    monkeypatch.setattr("workers.handlers.cleanup.WORKERS_STOP", 0.5)
     poisoned, *_ = FILES
     site.start_worker()
     (staged_path(site, poisoned) / "in the way").mkdir(parents=True)
@@ -175,7 +175,7 @@ def test_work_that_fails_every_time_ends_its_cart_after_five_attempts_without_pr
 def test_a_handler_that_dies_with_its_worker_each_time_is_poison_too(
     site_of: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.ending.WORKERS_STOP", 0.5)
+    monkeypatch.setattr("workers.handlers.cleanup.WORKERS_STOP", 0.5)
     site = site_of(LEASE="2")
     site.system.service.create("", "deadly", manifest(FILES))
     job_id = rows(site, Jobs.id)[0][0]
@@ -203,7 +203,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(site_of: Callable[..., Site
     until(lambda: not slow.consumer._held)
     assert state(site, "taken") == "staging"
     assert rows(site, Jobs.token) == [(taken.token,)]
-    site.system.jobs.hand_back(taken)
+    site.system.jobs.requeue(taken)
     site.simulator.control(stall=0)
     call(site)
     assert_ready(site, "taken", FILES)

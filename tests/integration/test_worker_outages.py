@@ -13,8 +13,8 @@ from typing import Any
 import botocore.parsers
 import pytest
 
+from chalicelib.db.models import Jobs, Volume
 from chalicelib.errors import DatabaseUnavailable, StoreUnavailable
-from chalicelib.models import Jobs, Volume
 from tests.integration.conftest import Site
 from tests.integration.worker_site import (
     MIB,
@@ -29,14 +29,14 @@ from tests.integration.worker_site import (
     until,
     volume,
 )
-from workers.stage import Stager
+from workers.staging.stage import Stager
 
 FILES = generated(3, 2000)
 
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.consumer.PAUSE", 0.05)
+    monkeypatch.setattr("workers.runtime.consumer.PAUSE", 0.05)
 
 
 def test_whatever_receiving_raises_a_worker_goes_on_receiving(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +60,7 @@ def test_whatever_receiving_raises_a_worker_goes_on_receiving(site: Site, monkey
 def test_a_queue_that_does_not_wait_for_messages_is_not_asked_without_pause(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.consumer.PAUSE", 0.2)
+    monkeypatch.setattr("workers.runtime.consumer.PAUSE", 0.2)
     worker = site.start_worker()
     asked = list[float]()
 
@@ -108,7 +108,7 @@ def test_no_messages_are_taken_while_the_database_does_not_answer(site: Site, mo
         return receive(*given)
 
     monkeypatch.setattr(worker.parts.jobs, "claim", unavailable(claim))
-    monkeypatch.setattr("chalicelib.database.Database.clock", lambda _: unavailable(clock)())
+    monkeypatch.setattr("chalicelib.db.database.Database.clock", lambda _: unavailable(clock)())
     monkeypatch.setattr(worker.parts.queue, "receive", counted)
     site.system.service.create("", "blind", manifest(FILES))
     time.sleep(1.5)
@@ -166,7 +166,7 @@ def test_a_staged_file_on_bad_blocks_is_staged_anew_and_alone(
 
     monkeypatch.setattr(Stager, "stage", staged)
     monkeypatch.setattr(os, "preadv", reading)
-    monkeypatch.setattr("workers.window.UNREADABLE", 0.1)
+    monkeypatch.setattr("workers.handlers.window.UNREADABLE", 0.1)
     site.start_worker()
     site.system.service.create("", "bad", manifest(files))
     assert_ready(site, "bad", files)

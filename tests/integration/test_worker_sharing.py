@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from chalicelib.models import Jobs, StagedFiles, Volume
+from chalicelib.db.models import Jobs, StagedFiles, Volume
 from tests.integration.conftest import Site
 from tests.integration.worker_site import (
     MTIME_NS,
@@ -170,7 +170,7 @@ def test_the_account_never_counts_a_staged_file_twice(small: Site) -> None:
 def test_on_a_network_volume_small_and_large_files_of_many_carts_never_wait_for_each_other(
     site_of: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.volume._on_network", lambda folder: True)
+    monkeypatch.setattr("workers.files.volume._on_network", lambda folder: True)
     site = site_of(PULL_CONCURRENCY="2")
     site.start_worker()
     carts = {

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from chalicelib.models import StagedFiles
+from chalicelib.db.models import StagedFiles
 from tests.integration.conftest import Site
 from tests.integration.worker_site import (
     MIB,
@@ -133,7 +133,7 @@ def test_a_cart_of_large_files_is_made_on_a_disk_that_is_really_small(
     def small_disk(_: str) -> SimpleNamespace:
         return SimpleNamespace(total=64 * MIB, used=sum(sizes(site).values()))
 
-    monkeypatch.setattr("workers.volume.psutil.disk_usage", small_disk)
+    monkeypatch.setattr("workers.files.volume.psutil.disk_usage", small_disk)
     files = generated(12, 15 * MIB)
     for _ in range(2):
         site.start_worker()

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.bundles import BundleStore
+from chalicelib.aws.bundle_store import BundleStore
+from chalicelib.db.models import Jobs, StagedFiles
 from chalicelib.errors import StoreUnavailable
-from chalicelib.models import Jobs, StagedFiles
 from tests.integration.conftest import Site
 from tests.integration.worker_site import (
     MIB,
@@ -23,7 +23,7 @@ from tests.integration.worker_site import (
     staged_path,
     until,
 )
-from workers.window import WindowJob
+from workers.handlers.window import WindowJob
 
 WINDOWS = generated(5, 6 * MIB)
 ONE = generated(1, 23 * MIB)

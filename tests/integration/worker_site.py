@@ -13,11 +13,11 @@ from typing import Any
 
 import boto3
 
-from chalicelib.jobs import NO_CART, Hint
-from chalicelib.models import Carts, Jobs, StagedFiles, Volume
+from chalicelib.db.models import Carts, Jobs, StagedFiles, Volume
+from chalicelib.stores.jobs import NO_CART, JobMessage
 from infra.local.archive_simulator_files import find
 from tests.integration.conftest import Site
-from workers.volume import charge, name_of
+from workers.files.volume import charge, name_of
 
 MIB = 1 << 20
 MTIME_NS = 1_500_000_000_000_000_000
@@ -121,7 +121,7 @@ def until(true: Callable[[], object], within: float = 10, otherwise: str = "it d
 def call(site: Site) -> None:
     """Send every job that nobody holds at once, as a sweep does later."""
     jobs = rows(site, Jobs.id, Jobs.token, Jobs.cart_id, Jobs.lease_until)
-    site.system.queue.send([Hint(job, token, f"cart-{cart}") for job, token, cart, until in jobs if until == 0])
+    site.system.queue.send([JobMessage(job, token, f"cart-{cart}") for job, token, cart, until in jobs if until == 0])
 
 
 def gets(site: Site, archive_id: str = "") -> int:

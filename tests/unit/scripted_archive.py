@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from workers.archive import Archive, FileStatus
+from workers.archive.client import ArchiveClient, FileStatus
 
 GOOD_HEADERS = {
     "X-Content-Length": "11",
@@ -52,8 +52,8 @@ class Script:
 @contextmanager
 def archive_at(
     url: str, *, concurrency: int = 4, connect_timeout: float = 5.0, read_timeout: float = 5.0
-) -> Iterator[Archive]:
-    archive = Archive(url, concurrency=concurrency, connect_timeout=connect_timeout, read_timeout=read_timeout)
+) -> Iterator[ArchiveClient]:
+    archive = ArchiveClient(url, concurrency=concurrency, connect_timeout=connect_timeout, read_timeout=read_timeout)
     try:
         yield archive
     finally:
@@ -61,7 +61,7 @@ def archive_at(
 
 
 @contextmanager
-def answering(*answers: bytes) -> Iterator[tuple[Archive, Script]]:
+def answering(*answers: bytes) -> Iterator[tuple[ArchiveClient, Script]]:
     script = Script(*answers)
     try:
         with archive_at(script.url) as archive:
@@ -79,17 +79,17 @@ def nothing() -> None:
     """The check of a job nobody stops."""
 
 
-def status_of(archive: Archive, archive_id: str = "1") -> FileStatus:
+def status_of(archive: ArchiveClient, archive_id: str = "1") -> FileStatus:
     return archive.status(archive_id, nothing)
 
 
-def recall(archive: Archive, archive_id: str = "1") -> None:
+def recall(archive: ArchiveClient, archive_id: str = "1") -> None:
     for _, error in archive.recalls([archive_id], nothing):
         if error is not None:
             raise error
 
 
-def whole(archive: Archive, archive_id: str = "1", start: int = 0, stop: int | None = None) -> bytes:
+def whole(archive: ArchiveClient, archive_id: str = "1", start: int = 0, stop: int | None = None) -> bytes:
     content = bytearray()
     archive.read(archive_id, content.extend, nothing, start=start, stop=stop)
     return bytes(content)

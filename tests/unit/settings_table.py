@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from chalicelib import parsing
-from chalicelib.settings import Settings
+from chalicelib.config import parsers
+from chalicelib.config.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 READERS = ("all", "API", "workers", "sweep", "API, workers", "workers, sweep")
@@ -24,7 +24,7 @@ def expected_rows() -> dict[str, str]:
 
 def users() -> dict[str, set[str]]:
     """Variable -> the files whose code reads that setting."""
-    files = [ROOT / "app.py", ROOT / "wsgi.py", *(ROOT / "chalicelib").glob("*.py"), *(ROOT / "workers").glob("*.py")]
+    files = [ROOT / "app.py", ROOT / "wsgi.py", *(ROOT / "chalicelib").rglob("*.py"), *(ROOT / "workers").rglob("*.py")]
     sources = {str(path.relative_to(ROOT)): path.read_text() for path in files}
     return {
         field.metadata["env"]: {
@@ -40,7 +40,7 @@ def _default(field: dataclasses.Field[Any]) -> str:
         return "not set"
     if isinstance(value, bool):
         return "on" if value else "off"
-    if field.metadata["parse"] in (parsing.size, parsing.part_size):
+    if field.metadata["parse"] in (parsers.size, parsers.part_size):
         return f"`{_short(value)}`"
     if isinstance(value, float) and value == int(value):
         return f"`{int(value)}`"
@@ -48,7 +48,7 @@ def _default(field: dataclasses.Field[Any]) -> str:
 
 
 def _short(size: int) -> str:
-    for factor, suffix in ((parsing.GIB, "G"), (parsing.MIB, "M"), (parsing.KIB, "K")):
+    for factor, suffix in ((parsers.GIB, "G"), (parsers.MIB, "M"), (parsers.KIB, "K")):
         if size and size % factor == 0:
             return f"{size // factor}{suffix}"
     return str(size)

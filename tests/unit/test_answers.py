@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib import answers
-from chalicelib.carts import Cart
+from chalicelib.api import responses
+from chalicelib.stores.carts import Cart
 
 NUMBERS = {
     "id": 1,
@@ -34,7 +34,7 @@ def cart(state: str, message: str = "") -> Cart:
     ("state", "status"), [("waiting", 202), ("staging", 202), ("bundling", 202), ("ready", 204), ("error", 500)]
 )
 def test_each_state_has_its_status_and_both_headers(state: str, status: int) -> None:
-    answer = answers.state(cart(state, "why"))
+    answer = responses.state(cart(state, "why"))
     assert (answer.status_code, answer.body) == (status, "")
     assert answer.headers["X-Pacifica-Status"] == state
     assert answer.headers["X-Pacifica-Message"] == ("why" if state == "error" else "")
@@ -42,14 +42,14 @@ def test_each_state_has_its_status_and_both_headers(state: str, status: int) -> 
 
 
 def test_progress_is_what_is_done_of_what_there_is() -> None:
-    progress = answers.state(cart("staging")).headers["X-Pacifica-Progress"]
+    progress = responses.state(cart("staging")).headers["X-Pacifica-Progress"]
     assert progress == "files=3/4; bytes=30/40; bundled=50/100"
 
 
 def test_a_failure_is_json_but_on_head_headers() -> None:
-    answer = answers.failure("GET", 404, "no\nsuch cart")
+    answer = responses.failure("GET", 404, "no\nsuch cart")
     assert json.loads(answer.body) == {"status": "error", "message": "no\nsuch cart"}
-    head = answers.failure("HEAD", 404, "no\nsuch cart")
+    head = responses.failure("HEAD", 404, "no\nsuch cart")
     assert head.body == ""
     assert (head.headers["X-Pacifica-Status"], head.headers["X-Pacifica-Message"]) == ("error", "no such cart")
 
@@ -57,18 +57,18 @@ def test_a_failure_is_json_but_on_head_headers() -> None:
 @pytest.mark.parametrize(("status", "again"), [(503, True), (500, False), (404, False)])
 def test_what_may_pass_is_to_be_tried_again(status: int, again: bool) -> None:
     for method in ("GET", "HEAD"):
-        assert ("Retry-After" in answers.failure(method, status, "m").headers) == again
+        assert ("Retry-After" in responses.failure(method, status, "m").headers) == again
 
 
 def test_an_unfinished_cart_is_said_so_in_words() -> None:
-    answer = answers.not_ready(cart("staging"))
+    answer = responses.not_ready(cart("staging"))
     assert (answer.status_code, answer.body) == (202, "The cart is not ready for download.")
     assert answer.headers["Retry-After"]
 
 
 @given(st.text(max_size=700))
 def test_a_header_value_is_one_short_line_of_printable_ascii(text: str) -> None:
-    value = answers.header_value(text)
+    value = responses.header_value(text)
     assert len(value) <= 512
     assert all(" " <= character <= "~" for character in value)
     assert value == value.strip()
@@ -76,4 +76,4 @@ def test_a_header_value_is_one_short_line_of_printable_ascii(text: str) -> None:
 
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=512))
 def test_a_header_value_that_is_fine_stays(text: str) -> None:
-    assert answers.header_value(text) == text
+    assert responses.header_value(text) == text

@@ -22,7 +22,7 @@ from tests.unit.scripted_archive import (
     status_of,
     whole,
 )
-from workers.archive import FileStatus
+from workers.archive.client import FileStatus
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ import pytest
 from chalicelib.errors import ArchiveUnavailable
 from infra.local.archive_simulator import RunningSimulator, running_simulator
 from tests.unit.scripted_archive import PAUSE, STATUS, Script, answering, archive_at, nothing, recall, status_of, whole
-from workers.archive import FileStatus
-from workers.fanout import ahead
-from workers.lease import HandBack
+from workers.archive.client import FileStatus
+from workers.runtime.lease import WorkerStopping
+from workers.runtime.parallel import ahead
 
 ROOT = Path(__file__).parents[2]
 GARBAGE = """
@@ -105,9 +105,9 @@ def test_a_job_that_is_stopped_leaves_at_once(simulator: RunningSimulator) -> No
 
     def stopped() -> None:
         if time.monotonic() > began + PAUSE:
-            raise HandBack
+            raise WorkerStopping
 
-    with archive_at(simulator.url, read_timeout=30) as archive, pytest.raises(HandBack):
+    with archive_at(simulator.url, read_timeout=30) as archive, pytest.raises(WorkerStopping):
         list(archive.contents({"gen-1000-1": 1000}, stopped))
     assert time.monotonic() - began < 5
 

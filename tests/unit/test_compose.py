@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from chalicelib.settings import Settings, load
+from chalicelib.config.settings import Settings, load
 from infra.local import services
 from infra.local.archive import CHERRYPY, ONE_REQUEST_PER_PROCESS, SAMPLES
 

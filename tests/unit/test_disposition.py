@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chalicelib.disposition import attachment
+from chalicelib.aws.content_disposition import attachment
 
 NOW = datetime(2024, 2, 3, 4, 5, 6, tzinfo=UTC)
 VALUE = re.compile(

@@ -12,8 +12,8 @@ import jsonschema_rs
 import pytest
 
 import app
-from chalicelib.manifest import HASH_DIGITS
-from chalicelib.settings import Settings
+from chalicelib.config.settings import Settings
+from chalicelib.manifest.reader import HASH_DIGITS
 from tests.unit.settings_table import READERS, expected_rows, users
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -42,7 +42,7 @@ def test_each_setting_is_read_where_the_table_says(variable: str) -> None:
     assert files, f"nothing reads {variable}"
     if all(name.startswith("workers/") for name in files):
         assert re.search(rf"^\| `{variable}` .*\| workers \|$", SETTINGS, re.M)
-    if {"chalicelib/database.py", "chalicelib/mysql.py"} & set(files):
+    if {"chalicelib/db/database.py", "chalicelib/db/mysql.py"} & set(files):
         assert re.search(rf"^\| `{variable}` .*\| all \|$", SETTINGS, re.M)
 
 

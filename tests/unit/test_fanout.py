@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from workers.fanout import AHEAD, ahead, each
+from workers.runtime.parallel import AHEAD, ahead, each
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import tracemalloc
 
 import pytest
 
-from workers.layout import Member, Run, Span
+from workers.tar.layout import Member, Run, Span
 
 GIB = 1 << 30
 

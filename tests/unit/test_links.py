@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.links import resolve_links
-from chalicelib.settings import load
+from chalicelib.config.docker_links import resolve_links
+from chalicelib.config.settings import load
 
 LINKED = {
     "MYSQL_PORT": "tcp://172.17.0.5:3307",

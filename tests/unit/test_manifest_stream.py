@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import pytest
 
 from chalicelib.errors import InvalidManifest
-from workers.manifest_stream import Root, stream
+from chalicelib.manifest.stream import Root, stream
 
 ENTRY = {"id": 1, "path": "a"}
 MANY = 400

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from chalicelib.once import once
+from chalicelib.api.once import once
 
 
 def test_threads_that_come_at_once_get_the_same_one() -> None:

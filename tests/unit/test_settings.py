@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.config.settings import Settings, load
 from chalicelib.errors import SettingsError
-from chalicelib.settings import Settings, load
 
 VARIABLES = [field.metadata["env"] for field in dataclasses.fields(Settings)]
 MIB = 1 << 20

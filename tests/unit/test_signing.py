@@ -12,9 +12,9 @@ import botocore.exceptions
 import pytest
 from botocore.config import Config
 
-from chalicelib.bundles import BundleStore
+from chalicelib.aws.bundle_store import BundleStore
+from chalicelib.aws.url_signing import assumed_signer, fixed_signer
 from chalicelib.errors import StoreUnavailable
-from chalicelib.signing import assumed_signer, fixed_signer
 
 NOW = 1_700_000_000.0
 ROLE = "arn:aws:iam::123456789012:role/cart-downloads"

@@ -5,18 +5,18 @@ from __future__ import annotations
 import threading
 import time
 
-from workers.slots import Slots
+from workers.archive.fair_semaphore import FairSemaphore
 
 
 def test_there_are_as_many_as_were_made() -> None:
-    slots = Slots(2)
+    slots = FairSemaphore(2)
     assert [slots.take(), slots.take(), slots.take(), slots.take(0.01)] == [True, True, False, False]
     slots.give_back()
     assert [slots.take(), slots.take()] == [True, False]
 
 
 def test_nobody_is_overtaken_by_who_gives_back_and_takes_again() -> None:
-    slots, had = Slots(1), threading.Event()
+    slots, had = FairSemaphore(1), threading.Event()
     assert slots.take()
 
     def wait_for_one() -> None:
@@ -33,7 +33,7 @@ def test_nobody_is_overtaken_by_who_gives_back_and_takes_again() -> None:
 
 
 def test_who_gave_up_waiting_takes_no_place() -> None:
-    slots = Slots(1)
+    slots = FairSemaphore(1)
     assert slots.take()
     assert not slots.take(0.01)
     slots.give_back()

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from workers.volume import Volume
+from workers.files.volume import Volume
 
 MIB = 1 << 20
 Disk = Callable[[int, int], None]
@@ -26,7 +26,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     """Sets what the file system says of itself: bytes in all and used."""
 
     def say(total: int, used: int) -> None:
-        monkeypatch.setattr("workers.volume.psutil.disk_usage", lambda _: SimpleNamespace(total=total, used=used))
+        monkeypatch.setattr("workers.files.volume.psutil.disk_usage", lambda _: SimpleNamespace(total=total, used=used))
 
     return say
 

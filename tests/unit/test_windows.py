@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.errors import PermanentError
-from workers.layout import Plan, cut, end_length, plan, split
+from workers.tar.layout import Plan, cut, end_length, plan, split
 
 KIB, MIB, GIB, TB = 1 << 10, 1 << 20, 1 << 30, 10**12
 DEFAULTS = {"part_size": 64 * MIB, "window_size": GIB, "window_files": 1000}

@@ -13,10 +13,10 @@ import pytest
 
 import app
 import wsgi
-from chalicelib.bundles import key_of
-from chalicelib.carts import EXPIRED, Cart
-from chalicelib.models import Carts
-from chalicelib.settings import load
+from chalicelib.aws.bundle_store import key_of
+from chalicelib.config.settings import load
+from chalicelib.db.models import Carts
+from chalicelib.stores.carts import EXPIRED, Cart
 from chalicelib.wiring import System, build
 from tests.integration.api.transports import Answer, OverLambda, OverWSGI, Transport
 from tests.integration.conftest import KEYS

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO
 
 ROOT = Path(__file__).parents[3]
-WORKER = ("-k", "chalicelib.gunicorn_worker.Worker", "-w", "1", "--threads", "8", "--keep-alive", "30")
+WORKER = ("-k", "chalicelib.api.gunicorn_worker.Worker", "-w", "1", "--threads", "8", "--keep-alive", "30")
 GUNICORN = ("-m", "gunicorn", "--no-control-socket", *WORKER)
 CHALICE = ("-c", "from chalice.cli import main; main()", "local", "--no-autoreload")
 STARTS_WITHIN = 30.0

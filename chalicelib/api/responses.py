@@ -1,0 +1,86 @@
+"""HTTP answers, as the wire protocol in docs/api.md has them. No body is ever built for HEAD or 204."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from chalice.app import Response
+
+from chalicelib.service import Download
+from chalicelib.stores import carts
+from chalicelib.stores.carts import Cart
+
+Headers = dict[str, str | list[str]]
+
+JSON: Headers = {"Content-Type": "application/json"}
+STATUS, MESSAGE, PROGRESS = "X-Pacifica-Status", "X-Pacifica-Message", "X-Pacifica-Progress"
+RETRY_AFTER = "5"  # seconds
+LONGEST_HEADER = 512
+UNAVAILABLE = "unavailable"  # on HEAD: the cart may be well, it is the service that is not
+HEAD_STATUS = {carts.READY: 204, carts.ERROR: 500}
+
+
+def document(status: int, body: dict[str, Any]) -> Response:
+    return Response(status_code=status, body=json.dumps(body), headers=JSON)
+
+
+def failure(method: str, status: int, message: str) -> Response:
+    """An error: JSON with status and message, or on HEAD the two headers."""
+    retry: Headers = {"Retry-After": RETRY_AFTER} if status == 503 else {}
+    if method == "HEAD":
+        what = UNAVAILABLE if status >= 500 else carts.ERROR
+        return _bare(status, {STATUS: what, MESSAGE: header_value(message), **retry})
+    return Response(
+        status_code=status,
+        body=json.dumps({"status": carts.ERROR, "message": message}),
+        headers={**JSON, **retry},
+    )
+
+
+def state(cart: Cart) -> Response:
+    """The answer to HEAD."""
+    message = cart.message if cart.state == carts.ERROR else ""
+    headers: Headers = {STATUS: cart.state, MESSAGE: header_value(message), PROGRESS: _progress(cart)}
+    if cart.state in carts.UNFINISHED:
+        headers["Retry-After"] = RETRY_AFTER
+    return _bare(HEAD_STATUS.get(cart.state, 202), headers)
+
+
+def redirect(bundle: Download) -> Response:
+    return Response(
+        status_code=302,
+        body=f"The cart is ready: {bundle.url}\n",
+        headers={
+            "Location": bundle.url,
+            "Content-Type": "text/plain",
+            "Cache-Control": "no-store",
+            "X-Pacifica-Bundle-Size": str(bundle.size),
+            "X-Pacifica-Bundle-Etag": bundle.etag,
+            "X-Pacifica-Bundle-Checksum": bundle.checksum,
+        },
+    )
+
+
+def not_ready(cart: Cart) -> Response:
+    return Response(
+        status_code=202,
+        body="The cart is not ready for download.",
+        headers={"Content-Type": "text/plain", "Retry-After": RETRY_AFTER, STATUS: cart.state, MESSAGE: ""},
+    )
+
+
+def header_value(text: str) -> str:
+    """`text` as one printable ASCII line of a header, shortened."""
+    line = "".join(char if " " <= char <= "~" else "?" for char in " ".join(text.split()))
+    return line if len(line) <= LONGEST_HEADER else line[: LONGEST_HEADER - 3] + "..."
+
+
+def _progress(cart: Cart) -> str:
+    staged = cart.files_total if cart.state == carts.READY else cart.files_staged
+    files, size = f"files={staged}/{cart.files_total}", f"bytes={cart.bytes_staged}/{cart.bytes_total}"
+    return f"{files}; {size}; bundled={cart.bundle_bytes}/{cart.bundle_size}"
+
+
+def _bare(status: int, headers: Headers) -> Response:
+    return Response(status_code=status, body="", headers={**headers, "Content-Type": "application/json"})

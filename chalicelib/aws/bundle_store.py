@@ -1,0 +1,210 @@
+"""The bundle store: S3. A bundle appears in it whole, by one PUT or by CompleteMultipartUpload."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import IO, TYPE_CHECKING, Any
+
+import botocore.exceptions
+import botocore.parsers
+
+from chalicelib.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+CARTS = "carts/"  # what the keys of all bundles begin with
+DIFFERS = ("BadDigest", "XAmzContentChecksumMismatch")
+ABSENT = ("NoSuchKey", "NoSuchUpload", "404", "NotFound")
+
+log = logging.getLogger(__name__)
+
+Signer = Callable[[], "tuple[S3Client, int]"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A bundle in the store: bytes and ETag."""
+
+    size: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    number: int
+    size: int
+    etag: str
+
+
+class ObjectMissing(Exception):
+    """The multipart upload was completed or aborted."""
+
+
+class ChecksumMismatch(Exception):
+    """What was sent does not have the checksum it was declared with."""
+
+
+def key_of(cart_id: int, attempt: int) -> str:
+    return f"{prefix_of(cart_id)}{attempt}.tar"
+
+
+def prefix_of(cart_id: int) -> str:
+    return f"{CARTS}{cart_id}/"
+
+
+def cart_of(key: str) -> int:
+    """The cart whose key this is; 0 when it is none's."""
+    number = key.removeprefix(CARTS).partition("/")[0]
+    return int(number) if number.isascii() and number.isdigit() else 0
+
+
+class BundleStore:
+    """One bucket. Every fault of the store is StoreUnavailable; thread-safe."""
+
+    def __init__(self, client: S3Client, signer: Signer, bucket: str) -> None:
+        """`signer` gives a client to sign with and the seconds a URL it signs stays valid."""
+        self._client = client
+        self._signer = signer
+        self._bucket = bucket
+
+    def presign(self, key: str, disposition: str) -> tuple[str, int]:
+        """A download's URL and the seconds it stays valid. No request is made."""
+        parameters = {
+            "Bucket": self._bucket,
+            "Key": key,
+            "ResponseContentDisposition": disposition,
+            "ResponseContentType": "application/x-tar",
+        }
+        with faults("sign"):
+            client, life = self._signer()
+            return client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=life), life
+
+    def put(self, key: str, body: IO[bytes], size: int, checksum: str) -> str:
+        """Store a whole bundle of `size` bytes; its ETag. Raises BytesDiffer as `upload`."""
+        with faults("put"):
+            answer = self._client.put_object(
+                Bucket=self._bucket,
+                Key=key,
+                Body=body,
+                ContentLength=size,
+                ContentType="application/x-tar",
+                ChecksumCRC64NVME=checksum,
+            )
+        return answer["ETag"].strip('"')
+
+    def begin(self, key: str) -> str:
+        """Begin a multipart upload; its id."""
+        with faults("begin"):
+            answer = self._client.create_multipart_upload(
+                Bucket=self._bucket,
+                Key=key,
+                ContentType="application/x-tar",
+                ChecksumAlgorithm="CRC64NVME",
+                ChecksumType="FULL_OBJECT",
+            )
+        return answer["UploadId"]
+
+    def upload(self, key: str, upload_id: str, number: int, body: IO[bytes], size: int, checksum: str) -> None:
+        """Store one part, whose CRC64NVME (base64) the store checks.
+
+        Raises UploadGone when the upload is no more, BytesDiffer when the bytes sent have another checksum.
+        """
+        with faults("upload"):
+            self._client.upload_part(
+                Bucket=self._bucket,
+                Key=key,
+                UploadId=upload_id,
+                PartNumber=number,
+                Body=body,
+                ContentLength=size,
+                ChecksumCRC64NVME=checksum,
+            )
+
+    def parts(self, key: str, upload_id: str, after: int = 0, most: int = 1000) -> list[Part]:
+        """Up to `most` stored parts numbered above `after`, in order. Raises UploadGone."""
+        with faults("list parts"):
+            answer = self._client.list_parts(
+                Bucket=self._bucket, Key=key, UploadId=upload_id, PartNumberMarker=after, MaxParts=most
+            )
+        return [
+            Part(raw["PartNumber"], raw["Size"], raw["ETag"])
+            for raw in answer.get("Parts", [])
+            if raw["PartNumber"] > after
+        ]
+
+    def complete(self, key: str, upload_id: str, parts: list[Part], checksum: str) -> Stored | None:
+        """Make the bundle of its parts. Safe to repeat; None when neither the upload nor the bundle is there."""
+        listed: Any = [{"PartNumber": part.number, "ETag": part.etag} for part in parts]
+        try:
+            with faults("complete"):
+                self._client.complete_multipart_upload(
+                    Bucket=self._bucket,
+                    Key=key,
+                    UploadId=upload_id,
+                    MultipartUpload={"Parts": listed},
+                    ChecksumCRC64NVME=checksum,
+                    ChecksumType="FULL_OBJECT",
+                )
+        except ObjectMissing:
+            log.info("upload of %s is no more: it was completed before, or aborted", key)
+        return self.find(key)
+
+    def find(self, key: str) -> Stored | None:
+        try:
+            with faults("find"):
+                answer = self._client.head_object(Bucket=self._bucket, Key=key)
+        except ObjectMissing:
+            return None
+        return Stored(answer["ContentLength"], answer["ETag"].strip('"'))
+
+    def delete_all(self, cart_id: int) -> None:
+        """Remove every bundle and unfinished upload there ever was of a cart, also those no row knows of."""
+        prefix = prefix_of(cart_id)
+        with faults("list uploads"):
+            uploads = self._client.list_multipart_uploads(Bucket=self._bucket, Prefix=prefix).get("Uploads", [])
+            bundles = self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix).get("Contents", [])
+        for upload in uploads:
+            self.delete(upload["Key"], upload["UploadId"], bundle=False)
+        for bundle in bundles:
+            self.delete(bundle["Key"], "")
+
+    def begun(self, ago: float) -> list[tuple[str, str]]:
+        """Key and id of the unfinished uploads of carts that were begun more than `ago` seconds ago."""
+        before = datetime.now(UTC) - timedelta(seconds=ago)
+        with faults("list uploads"):
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=CARTS)
+            found = [upload for page in pages for upload in page.get("Uploads", [])]
+        return [(upload["Key"], upload["UploadId"]) for upload in found if upload["Initiated"] < before]
+
+    def delete(self, key: str, upload_id: str, *, bundle: bool = True) -> None:
+        """Remove the bundle and what an unfinished upload of it holds, or the upload alone; fine when it is gone."""
+        if upload_id:
+            try:
+                with faults("abort"):
+                    self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
+            except ObjectMissing:
+                log.debug("no upload of %s to abort", key)
+        if bundle:
+            with faults("delete"):
+                self._client.delete_object(Bucket=self._bucket, Key=key)
+
+
+@contextmanager
+def faults(doing: str) -> Iterator[None]:
+    """Every fault of the store as StoreUnavailable, but UploadGone for what is absent and BytesDiffer."""
+    try:
+        yield
+    except botocore.exceptions.ClientError as error:
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        if code in ABSENT:
+            raise ObjectMissing(code) from error
+        if code in DIFFERS:
+            raise ChecksumMismatch(code) from error
+        raise StoreUnavailable(f"The bundle store refused to {doing}: {code}") from error
+    except (botocore.exceptions.BotoCoreError, botocore.parsers.ResponseParserError) as error:
+        raise StoreUnavailable(f"The bundle store did not answer ({doing}).") from error

@@ -1,0 +1,116 @@
+"""The job queue: SQS, standard, with a dead-letter queue behind it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import botocore.exceptions
+import botocore.parsers
+
+from chalicelib.stores import jobs
+from chalicelib.stores.jobs import JobMessage
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+BATCH = 10  # the most messages SQS takes or gives at once
+LONGEST_DELAY = 900  # seconds
+FAULTS = (
+    botocore.exceptions.ClientError,
+    botocore.exceptions.BotoCoreError,
+    botocore.parsers.ResponseParserError,  # an answer that is none, as a proxy on the way gives it
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    receipt: str
+    body: str
+    receives: int
+
+
+class JobQueue:
+    """Send, receive, extend, settle. `name` is the queue's name or its URL; thread-safe."""
+
+    def __init__(self, client: SQSClient, name: str) -> None:
+        self._client = client
+        self._name = name
+        self._found = name if "://" in name else ""
+
+    def send(self, hints: Sequence[JobMessage], delay: float = 0) -> list[JobMessage]:
+        """Send hints, each visible after `delay` seconds; those not taken, which the sweep sends again."""
+        unsent: list[JobMessage] = []
+        for start in range(0, len(hints), BATCH):
+            try:
+                unsent += self._send_batch(hints[start : start + BATCH], delay)
+            except FAULTS as error:
+                log.warning("not sent, left to the sweep: %s", error)
+                return [*unsent, *hints[start:]]
+        return unsent
+
+    def receive(self, most: int, wait: int, visibility: int) -> list[Message]:
+        """Up to `most` messages, waiting up to `wait` seconds; hidden from others for `visibility` seconds."""
+        answer = self._client.receive_message(
+            QueueUrl=self._url(),
+            MaxNumberOfMessages=min(most, BATCH),
+            WaitTimeSeconds=wait,
+            VisibilityTimeout=visibility,
+            MessageSystemAttributeNames=["ApproximateReceiveCount"],
+        )
+        return [
+            Message(raw["ReceiptHandle"], raw["Body"], int(raw["Attributes"]["ApproximateReceiveCount"]))
+            for raw in answer.get("Messages", [])
+        ]
+
+    def messages(self) -> int:
+        """About how many messages there are, visible or with a worker; delayed ones are not counted.
+
+        0, where the queue does not say: then all that is due is sent.
+        """
+        try:
+            told = self._client.get_queue_attributes(
+                QueueUrl=self._url(),
+                AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+            )["Attributes"]
+        except FAULTS as error:
+            log.warning("the queue does not say how many messages it has: %s", error)
+            return 0
+        return int(told["ApproximateNumberOfMessages"]) + int(told["ApproximateNumberOfMessagesNotVisible"])
+
+    def extend(self, receipts: Sequence[str], visibility: int) -> None:
+        """Hide received messages for another `visibility` seconds; 0 gives them back at once."""
+        for start in range(0, len(receipts), BATCH):
+            entries = [
+                {"Id": str(number), "ReceiptHandle": receipt, "VisibilityTimeout": visibility}
+                for number, receipt in enumerate(receipts[start : start + BATCH])
+            ]
+            self._client.change_message_visibility_batch(QueueUrl=self._url(), Entries=entries)  # type: ignore[arg-type]
+
+    def delete(self, receipt: str) -> None:
+        self._client.delete_message(QueueUrl=self._url(), ReceiptHandle=receipt)
+
+    def _send_batch(self, hints: Sequence[JobMessage], delay: float) -> list[JobMessage]:
+        entries = [
+            {
+                "Id": str(number),
+                "MessageBody": jobs.encode(hint),
+                "MessageGroupId": hint.group,
+                "DelaySeconds": min(round(delay), LONGEST_DELAY),
+            }
+            for number, hint in enumerate(hints)
+        ]
+        answer = self._client.send_message_batch(QueueUrl=self._url(), Entries=entries)  # type: ignore[arg-type]
+        refused = answer.get("Failed", [])
+        for failed in refused:
+            log.warning("not sent, left to the sweep: %s", failed.get("Message", failed["Code"]))
+        return [hints[int(failed["Id"])] for failed in refused]
+
+    def _url(self) -> str:
+        if not self._found:
+            self._found = self._client.get_queue_url(QueueName=self._name)["QueueUrl"]
+        return self._found

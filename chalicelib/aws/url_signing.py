@@ -1,0 +1,68 @@
+"""Who signs a download's URL, so that it stays valid as long as promised.
+
+A URL dies with the credentials that signed it. Long-lived ones outlive any URL. A Lambda's own expire at a time it is
+not told, so there a role is assumed, whose credentials name their end: they are used again only while they outlive the
+promise, and where even new ones do not (a chained role lives an hour at most), the life told is the true one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from chalicelib.aws.bundle_store import Signer
+
+if TYPE_CHECKING:
+    import boto3
+    from mypy_boto3_s3 import S3Client
+
+LONGEST_CHAINED = 3600  # seconds; STS, "Role chaining"
+SHORTEST = 900  # seconds; STS, AssumeRole DurationSeconds
+
+
+def fixed_signer(client: Callable[[], S3Client], life: int) -> Signer:
+    """Signs with the process's own credentials; the client is built at the first use."""
+    built: list[S3Client] = []
+    lock = threading.Lock()
+
+    def sign() -> tuple[S3Client, int]:
+        with lock:
+            if not built:
+                built.append(client())
+        return built[0], life
+
+    return sign
+
+
+def assumed_signer(
+    client: Callable[..., S3Client],
+    session: boto3.session.Session,
+    role: str,
+    life: int,
+    clock: Callable[[], float],
+) -> Signer:
+    """Signs with credentials of `role`, taken anew when they would not outlive a URL of `life` seconds."""
+    held: list[tuple[S3Client, float]] = []
+    lock = threading.Lock()
+
+    def assume() -> tuple[S3Client, float]:
+        duration = max(SHORTEST, min(LONGEST_CHAINED, life * 2))
+        answer = session.client("sts").assume_role(
+            RoleArn=role, RoleSessionName="pacifica-cart-download", DurationSeconds=duration
+        )["Credentials"]
+        signing = client(
+            aws_access_key_id=answer["AccessKeyId"],
+            aws_secret_access_key=answer["SecretAccessKey"],
+            aws_session_token=answer["SessionToken"],
+        )
+        return signing, answer["Expiration"].timestamp()
+
+    def sign() -> tuple[S3Client, int]:
+        with lock:
+            if not held or held[0][1] - clock() < life:
+                held[:] = [assume()]
+            signing, end = held[0]
+            return signing, min(life, int(end - clock()))
+
+    return sign

@@ -1,0 +1,94 @@
+"""Numbered migrations: each a module `mNNNN_name` with `statements(dialect) -> list[str]`.
+
+MySQL commits every DDL statement by itself, so each statement can be run again after a crash in the middle: IF NOT
+EXISTS, or a change that is checked first. Ten processes at once are harmless: one holds the lock, the others wait and
+find nothing to do. Old code runs on a newer schema, so a migration only adds.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import peewee
+
+from chalicelib.db.database import Database, execute
+from chalicelib.errors import DatabaseUnavailable, SchemaOutdated
+
+LOCK = "pacifica_cartd_dbsync"
+LOCK_WAIT = 120  # seconds
+DUPLICATES = (1060, 1061)  # MySQL's errors for a column and an index that is there
+VERSIONS = (
+    "CREATE TABLE IF NOT EXISTS schema_versions (version INTEGER NOT NULL PRIMARY KEY, applied_at DOUBLE NOT NULL)"
+)
+
+
+def available() -> dict[int, str]:
+    """Number -> module name of every migration there is."""
+    names = (info.name for info in pkgutil.iter_modules(__path__) if info.name[1:5].isdigit())
+    return {int(name[1:5]): name for name in sorted(names)}
+
+
+def applied(database: Database) -> int:
+    """The highest migration the database has, 0 for an empty one."""
+    with database.session() as db:
+        if not db.table_exists("schema_versions"):
+            return 0
+        return execute(db, "SELECT MAX(version) FROM schema_versions").fetchone()[0] or 0
+
+
+def check(database: Database) -> None:
+    """Raise SchemaOutdated when the database is older than the code; newer is fine."""
+    have, want = applied(database), max(available())
+    if have < want:
+        raise SchemaOutdated(f"The database's tables are at version {have}, the code needs {want}: run dbsync.")
+
+
+def sync(database: Database) -> list[int]:
+    """Apply what is pending, in order; the numbers that were applied."""
+    done: list[int] = []
+    if applied(database) >= max(available()):
+        return done
+    with database.session() as db, _lock(database):
+        execute(db, VERSIONS)
+        have = applied(database)
+        for number, name in available().items():
+            if number > have:
+                _apply(database, number, name)
+                done.append(number)
+    return done
+
+
+def _apply(database: Database, number: int, name: str) -> None:
+    module = importlib.import_module(f"{__name__}.{name}")
+    with database.session() as db:
+        for statement in module.statements("mysql" if database.is_mysql else "sqlite"):
+            _again(db, statement)
+        execute(db, f"INSERT INTO schema_versions (version, applied_at) VALUES ({number}, {database.now.sql})")
+
+
+def _again(db: peewee.Database, statement: str) -> None:
+    """Execute DDL that a crash may have left done already."""
+    try:
+        execute(db, statement)
+    except peewee.OperationalError as error:
+        done = error.args[0] in DUPLICATES or "duplicate column name" in str(error)
+        if not done:
+            raise
+
+
+@contextmanager
+def _lock(database: Database) -> Iterator[None]:
+    if not database.is_mysql:
+        with database.peewee.atomic("IMMEDIATE"):
+            yield
+        return
+    with database.session() as db:
+        if execute(db, f"SELECT GET_LOCK('{LOCK}', {LOCK_WAIT})").fetchone()[0] != 1:
+            raise DatabaseUnavailable(f"Another dbsync has held its lock for {LOCK_WAIT} s.")
+        try:
+            yield
+        finally:
+            execute(db, f"SELECT RELEASE_LOCK('{LOCK}')").fetchone()

@@ -1,0 +1,18 @@
+"""Which files were asked for from tape, so that each is asked for once; how far disk and catalogue are reconciled."""
+
+from __future__ import annotations
+
+from chalicelib.db.migrations.ddl import add_column, create_table
+
+RECALLS = """archive_id VARCHAR(255) NOT NULL PRIMARY KEY
+job_id BIGINT NOT NULL
+requested_at DOUBLE
+claimed_until DOUBLE NOT NULL"""
+
+
+def statements(dialect: str) -> list[str]:
+    return [
+        *create_table(dialect, "recalls", RECALLS.splitlines(), indexes={}, unique={}),
+        add_column("volume", "reconciled_at DOUBLE NOT NULL DEFAULT 0"),
+        add_column("volume", "reconciled_to INTEGER NOT NULL DEFAULT 0"),
+    ]

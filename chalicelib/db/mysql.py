@@ -1,0 +1,53 @@
+"""Connections to MySQL and MariaDB: how they log in, and what is set up on each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import peewee
+import pymysql
+from pymysql.constants import CLIENT
+
+from chalicelib.config.settings import Settings
+from chalicelib.db.credentials import credentials_of, tls_of
+
+REFUSED = 1045  # MySQL: wrong user or password
+STRICT = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
+
+
+class MySQL(peewee.MySQLDatabase):
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(
+            settings.mysql_database,
+            host=settings.mysql_host,
+            port=settings.mysql_port,
+            ssl=tls_of(settings),
+            charset="utf8mb4",
+            collation="utf8mb4_bin",
+            connect_timeout=10,
+            read_timeout=60,
+            write_timeout=60,
+            client_flag=CLIENT.FOUND_ROWS,
+        )
+        self._credentials = credentials_of(settings)
+
+    def _connect(self) -> Any:
+        connection = self._logged_in()
+        with connection.cursor() as cursor:
+            cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+            cursor.execute(f"SET SESSION sql_mode='{STRICT}', time_zone='+00:00', innodb_lock_wait_timeout=10")
+        return connection
+
+    def _logged_in(self) -> Any:
+        """A connection; a login that is refused is tried again with credentials read anew: they may have rotated."""
+        login = self._credentials()
+        try:
+            return self._login(*login)
+        except pymysql.err.OperationalError as error:
+            if error.args[0] != REFUSED or (fresh := self._credentials(refused=login)) == login:
+                raise
+        return self._login(*fresh)
+
+    def _login(self, user: str, password: str) -> Any:
+        parameters = {**self.connect_params, "user": user, "password": password}
+        return pymysql.connect(database=self.database, autocommit=True, **parameters)

@@ -1,0 +1,93 @@
+"""The entries of carts, and what was found out about their files: the only SQL on them.
+
+A cart has up to millions of entries, so their rows are plain objects, read and written a page at a time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import peewee
+
+from chalicelib.db.database import Database, chunks, execute
+from chalicelib.db.models import Entries
+from chalicelib.manifest.reader import Entry
+
+
+@dataclass(slots=True)
+class CartEntry:
+    """One line of a cart's manifest, and what the archive said of its file."""
+
+    cart_id: int
+    position: int
+    archive_id: str
+    path: str
+    hash_name: str
+    hash_hex: str
+    new_dirs: int
+    #: bytes and nanoseconds; None until the archive was asked, a number in every layout
+    size: Any
+    mtime_ns: Any
+    on_tape: int
+    error: str
+    #: seconds this file has been failing while the archive was up, and when it last did
+    failing_s: float
+    failing_at: float | None
+
+
+_COLUMNS = [getattr(Entries, field.name) for field in dataclasses.fields(CartEntry)]
+_POSTED = [Entries.cart_id, Entries.position, *(getattr(Entries, name) for name in Entry._fields)]
+_FOUND = [Entries.size, Entries.mtime_ns, Entries.on_tape, Entries.error, Entries.failing_s, Entries.failing_at]
+_UNKNOWN = {"size": None, "mtime_ns": None, "on_tape": 0, "failing_s": 0, "failing_at": None}
+
+
+class EntryStore:
+    def __init__(self, database: Database) -> None:
+        self._db = database
+        page = Entries.select(*_COLUMNS).where(Entries.cart_id == 0, Entries.position.between(0, 0))
+        #: as text: a row takes peewee's own cursor half as long again
+        self._page_sql = database.text_of(page.order_by(Entries.position))
+
+    def add(self, cart_id: int, first: int, entries: Sequence[Entry]) -> None:
+        """Insert entries from position `first` on, within the caller's transaction."""
+        for rows in chunks([(cart_id, first + number, *entry) for number, entry in enumerate(entries)]):
+            Entries.insert_from(self._db.values(rows), _POSTED).execute(self._db.peewee)
+
+    def page(self, cart_id: int, first: int, most: int) -> list[CartEntry]:
+        """Up to `most` entries from position `first` on, in order."""
+        with self._db.session() as db:
+            rows = execute(db, self._page_sql, (cart_id, first, first + most - 1)).fetchall()
+        return [CartEntry(*row) for row in rows]
+
+    def found(self, entries: Sequence[CartEntry]) -> None:
+        """Write down what the archive said of these entries (size, mtime, tape, error, failing)."""
+        for some in chunks(entries):
+            query = Entries.insert_from(self._db.values([_row(entry) for entry in some]), _COLUMNS)
+            self._db.upsert(query, [Entries.cart_id, Entries.position], _FOUND).execute(self._db.peewee)
+
+    def errors(self, cart_id: int) -> tuple[int, CartEntry | None]:
+        """How many entries failed, and the first of them."""
+        failed = (Entries.cart_id == cart_id) & (Entries.error != "")
+        with self._db.session() as db:
+            count = int(Entries.select(peewee.fn.COUNT(1)).where(failed).scalar(db))
+            if not count:
+                return 0, None
+            first = Entries.select(*_COLUMNS).where(failed).order_by(Entries.position).tuples().first(db)
+        return count, CartEntry(*first)
+
+    def forget_found(self, cart_id: int) -> None:
+        """Forget what the archive said of the cart's files, within the caller's transaction."""
+        Entries.update(**_UNKNOWN).where(Entries.cart_id == cart_id).execute(self._db.peewee)
+
+    def drop(self, cart_id: int) -> None:
+        """Delete the cart's entries, within the caller's transaction."""
+        Entries.delete().where(Entries.cart_id == cart_id).execute(self._db.peewee)
+
+
+def _row(entry: CartEntry) -> tuple[Any, ...]:
+    """In the order of _COLUMNS. The row exists, so what it was posted with is not sent again."""
+    key = (entry.cart_id, entry.position, "", "", "", "", 0)
+    return (*key, entry.size, entry.mtime_ns, int(entry.on_tape), entry.error, entry.failing_s, entry.failing_at)

@@ -1,0 +1,4 @@
+"""From the volume to the bundle store: plan windows, read parts, upload, complete. Imports `staging`, `tar`, `stores`.
+
+The handlers import it.
+"""
