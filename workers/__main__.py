@@ -1,4 +1,4 @@
-"""`python -m workers`: one worker process. SIGTERM drains it: what is unfinished is handed back within 8 seconds."""
+"""`python -m workers`: one worker process. SIGTERM drains it; unfinished jobs are requeued within 8 seconds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chalicelib.errors import CartError
 from chalicelib.wiring import build
 from workers.wiring import assemble
 
-GRACE = 6.0  # seconds handlers have to return after SIGTERM; the rest of the 8 hands back what they hold
+GRACE = 6.0  # seconds handlers have to return after SIGTERM; the rest of the 8 seconds requeues what they hold
 
 log = logging.getLogger("workers")
 
@@ -32,9 +32,9 @@ def main() -> int:
     consumer.run()
     log.info("draining")
     clean = consumer.drain(GRACE)
-    log.info("stopped" if clean else "stopped; unfinished jobs were handed back")
+    log.info("stopped" if clean else "stopped; unfinished jobs were requeued")
     logging.shutdown()
-    os._exit(0)  # a handler that did not return holds a thread; nothing it writes counts any more
+    os._exit(0)  # a handler that did not return holds a thread; its writes are fenced off
 
 
 if __name__ == "__main__":

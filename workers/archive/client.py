@@ -1,8 +1,8 @@
-"""The archive's HTTP interface: state of a file, recall, read; every wait has a time-out.
+"""Client of the archive interface: metadata, recall, contents. Every wait has a timeout.
 
-Invariants: an answer that may be better next time is ArchiveUnavailable, one that will not be is ArchiveRefused; an id
-is one quoted segment of the URL; nothing the archive sends is trusted, followed or passed on: it goes to the log.
-Shared by all threads of a worker, which it bounds.
+Invariants: a failure that a retry may cure is ArchiveUnavailable, any other is ArchiveRefused; an id is one quoted
+segment of the URL; nothing the archive sends is trusted, followed or shown to clients: it goes to the log.
+Shared by all threads of a worker.
 """
 
 from __future__ import annotations
@@ -20,16 +20,18 @@ from urllib.parse import quote, urlsplit
 
 from chalicelib.errors import ArchiveRefused, ArchiveUnavailable
 from workers.archive.curl_handle import OK, Answer, Request
-from workers.archive.transfers import Outcome, Transfers
+from workers.archive.curl_loop import Outcome
+from workers.archive.transfers import Transfers
 
 Media = Literal["disk", "tape"]
 Check = Callable[[], None]
-Told = TypeVar("Told")
+Parsed = TypeVar("Parsed")
+Answers = Generator[tuple[str, Parsed | ArchiveRefused | ArchiveUnavailable], None, None]
 
 NANOSECONDS = 10**9
 TOO_BIG = 1 << 63
 LONGEST_NUMBER = 40
-#: 4xx that say "later", not "no".
+#: 4xx that mean "later", not "no".
 LATER = (408, 425, 429)
 
 log = logging.getLogger(__name__)
@@ -44,41 +46,32 @@ class FileStatus:
 
 class ArchiveClient:
     def __init__(self, url: str, *, concurrency: int, connect_timeout: float, read_timeout: float) -> None:
-        """`concurrency`: requests under way at once. `read_timeout`: the longest wait for the next bytes."""
-        requests = partial(Transfers, url, connect_timeout=connect_timeout, read_timeout=read_timeout)
-        self._requests = requests(concurrency=concurrency)
-        # Apart, so that transfers under way never make a living archive look dead.
-        self._probes = requests(concurrency=concurrency)
+        """`concurrency`: requests in flight at once. `read_timeout`: the longest wait for the next bytes, in seconds."""
+        transfers = partial(Transfers, url, connect_timeout=connect_timeout, read_timeout=read_timeout)
+        self._transfers = transfers(concurrency=concurrency)
+        # Separate slots, so that transfers in flight never make a living archive look dead.
+        self._probes = transfers(concurrency=concurrency)
         self._root = urlsplit(url).path.rstrip("/") + "/"
 
-    def statuses(
-        self, archive_ids: Iterable[str], check: Check
-    ) -> Generator[tuple[str, FileStatus | ArchiveRefused | ArchiveUnavailable], None, None]:
-        """Size, mtime and media of each file, or why the archive does not say, in any order. `check`: as in `run`."""
-        with closing(self._requests.run(archive_ids, lambda name: Request("HEAD", self._target(name)), check)) as asked:
-            for archive_id, outcome in asked:
-                yield archive_id, self._told(outcome, archive_id, (200, 204), _status)
+    def statuses(self, archive_ids: Iterable[str], check: Check) -> Answers[FileStatus]:
+        """Yield size, mtime and medium of each file, in any order. `check`: see Transfers.run."""
+        return self._ask(archive_ids, lambda name: Request("HEAD", self._target(name)), check, (200, 204), _status)
 
-    def recalls(
-        self, archive_ids: Iterable[str], check: Check
-    ) -> Generator[tuple[str, ArchiveRefused | ArchiveUnavailable | None], None, None]:
-        """Ask for each file to be brought online; asking again does no harm. None where that was taken.
+    def recalls(self, archive_ids: Iterable[str], check: Check) -> Answers[None]:
+        """Recall each file from tape; yields None for each that was accepted. Recalling a file twice does no harm.
 
-        Some archives answer only when the file is online: a time-out does not say that the recall failed.
+        Some archives answer only when the file is online, so a timeout does not mean that the recall failed.
         """
-        with closing(self._requests.run(archive_ids, lambda name: Request("POST", self._target(name)), check)) as asked:
-            for archive_id, outcome in asked:
-                yield archive_id, self._told(outcome, archive_id, (200, 201, 202, 204), lambda answer: None)
+        accepted = (200, 201, 202, 204)
+        return self._ask(archive_ids, lambda name: Request("POST", self._target(name)), check, accepted, _nothing)
 
-    def contents(
-        self, sizes: Mapping[str, int], check: Check
-    ) -> Generator[tuple[str, bytes | ArchiveRefused | ArchiveUnavailable], None, None]:
-        """The bytes of each of these small files, in any order; of one that has more than its size, one more."""
-        with closing(
-            self._requests.run(sizes, lambda name: Request("GET", self._target(name), most=sizes[name] + 1), check)
-        ) as asked:
-            for archive_id, outcome in asked:
-                yield archive_id, self._told(outcome, archive_id, (OK,), lambda answer: answer.body)
+    def contents(self, sizes: Mapping[str, int], check: Check) -> Answers[bytes]:
+        """Yield the bytes of each of these small files, in any order; of a file longer than its size, one byte more."""
+
+        def request(archive_id: str) -> Request:
+            return Request("GET", self._target(archive_id), limit=sizes[archive_id] + 1)
+
+        return self._ask(sizes, request, check, (OK,), lambda answer: answer.body)
 
     def read(
         self,
@@ -89,51 +82,50 @@ class ArchiveClient:
         start: int = 0,
         stop: int | None = None,
     ) -> None:
-        """A file's bytes to `take`, block by block, or those of a range (`stop` exclusive; a `start` needs one).
+        """Pass a file's bytes to `take`, block by block, or those of a range (`stop` exclusive; `start` needs one).
 
-        An answer without a length may end where its connection broke: only the file's size and hash tell. Raises
+        An answer without a length may end where its connection broke: check the size and the hash. Raises
         ArchiveUnavailable, ArchiveRefused, and what `take` and `check` raise.
         """
         if start and stop is None:
             raise ValueError("a range needs its stop")
         byte_range = "" if stop is None else f"?byte_range={start}-{stop}"
         request = Request("GET", self._target(archive_id) + byte_range, take=take)
-        for _, outcome in self._requests.run((archive_id,), lambda name: request, check):
-            told = self._told(outcome, archive_id, (OK,), lambda answer: None)
-            if told is not None:
-                raise told
+        for _, outcome in self._transfers.run((archive_id,), lambda name: request, check):
+            error = _parsed(outcome, archive_id, (OK,), _nothing)
+            if error is not None:
+                raise error
 
     def status(self, archive_id: str, check: Check) -> FileStatus:
-        """As `statuses`, of one file. Raises ArchiveUnavailable, ArchiveRefused."""
+        """As `statuses`, for one file. Raises ArchiveUnavailable, ArchiveRefused."""
         for _, answer in self.statuses((archive_id,), check):
             if isinstance(answer, FileStatus):
                 return answer
             raise answer
-        raise AssertionError("each file has its answer")
+        raise AssertionError("every file gets an answer")
 
     def alive(self) -> bool:
-        """Whether `GET /` answers 200 within the time-outs."""
-        asked = self._probes.run((self._root,), lambda root: Request("GET", root), lambda: None)
-        return all(isinstance(outcome, Answer) and outcome.status == OK for _, outcome in asked)
+        """Whether `GET /` answers 200 within the timeouts."""
+        answers = self._probes.run((self._root,), lambda root: Request("GET", root), lambda: None)
+        return all(isinstance(outcome, Answer) and outcome.status == OK for _, outcome in answers)
 
     def close(self) -> None:
-        """End requests under way within a second: they raise ArchiveUnavailable, as do later ones."""
-        self._requests.close()
+        """End the requests in flight within a second: they raise ArchiveUnavailable, and so do later ones."""
+        self._transfers.close()
         self._probes.close()
 
-    def _told(
-        self, outcome: Outcome, archive_id: str, wanted: tuple[int, ...], read: Callable[[Answer], Told]
-    ) -> Told | ArchiveRefused | ArchiveUnavailable:
-        """What `read` makes of an answer with one of the `wanted` statuses."""
-        if not isinstance(outcome, Answer):
-            return outcome
-        if outcome.status not in wanted:
-            log.info("archive answered %d for %r: %r", outcome.status, archive_id, outcome.body[:300])
-            return _failure(outcome.status)
-        try:
-            return read(outcome)
-        except ArchiveUnavailable as error:
-            return error
+    def _ask(
+        self,
+        archive_ids: Iterable[str],
+        request: Callable[[str], Request],
+        check: Check,
+        expected: tuple[int, ...],
+        parse: Callable[[Answer], Parsed],
+    ) -> Answers[Parsed]:
+        """Yield each file's answer as `parse` reads it, or why there is none."""
+        with closing(self._transfers.run(archive_ids, request, check)) as answers:
+            for archive_id, outcome in answers:
+                yield archive_id, _parsed(outcome, archive_id, expected, parse)
 
     def _target(self, archive_id: str) -> str:
         if archive_id in ("", ".", ".."):
@@ -142,6 +134,25 @@ class ArchiveClient:
             return self._root + quote(archive_id, safe="")
         except UnicodeEncodeError as error:
             raise ArchiveRefused("no archive has a file of this id") from error
+
+
+def _parsed(
+    outcome: Outcome, archive_id: str, expected: tuple[int, ...], parse: Callable[[Answer], Parsed]
+) -> Parsed | ArchiveRefused | ArchiveUnavailable:
+    """The answer as `parse` reads it, if it has one of the `expected` statuses; otherwise the failure."""
+    if not isinstance(outcome, Answer):
+        return outcome
+    if outcome.status not in expected:
+        log.info("archive answered %d for %r: %r", outcome.status, archive_id, outcome.body[:300])
+        return _failure(outcome.status)
+    try:
+        return parse(outcome)
+    except ArchiveUnavailable as error:
+        return error
+
+
+def _nothing(answer: Answer) -> None:
+    return None
 
 
 def _status(answer: Answer) -> FileStatus:

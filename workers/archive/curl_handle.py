@@ -1,12 +1,11 @@
-"""One request to the archive and its answer, on a libcurl handle that serves one request after another.
+"""One request to the archive and its answer, on a libcurl handle that is reused for one request after another.
 
-Nothing the archive sends is followed, decoded or kept beyond what the request asks for.
+Redirects are not followed, bodies are not decoded, and nothing is kept beyond what the request asks for.
 """
 
 from __future__ import annotations
 
 import ssl
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -16,16 +15,16 @@ import pycurl
 
 from chalicelib.errors import ArchiveRefused, ArchiveTimedOut, ArchiveUnavailable
 
-LONGEST_COMPLAINT = 4096  # bytes kept of a body nobody asked for
-RECEIVED_AT_ONCE = 256 << 10  # bytes
-#: An idle connection older than this may have been dropped silently on the way: asking on it would cost a time-out.
+LARGEST_ERROR_BODY = 4096  # bytes kept of a body that was not asked for, for the log
+RECEIVE_BUFFER = 256 << 10  # bytes
+#: A network device may silently drop a connection that is idle for longer: a request on it would cost a timeout.
 IDLE_LIFE = 20  # seconds
 OK = 200
 
 UNREACHED = (
     pycurl.E_COULDNT_RESOLVE_HOST,
     pycurl.E_COULDNT_CONNECT,
-    pycurl.E_OPERATION_TIMEDOUT,  # only connecting is timed by libcurl
+    pycurl.E_OPERATION_TIMEDOUT,  # libcurl times only the connecting
     pycurl.E_SSL_CONNECT_ERROR,
     pycurl.E_PEER_FAILED_VERIFICATION,
 )
@@ -33,35 +32,37 @@ UNREACHED = (
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`target`: path and query, quoted. `most`: bytes of a 200's body that are kept; one with more is not read on.
+    """`target`: path and query, quoted. `limit`: bytes kept of a 200's body; the rest is not read.
 
-    `take` gets a 200's body instead, block by block, each valid only during the call; what it raises ends the request.
+    `take` receives a 200's body instead, block by block, each valid only during the call. If it raises, the request
+    ends.
     """
 
     method: Literal["HEAD", "GET", "POST"]
     target: str
-    most: int = LONGEST_COMPLAINT
+    limit: int = LARGEST_ERROR_BODY
     take: Callable[[memoryview], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`headers` by their names in lower case; `body` as far as it was kept."""
+    """`headers`: by lower-case name. `body`: as much of it as was kept."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
 
-class Enough(Exception):
-    """As much of the body has come as is wanted."""
+class EnoughReceived(Exception):
+    """As much of the body has arrived as is needed."""
 
 
 class CurlHandle:
-    """A libcurl handle. `heard`: when the archive last sent anything, or the request began."""
+    """A libcurl handle. `active_at`: when the archive last sent anything, or the request began, by `clock`."""
 
-    def __init__(self, url: str, connect_timeout: float) -> None:
+    def __init__(self, url: str, connect_timeout: float, clock: Callable[[], float]) -> None:
         address = urlsplit(url)
+        self._clock = clock
         self._origin = f"{address.scheme}://{address.netloc}"
         self.curl = pycurl.Curl()
         for option, value in (_OPTIONS | _trust()).items():
@@ -75,26 +76,26 @@ class CurlHandle:
         self._headers: dict[str, str] | None = None
         self._body = bytearray()
         self._raised: BaseException | None = None
-        self.heard = 0.0
+        self.active_at = 0.0
 
     def begin(self, request: Request) -> None:
         self._request, self._status, self._head, self._headers = request, 0, [], None
         self._body, self._raised = bytearray(), None
-        self.heard = time.monotonic()
+        self.active_at = self._clock()
         self.curl.setopt(pycurl.URL, self._origin + request.target)
         for option, value in _METHODS[request.method]:
             self.curl.setopt(option, value)
 
     def answer(self, error: int | None) -> Answer:
-        """What came of it; `error`: libcurl's, if it had one.
+        """The answer to the request; `error`: libcurl's error code, if it ended with one.
 
         Raises ArchiveUnavailable, ArchiveRefused, and what the request's `take` raised.
         """
-        if self._raised is not None and not isinstance(self._raised, Enough):
+        if self._raised is not None and not isinstance(self._raised, EnoughReceived):
             raise self._raised
         if self._raised is None and error is not None:
             if error == pycurl.E_BAD_CONTENT_ENCODING:
-                raise _encoded()
+                raise _unexpected_encoding()
             where = "cannot connect to the archive" if error in UNREACHED else "the connection to the archive broke"
             raise ArchiveUnavailable(where)
         return Answer(self._status, self._read_head(), bytes(self._body))
@@ -103,14 +104,14 @@ class CurlHandle:
         self.curl.close()
 
     def _read_head(self) -> dict[str, str]:
-        """The headers of the last answer, which interim ones may have come before."""
+        """The headers of the final answer; interim answers may have preceded it."""
         if self._headers is None:
             pairs = (line.decode("latin-1").partition(":") for line in self._head)
             self._headers = {name.lower(): value.strip() for name, _, value in pairs}
         return self._headers
 
     def _on_header(self, line: bytes) -> None:
-        self.heard = time.monotonic()
+        self.active_at = self._clock()
         if line.startswith(b"HTTP/"):
             self._head = []
             status = line[8:].split()[:1]
@@ -119,28 +120,28 @@ class CurlHandle:
             self._head.append(line)
 
     def _on_body(self, block: memoryview) -> int:
-        """The number of bytes taken; libcurl gives up where that is not all of them."""
+        """Return the number of bytes accepted; libcurl aborts the transfer when that is not all of them."""
         try:
             self._receive(block)
         except BaseException as error:
-            # Anything, since libcurl is between this and who has to know of it.
+            # Any exception: libcurl is on the stack, so it is raised later, from `answer`.
             self._raised = error
             return -1
         finally:
-            self.heard = time.monotonic()
+            self.active_at = self._clock()
         return len(block)
 
     def _receive(self, block: memoryview) -> None:
-        wanted = self._request.method == "GET" and self._status == OK
-        if wanted and not self._body:
+        expected = self._request.method == "GET" and self._status == OK
+        if expected and not self._body:
             _check_encodings(self._read_head())
-        if wanted and self._request.take:
+        if expected and self._request.take:
             self._request.take(block)
             return
-        most = self._request.most if wanted else LONGEST_COMPLAINT
-        self._body += block[: most - len(self._body)]
-        if len(self._body) >= most:
-            raise Enough
+        limit = self._request.limit if expected else LARGEST_ERROR_BODY
+        self._body += block[: limit - len(self._body)]
+        if len(self._body) >= limit:
+            raise EnoughReceived
 
 
 def timed_out(seconds: float) -> ArchiveTimedOut:
@@ -148,19 +149,19 @@ def timed_out(seconds: float) -> ArchiveTimedOut:
 
 
 def _check_encodings(headers: Mapping[str, str]) -> None:
-    """What is encoded unasked may grow without bound when decoded."""
+    """Refuse an encoding that was not asked for: decoded, the body may grow without bound."""
     content = headers.get("content-encoding", "identity").lower()
     transfer = headers.get("transfer-encoding", "chunked").lower()
     if (content, transfer) != ("identity", "chunked"):
-        raise _encoded()
+        raise _unexpected_encoding()
 
 
-def _encoded() -> ArchiveRefused:
+def _unexpected_encoding() -> ArchiveRefused:
     return ArchiveRefused("archive sent the file in an encoding that was not asked for")
 
 
 def _trust() -> dict[int, object]:
-    """The machine's certificate authorities: libcurl's wheel does not know where they are."""
+    """The paths of the system's certificate authorities, which libcurl's wheel does not know."""
     paths = ssl.get_default_verify_paths()
     found: dict[int, object] = {pycurl.CAINFO: paths.cafile, pycurl.CAPATH: paths.capath}
     return {option: path for option, path in found.items() if path}
@@ -170,10 +171,10 @@ _OPTIONS: dict[int, object] = {
     pycurl.NOSIGNAL: 1,
     pycurl.PROTOCOLS: pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS,
     pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_1_1,
-    pycurl.PROXY: "",  # whatever the environment says
+    pycurl.PROXY: "",  # ignore the proxies of the environment
     pycurl.PATH_AS_IS: 1,
     pycurl.MAXAGE_CONN: IDLE_LIFE,
-    pycurl.BUFFERSIZE: RECEIVED_AT_ONCE,
+    pycurl.BUFFERSIZE: RECEIVE_BUFFER,
     pycurl.USERAGENT: "pacifica-data-cart",
     pycurl.HTTPHEADER: ["Accept-Encoding: identity", "Accept:", "Content-Type:", "Expect:"],
 }

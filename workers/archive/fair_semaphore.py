@@ -1,4 +1,4 @@
-"""A bounded number of places, given in the order they were asked for: none is taken past somebody who waits."""
+"""A semaphore that gives its slots in the order in which they were asked for."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections import deque
 
 
 class FairSemaphore:
-    """Thread-safe."""
+    """`threading.Semaphore` lets a newcomer overtake waiting threads; this does not. Thread-safe."""
 
     def __init__(self, count: int) -> None:
         self._free = count
         self._waiting: deque[threading.Event] = deque()
         self._lock = threading.Lock()
 
-    def take(self, timeout: float = 0.0) -> bool:
-        """Whether a place was to be had within `timeout` seconds."""
+    def acquire(self, timeout: float = 0.0) -> bool:
+        """Whether a slot was acquired within `timeout` seconds."""
         with self._lock:
             if self._free and not self._waiting:
                 self._free -= 1
@@ -30,8 +30,8 @@ class FairSemaphore:
                 self._waiting.remove(mine)
             return mine.is_set()
 
-    def give_back(self) -> None:
-        """One place: to whoever has waited longest."""
+    def release(self) -> None:
+        """Give one slot back, to the thread that has waited longest."""
         with self._lock:
             if self._waiting:
                 self._waiting.popleft().set()

@@ -1,4 +1,4 @@
-"""A part as a file to upload: headers from the layout, data from the volume, nothing assembled."""
+"""A part of a bundle as a file to upload: headers from the layout, data from the volume, nothing assembled."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import cast
 
 from chalicelib.errors import StoreUnavailable
 from workers.files.volume import StagedFileGone, Volume
-from workers.staging.parts import WindowWork
+from workers.staging.window_work import WindowWork
 from workers.tar.layout import Run, Span
 
-AT_ONCE = 1 << 20  # bytes
+BUFFER = 1 << 20  # bytes
 
 
-class PartView(io.RawIOBase):
-    """A range of a run as a seekable file; one staged file is open at a time."""
+class PartFile(io.RawIOBase):
+    """A range of a run as a seekable file. One staged file is open at a time."""
 
     def __init__(self, run: Run, work: WindowWork, volume: Volume, start: int, stop: int) -> None:
         self._run = run
@@ -30,14 +30,14 @@ class PartView(io.RawIOBase):
         self._pieces: Iterator[bytes | Span] = iter(())
         self._literal = memoryview(b"")
         self._open: tuple[int, int, int] | None = None  # descriptor, position in the file, bytes left of the span
-        self._reading = ""  # the file that is open
-        self._moved = True
+        self._open_id = ""  # its archive id
+        self._seeked = True
         self._gone: StagedFileGone | None = None
         self._buffer = memoryview(b"")
 
     @contextmanager
-    def telling_what_is_gone(self) -> Iterator[None]:
-        """A client of the store hides what a body raises behind its own fault; this tells it after all."""
+    def reporting_missing_files(self) -> Iterator[None]:
+        """Raise StagedFileGone where the store's client hid it behind an error of its own."""
         try:
             yield
         except StoreUnavailable as error:
@@ -57,31 +57,31 @@ class PartView(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         base = {io.SEEK_SET: self._start, io.SEEK_CUR: self._at, io.SEEK_END: self._stop}[whence]
         self._at = min(max(base + offset, self._start), self._stop)
-        self._moved = True
+        self._seeked = True
         return self.tell()
 
     def __len__(self) -> int:
         return self._stop - self._start
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes, valid until the next call: up to AT_ONCE whatever the size, and all without one.
+        """Return the next bytes, valid until the next call: up to 1 MiB whatever `size` is, all if it is negative.
 
-        An HTTP client asks for 16 KB at a time, and sends what it gets: more at once costs half of it the CPU.
+        An HTTP client asks for 16 KB at a time, but sends what it gets: larger blocks halve its CPU time.
         """
         if size < 0:
-            return b"".join(bytes(block) for block in iter(lambda: self.read(AT_ONCE), b""))
+            return b"".join(bytes(block) for block in iter(lambda: self.read(BUFFER), b""))
         if not self._buffer:
-            self._buffer = memoryview(bytearray(min(AT_ONCE, len(self))))
+            self._buffer = memoryview(bytearray(min(BUFFER, len(self))))
         return cast(bytes, self._buffer[: self.readinto(self._buffer)])
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        """Fill `buffer` as far as the part goes. Raises StagedFileGone."""
-        if self._moved:
+        """Fill `buffer` as far as the part reaches. Raises StagedFileGone."""
+        if self._seeked:
             self._restart()
         view, filled = memoryview(buffer).cast("B"), 0
         try:
             while filled < len(view) and self._at < self._stop:
-                got = self._some(view[filled:])
+                got = self._read_some(view[filled:])
                 filled += got
                 self._at += got
         except StagedFileGone as error:
@@ -97,13 +97,13 @@ class PartView(io.RawIOBase):
         self._close_file()
         self._pieces = self._run.pieces(self._at, self._stop)
         self._literal = memoryview(b"")
-        self._moved = False
+        self._seeked = False
 
-    def _some(self, view: memoryview) -> int:
+    def _read_some(self, view: memoryview) -> int:
         if not self._literal and self._open is None:
             self._next_piece()
         if self._open is not None:
-            return self._from_file(view)
+            return self._read_file(view)
         got = min(len(view), len(self._literal))
         view[:got] = self._literal[:got]
         self._literal = self._literal[got:]
@@ -114,11 +114,11 @@ class PartView(io.RawIOBase):
         if isinstance(piece, Span):
             entry = self._work.entries[piece.index]
             descriptor = self._volume.open(entry.archive_id, entry.size, entry.mtime_ns)
-            self._open, self._reading = (descriptor, piece.start, piece.length), entry.archive_id
+            self._open, self._open_id = (descriptor, piece.start, piece.length), entry.archive_id
         else:
             self._literal = memoryview(piece)
 
-    def _from_file(self, view: memoryview) -> int:
+    def _read_file(self, view: memoryview) -> int:
         assert self._open is not None
         descriptor, position, left = self._open
         try:
@@ -126,9 +126,9 @@ class PartView(io.RawIOBase):
         except OSError as error:
             if error.errno != errno.EIO:
                 raise
-            raise StagedFileGone(self._reading) from error  # pulled anew, it lies on other blocks
+            raise StagedFileGone(self._open_id) from error  # pulled again, it lies on other blocks of the disk
         if got == 0:
-            raise StagedFileGone(self._reading)  # cut short
+            raise StagedFileGone(self._open_id)  # the file was truncated
         self._open = (descriptor, position + got, left - got)
         if left == got:
             self._close_file()

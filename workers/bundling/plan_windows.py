@@ -1,141 +1,123 @@
-"""From sizes to windows: the layout is fixed here, and windows are handed out as jobs, a few of a cart at a time.
+"""From file sizes to windows: fixes the layout of a cart, and turns windows into jobs, a few of a cart at a time.
 
-So a huge cart never fills the queue, and small carts behind it do not starve on any queue.
+So a huge cart never fills the queue, and small carts behind it do not starve.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from array import array
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import Any
 
-from chalicelib.aws.bundle_store import key_of
-from chalicelib.errors import LeaseLost, Retry
-from chalicelib.stores import jobs
-from chalicelib.stores.carts import Cart
-from chalicelib.stores.entries import CartEntry
-from chalicelib.stores.jobs import JobMessage
+from chalicelib.aws.bundle_store import BundleStore, key_of
+from chalicelib.errors import LeaseLost
+from chalicelib.job_message import JobMessage
+from chalicelib.stores.carts import Cart, CartStore
+from chalicelib.stores.entries import CartEntry, EntryStore
+from chalicelib.stores.jobs import JobKind, JobStore
+from workers.bundling.part_limits import MIN_PART, PartSizes, cut_windows, fit_part_limit, split_window
+from workers.files.volume import Volume
 from workers.runtime.lease import Lease
-from workers.staging.parts import Parts, WindowWork
-from workers.stores.windows import ONLINE, TAKEN, TAPE, Window
-from workers.tar.layout import MIN_PART, Member, Plan, cut, end_length, member_length, plan, split
+from workers.staging.layout_input import LayoutInput
+from workers.staging.window_work import WindowWork
+from workers.stores.windows import Window, WindowState, WindowStore
+from workers.tar.headers import end_length
 
-AT_ONCE = 8  # windows of one cart that are jobs at the same time
-
-
-@dataclass(slots=True)
-class LayoutInput:
-    """What the layout of a cart is made from, 9 bytes for each of its entries in order."""
-
-    lengths: array[int] = field(default_factory=lambda: array("Q"))  # in the bundle, with headers
-    on_tape: bytearray = field(default_factory=bytearray)
-    bytes_total: int = 0  # of the files themselves
-
-    def add(self, cart: Cart, entries: Iterable[CartEntry]) -> None:
-        """The cart's next entries, whose sizes are known."""
-        for entry in entries:
-            self.lengths.append(member_length(member_of(cart, entry)))
-            self.on_tape.append(bool(entry.on_tape))
-            self.bytes_total += entry.size
+JOBS_AT_ONCE = 8  # windows of one cart that are jobs at the same time
 
 
 class WindowPlanner:
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(
+        self,
+        jobs: JobStore,
+        carts: CartStore,
+        entries: EntryStore,
+        windows: WindowStore,
+        bundles: BundleStore,
+        volume: Volume,
+        sizes: PartSizes,
+    ) -> None:
+        """`sizes`: the smallest part, and the largest window; both grow with the bundle."""
+        self._jobs = jobs
+        self._carts = carts
+        self._entries = entries
+        self._windows = windows
+        self._bundles = bundles
+        self._volume = volume
+        self._sizes = sizes
 
-    def lay_out(self, lease: Lease, cart: Cart, measures: LayoutInput, only: list[CartEntry] | None) -> WindowWork:
-        """Fix the layout and hand out the first windows; the one this job goes on with. Raises Retry where on tape.
+    def plan(
+        self, lease: Lease, cart: Cart, layout_input: LayoutInput, unrecorded: list[CartEntry] | None
+    ) -> tuple[WindowWork | None, list[JobMessage]]:
+        """Fix the layout, turn the first windows into jobs, and return their messages.
 
-        `only`: the cart's entries with what was found out of them, where that is not written down yet.
+        Also returns the window that this job continues with, or None where files are on tape. `unrecorded`: the cart's
+        entries with their metadata, where it is not recorded yet.
         """
-        total = sum(measures.lengths)
-        planned = self._plan(total, cart.files_total)
-        windows = list(_windows(cut(measures.lengths, planned), planned, end_length(total), measures.on_tape))
+        total = sum(layout_input.lengths)
+        sizes = fit_part_limit(total, cart.files_total, self._sizes_for_volume())
+        windows = list(_windows(layout_input, sizes, end_length(total)))
         layout: dict[str, Any] = {
-            "part_size": planned.part_size,
-            "bytes_total": measures.bytes_total,
+            "part_size": sizes.part_size,
+            "bytes_total": layout_input.bytes_total,
             "windows_total": len(windows),
             "bundle_size": total + end_length(total),
-            "upload_id": self._begin_upload(cart, windows, planned),
+            "upload_id": self._begin_upload(cart, windows, sizes),
         }
-        waits = any(measures.on_tape)
-        hints = self._record(lease, cart, windows, layout, only, waits)
-        self._parts.queue.send(hints)
-        if waits:
-            raise Retry(1, "files are on tape")
-        cart = dataclasses.replace(cart, **layout)
+        waits_for_tape = any(layout_input.on_tape)
+        if not waits_for_tape:
+            windows[0] = dataclasses.replace(windows[0], state=WindowState.TAKEN)
+        messages = self._record(lease, cart, windows, layout, unrecorded)
+        if waits_for_tape:
+            return None, messages
         first = windows[0]
-        lease.job = dataclasses.replace(lease.job, kind=jobs.WINDOW, window=first.number)
-        return WindowWork(cart, first, only[: first.files] if only is not None else self._entries(cart, first))
+        entries = unrecorded[: first.files] if unrecorded is not None else self._entries.page(cart.id, 0, first.files)
+        return WindowWork(dataclasses.replace(cart, **layout), first, entries), messages
 
-    def more(self, lease: Lease, cart: Cart, last_look: bool) -> None:
-        """Hand out windows that have come online; with the last of them the recall's job is done."""
-        busy = len(self._parts.windows.in_state(cart.id, TAKEN, "reserved", "staged"))
+    def next_jobs(self, cart_id: int, limit: int) -> list[JobMessage]:
+        """Turn up to `limit` more windows into jobs, within the caller's transaction; send the messages after it."""
+        return [self._jobs.add(cart_id, JobKind.WINDOW, number) for number in self._windows.take(cart_id, limit)]
 
-        def work() -> list[JobMessage]:
-            return self.next_windows(cart.id, max(0, AT_ONCE - busy))
+    def fill_jobs(self, cart_id: int) -> list[JobMessage]:
+        """As `next_jobs`, up to the number of windows that may be jobs at the same time."""
+        active = self._windows.in_state(cart_id, WindowState.TAKEN, WindowState.RESERVED, WindowState.STAGED)
+        return self.next_jobs(cart_id, max(0, JOBS_AT_ONCE - len(active)))
 
-        settle = self._parts.jobs.finish if last_look else self._parts.jobs.fenced
-        self._parts.queue.send(settle(lease.job, work))
+    def _sizes_for_volume(self) -> PartSizes:
+        """Limits windows to a quarter of the volume, so that several fit at once."""
+        quarter = self._volume.capacity() // 4
+        return self._sizes._replace(window_size=max(MIN_PART, min(self._sizes.window_size, quarter)))
 
-    def next_windows(self, cart_id: int, most: int) -> list[JobMessage]:
-        """Up to `most` more windows as jobs, within the caller's transaction; send the hints after it."""
-        return [
-            self._parts.jobs.add(cart_id, jobs.WINDOW, number) for number in self._parts.windows.take(cart_id, most)
-        ]
-
-    def _plan(self, total: int, entries: int) -> Plan:
-        """Windows are also small enough for several of them to have room on the volume."""
-        settings = self._parts.settings
-        room = self._parts.volume.capacity() // 4
-        window_size = max(MIN_PART, min(settings.window_size, room))
-        part_size = settings.part_size
-        return plan(total, entries, part_size=part_size, window_size=window_size, window_files=settings.window_files)
-
-    def _begin_upload(self, cart: Cart, windows: list[Window], planned: Plan) -> str:
-        """A small bundle takes one PUT; it has no upload."""
-        if len(windows) == 1 and windows[0].length <= planned.part_size:
+    def _begin_upload(self, cart: Cart, windows: list[Window], sizes: PartSizes) -> str:
+        """Begin the multipart upload. A small bundle is one PUT and has none."""
+        if len(windows) == 1 and windows[0].length <= sizes.part_size:
             return ""
-        return self._parts.bundles.begin(key_of(cart.id, cart.attempt))
+        return self._bundles.begin(key_of(cart.id, cart.attempt))
 
     def _record(
-        self,
-        lease: Lease,
-        cart: Cart,
-        windows: list[Window],
-        layout: dict[str, Any],
-        only: list[CartEntry] | None,
-        waits: bool,
+        self, lease: Lease, cart: Cart, windows: list[Window], layout: dict[str, Any], unrecorded: list[CartEntry] | None
     ) -> list[JobMessage]:
-        if not waits:
-            windows[0] = dataclasses.replace(windows[0], state=TAKEN)
+        """Write the layout; the job becomes that of the first window, if that one is taken."""
+        taken = windows[0].state == WindowState.TAKEN
 
-        def work() -> list[JobMessage]:
-            if not self._parts.carts.laid_out(cart, **layout):
+        def write() -> list[JobMessage]:
+            if not self._carts.laid_out(cart, **layout):
                 raise LeaseLost
-            if only is not None:
-                self._parts.entries.found(only)
-            self._parts.windows.lay_out(cart.id, windows)
-            return self.next_windows(cart.id, AT_ONCE - 1) if len(windows) > 1 else []
+            if unrecorded is not None:
+                self._entries.record_found(unrecorded)
+            self._windows.insert(cart.id, windows)
+            return self.next_jobs(cart.id, JOBS_AT_ONCE - 1) if len(windows) > 1 else []
 
-        return self._parts.jobs.progressed(lease.job, work, jobs.RECALL if waits else jobs.WINDOW, 0)
-
-    def _entries(self, cart: Cart, window: Window) -> list[CartEntry]:
-        return self._parts.entries.page(cart.id, window.first, window.files)
+        return self._jobs.progressed(lease.job, write, JobKind.WINDOW if taken else JobKind.RECALL, 0)
 
 
-def member_of(cart: Cart, entry: CartEntry) -> Member:
-    return Member(f"{cart.root}/{entry.path}", entry.size, entry.mtime_ns, entry.new_dirs)
-
-
-def _windows(cuts: Iterable[tuple[int, int]], planned: Plan, tail: int, on_tape: bytearray) -> Iterator[Window]:
+def _windows(layout_input: LayoutInput, sizes: PartSizes, tail: int) -> Iterator[Window]:
+    """`tail`: bytes after the last member."""
     first, part = 0, 1
-    runs = list(cuts)
+    runs = list(cut_windows(layout_input.lengths, sizes))
     for number, (files, length) in enumerate(runs):
         whole = length + tail if number == len(runs) - 1 else length
-        state = TAPE if any(on_tape[first : first + files]) else ONLINE
-        yield Window(number, first, files, whole, part, state)
+        on_tape = any(layout_input.on_tape[first : first + files])
+        yield Window(number, first, files, whole, part, WindowState.TAPE if on_tape else WindowState.ONLINE)
         first += files
-        part += len(split(whole, planned.part_size))
+        part += len(split_window(whole, sizes.part_size))

@@ -1,20 +1,24 @@
-"""The hashes of a file, computed block by block: those its manifest names, and the store's crc64nvme."""
+"""The hashes of a file, computed block by block: those its manifest names, and the bundle store's checksum."""
 
 from __future__ import annotations
 
 import hashlib
 
 from workers.files import crc64nvme
-from workers.staging.file_actions import FileSpec
+from workers.files.file_spec import FileSpec
 
-UNVERIFIED = "sha256"  # what is computed where the manifest names no hash
+#: What is computed where the manifest names no hash.
+UNVERIFIED = "sha256"
 
+#: Hash name -> hex.
 Hashes = dict[str, str]
 
 
 class Hashing:
-    def __init__(self, want: FileSpec) -> None:
-        names = {name for name, _ in want.hashes} or {UNVERIFIED}
+    """Computes all hashes of one file in one pass."""
+
+    def __init__(self, spec: FileSpec) -> None:
+        names = {name for name, _ in spec.hashes} or {UNVERIFIED}
         self._hashers = {name: hashlib.new(name, usedforsecurity=False) for name in names}
         self._checksum = 0
 
@@ -24,14 +28,13 @@ class Hashing:
         self._checksum = crc64nvme.update(block, self._checksum)
 
     def hashes(self) -> Hashes:
-        """In hex, by name."""
-        known = {name: hasher.hexdigest() for name, hasher in self._hashers.items()}
-        return {**known, crc64nvme.NAME: crc64nvme.to_hex(self._checksum)}
+        computed = {name: hasher.hexdigest() for name, hasher in self._hashers.items()}
+        return {**computed, crc64nvme.NAME: crc64nvme.to_hex(self._checksum)}
 
 
-def mismatch(want: FileSpec, hashes: Hashes) -> str:
-    """What is wrong with the hashes, or nothing."""
-    for name, wanted in want.hashes:
-        if hashes[name] != wanted:
-            return f"its {name} is {hashes[name]}, the manifest says {wanted}"
+def mismatch(spec: FileSpec, hashes: Hashes) -> str:
+    """Describe the first hash that is not what the manifest says; empty when all match."""
+    for name, expected in spec.hashes:
+        if hashes[name] != expected:
+            return f"its {name} is {hashes[name]}, the manifest says {expected}"
     return ""

@@ -1,8 +1,8 @@
 """The volume: staged files on disk.
 
-A file lies under its final name only whole and verified: it is written under `tmp/`, checked, given its archive's
-mtime, and renamed. The name is derived from the archive id alone, so nothing a client sends reaches a path. What the
-mtime and size say is checked again before any byte is bundled, so a file cut short by a dead machine is never used.
+A file has its final name only when it is whole and verified: it is written under `tmp/`, checked, given the archive's
+mtime, and renamed. The name is derived from the archive id alone, so nothing that a client sends reaches a path. Size
+and mtime are checked again before any byte is bundled, so a file that a crashed machine cut short is never used.
 """
 
 from __future__ import annotations
@@ -17,18 +17,20 @@ from pathlib import Path
 import psutil
 
 from chalicelib.errors import VolumeUnavailable
+from chalicelib.stores.jobs import Claim
 
-FOLDERS = 256
-#: What is said of a file system that cannot be used for now: read-only after an error, gone, or out of reach.
-BROKEN = (errno.EROFS, errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ENXIO, errno.EHOSTDOWN)
-BLOCK = 4096  # what a file system gives at least
-PREALLOCATED = 1 << 20  # bytes; smaller files gain nothing
+DIRECTORIES = 256
+#: Errors of a file system that cannot be used for now: read-only after an error, unmounted, or unreachable.
+UNUSABLE = (errno.EROFS, errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ENXIO, errno.EHOSTDOWN)
+BLOCK = 4096  # bytes; the unit in which file systems allocate
+PREALLOCATED_FROM = 1 << 20  # bytes; smaller files gain nothing
 PREALLOCATES = hasattr(os, "posix_fallocate")
+NO_CLAIM = Claim(0, 0)
 NETWORK = ("nfs", "cifs", "smb", "fuse", "9p")
 
 
 class StagedFileGone(Exception):
-    """A staged file is not there, or not as it was staged."""
+    """A staged file is missing, or is not as it was staged."""
 
     def __init__(self, archive_id: str) -> None:
         super().__init__(archive_id)
@@ -37,61 +39,62 @@ class StagedFileGone(Exception):
 
 class Volume:
     def __init__(self, root: Path, limit: int, reserve: float) -> None:
-        """`limit`: bytes that may be used, 0 for what the file system has; `reserve`: percentage kept free."""
+        """`limit`: bytes that staged files may use, 0 for the whole file system; `reserve`: percentage kept free."""
         self._files = root / "files"
         self._tmp = root / "tmp"
         self._limit = limit
         self._reserve = reserve
-        self.remote = True  # whether making a file here is round trips over a network
+        self.is_remote = True  # whether creating a file takes round trips over a network
 
     def prepare(self) -> None:
-        """Make the directories; raises OSError where the volume cannot be written."""
+        """Create the directories. Raises OSError if the volume cannot be written."""
         self._tmp.mkdir(parents=True, exist_ok=True)
-        for number in range(FOLDERS):
+        for number in range(DIRECTORIES):
             (self._files / f"{number:02x}").mkdir(parents=True, exist_ok=True)
-        self.remote = _on_network(self._tmp)
+        self.is_remote = _on_network(self._tmp)
 
     def capacity(self) -> int:
-        """Bytes the staged files may take when nothing else lies on the volume."""
-        whole = self._whole(psutil.disk_usage(str(self._files)).total)
-        return int(whole - self._kept(whole))
+        """Bytes that staged files may use when nothing else is on the volume."""
+        usable = self._usable(psutil.disk_usage(str(self._files)).total)
+        return int(usable - self._kept_free(usable))
 
     def bound(self, used: int, staged: int) -> int:
-        """Bytes the staged files may take in all now: `used` are promised to them, `staged` lie here already.
+        """Bytes that staged files may use now, by what else is on the disk.
 
-        What lies in `tmp/` is part of what is promised, but for what dead workers left there.
+        `used` bytes are reserved for them, `staged` of these are on the volume already. Files in `tmp/` are part of what
+        is reserved, except those that dead workers left there.
         """
         disk = psutil.disk_usage(str(self._files))
         ours = min(staged + self._temporary_bytes(), max(used, staged))
         others = max(0, disk.used - ours)
         room = min(disk.total - others, self._limit) if self._limit else disk.total - others
-        return max(0, int(room - self._kept(self._whole(disk.total))))
+        return max(0, int(room - self._kept_free(self._usable(disk.total))))
 
-    def _whole(self, disk: int) -> int:
+    def _usable(self, disk: int) -> int:
         return min(disk, self._limit) if self._limit else disk
 
-    def _kept(self, whole: int) -> float:
-        return whole * self._reserve / 100
+    def _kept_free(self, usable: int) -> float:
+        return usable * self._reserve / 100
 
     def _temporary_bytes(self) -> int:
-        taken = 0
+        total = 0
         for file in os.scandir(self._tmp):
             try:
-                taken += file.stat().st_blocks * 512
+                total += file.stat().st_blocks * 512
             except FileNotFoundError:
-                continue  # it has its final name by now
-        return taken
+                continue  # it has been renamed to its final name
+        return total
 
     def path(self, archive_id: str) -> Path:
         return Path(self._place(archive_id))
 
     @contextmanager
-    def writing(self, archive_id: str, owner: str, size: int) -> Iterator[int]:
-        """A descriptor to write the file to; it takes its final place only by `keep`, else it is gone."""
-        temporary = self._temporary(archive_id, owner)
+    def writing(self, archive_id: str, claim: Claim, size: int) -> Iterator[int]:
+        """Yield a descriptor of a temporary file of `size` bytes; `keep` gives it its final name. An exception removes it."""
+        temporary = self._temporary(archive_id, claim)
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
         try:
-            if size >= PREALLOCATED and PREALLOCATES and not self.remote:
+            if size >= PREALLOCATED_FROM and PREALLOCATES and not self.is_remote:
                 os.posix_fallocate(descriptor, 0, size)  # in one piece; a full disk shows here
             yield descriptor
         except BaseException:
@@ -100,17 +103,18 @@ class Volume:
         finally:
             os.close(descriptor)
 
-    def keep(self, archive_id: str, owner: str, mtime_ns: int) -> None:
-        """Give a file that was written whole its final name."""
-        temporary = self._temporary(archive_id, owner)
+    def keep(self, archive_id: str, claim: Claim, mtime_ns: int) -> None:
+        """Give a temporary file that is whole and verified its final name."""
+        temporary = self._temporary(archive_id, claim)
         os.utime(temporary, ns=(mtime_ns, mtime_ns))
         os.rename(temporary, self._place(archive_id))
 
-    def discard(self, archive_id: str, owner: str) -> None:
-        _remove(self._temporary(archive_id, owner))
+    def discard(self, archive_id: str, claim: Claim) -> None:
+        """Remove a temporary file."""
+        _remove(self._temporary(archive_id, claim))
 
     def open(self, archive_id: str, size: int, mtime_ns: int) -> int:
-        """A descriptor to read a staged file from. Raises StagedFileGone."""
+        """Open a staged file for reading; return its descriptor. Raises StagedFileGone."""
         try:
             descriptor = os.open(self._place(archive_id), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError as error:
@@ -122,33 +126,33 @@ class Volume:
         return descriptor
 
     def has(self, archive_id: str, size: int, mtime_ns: int) -> bool:
-        """Whether a file lies here as it was staged."""
+        """Whether the file is on the volume as it was staged."""
         try:
             found = os.stat(self._place(archive_id))
         except FileNotFoundError:
             return False
         return (found.st_size, found.st_mtime_ns) == (size, mtime_ns)
 
-    def evict(self, archive_id: str) -> None:
+    def remove_staged(self, archive_id: str) -> None:
         _remove(self._place(archive_id))
 
-    def drop_older(self, owner: str) -> None:
-        """Remove what earlier holds on the job of `owner`, `job-token`, left unfinished."""
+    def remove_older_temporaries(self, claim: Claim) -> None:
+        """Remove the temporary files that earlier claims of the same job left."""
         for other, paths in self.temporaries().items():
-            if other != owner and other.partition("-")[0] == owner.partition("-")[0]:
+            if other != claim and other.job_id == claim.job_id:
                 for path in paths:
                     path.unlink(missing_ok=True)
 
-    def temporaries(self) -> dict[str, list[Path]]:
-        """Unfinished files by owner, `job-token`."""
-        found: dict[str, list[Path]] = {}
+    def temporaries(self) -> dict[Claim, list[Path]]:
+        """The temporary files, by the claim that writes them; NO_CLAIM for a file of any other name."""
+        found: dict[Claim, list[Path]] = {}
         for name in os.listdir(self._tmp):
-            found.setdefault(name.rpartition("-")[0], []).append(self._tmp / name)
+            found.setdefault(_claim_of(name), []).append(self._tmp / name)
         return found
 
-    def names(self, folder: int) -> list[str]:
-        """Names of the files in one of the 256 directories."""
-        return os.listdir(self._files / f"{folder:02x}")
+    def names(self, directory: int) -> list[str]:
+        """The names of the files in one of the 256 directories."""
+        return os.listdir(self._files / f"{directory:02x}")
 
     def exists(self, name: str) -> bool:
         return (self._files / name[:2] / name).exists()
@@ -156,14 +160,23 @@ class Volume:
     def remove(self, name: str) -> None:
         (self._files / name[:2] / name).unlink(missing_ok=True)
 
-    # Plain text, not Path: these are made several times for each file.
+    # Strings, not Paths: these are built several times for each file.
 
     def _place(self, archive_id: str) -> str:
         name = name_of(archive_id)
         return f"{self._files}/{name[:2]}/{name}"
 
-    def _temporary(self, archive_id: str, owner: str) -> str:
-        return f"{self._tmp}/{owner}-{name_of(archive_id)[:32]}"
+    def _temporary(self, archive_id: str, claim: Claim) -> str:
+        return f"{self._tmp}/{claim.job_id}-{claim.token}-{name_of(archive_id)[:32]}"
+
+
+def _claim_of(name: str) -> Claim:
+    """The claim in a temporary file's name, `job-token-digest`."""
+    job_id, _, rest = name.partition("-")
+    token, _, digest = rest.partition("-")
+    if not (job_id.isdecimal() and token.isdecimal() and digest):
+        return NO_CLAIM
+    return Claim(int(job_id), int(token))
 
 
 def _remove(path: str) -> None:
@@ -172,28 +185,31 @@ def _remove(path: str) -> None:
 
 
 @contextmanager
-def volume_faults() -> Iterator[None]:
-    """What goes wrong with a volume that may be whole again later becomes VolumeUnavailable."""
+def volume_errors() -> Iterator[None]:
+    """Turn errors of a volume that may recover into VolumeUnavailable. Also serves as a decorator."""
     try:
         yield
+    except FileNotFoundError as error:
+        # The volume was emptied; the next sweep has its directories created again.
+        raise VolumeUnavailable(f"{error.filename} is missing from the volume.") from error
     except OSError as error:
-        if error.errno not in BROKEN:
+        if error.errno not in UNUSABLE:
             raise
         raise VolumeUnavailable(f"The volume cannot be used: {error.strerror}.") from error
 
 
 def name_of(archive_id: str) -> str:
-    """The name a file has on the volume; its first two letters name its directory."""
+    """The name of a file on the volume; its first two hex digits name its directory."""
     return hashlib.sha256(archive_id.encode()).hexdigest()
 
 
 def charge(size: int) -> int:
-    """What a file of `size` bytes takes on the volume."""
+    """Bytes that a file of `size` bytes takes on the volume."""
     return -(-size // BLOCK) * BLOCK
 
 
-def _on_network(folder: Path) -> bool:
-    """Whether it is a network file system: there posix_fallocate writes a byte into every block instead."""
-    mounts = [disk for disk in psutil.disk_partitions(all=True) if folder.resolve().is_relative_to(disk.mountpoint)]
+def _on_network(directory: Path) -> bool:
+    """Whether this is a network file system. There posix_fallocate would write a byte into every block."""
+    mounts = [disk for disk in psutil.disk_partitions(all=True) if directory.resolve().is_relative_to(disk.mountpoint)]
     nearest = max(mounts, key=lambda disk: len(disk.mountpoint), default=None)
     return nearest is not None and nearest.fstype.startswith(NETWORK)

@@ -1,102 +1,144 @@
-"""The job of an assistant: it takes files of what another job shares, does what that one would do, and ends.
+"""The job of an assistant: takes files that another job shares, and does for them what that job would do.
 
-It never fails a cart. What it could not do is left to the job that called it, which has the patience for it.
+An assistant never fails a cart. What it could not do is left to the job that called it, which has the patience for it.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from chalicelib.errors import CartNotFound, LeaseLost, Retry
-from chalicelib.stores.carts import Cart
-from chalicelib.stores.entries import CartEntry
+from chalicelib.errors import CartNotFound, LayoutChanged, LeaseLost
+from chalicelib.stores.carts import Cart, CartStore
+from chalicelib.stores.entries import CartEntry, EntryStore
+from chalicelib.stores.jobs import JobStore
+from chalicelib.stores.space_account import SpaceAccountStore
+from workers.files.file_spec import FileSpec
 from workers.files.hashes import Hashes
+from workers.files.volume import volume_errors
 from workers.runtime.lease import Lease
-from workers.staging.file_actions import PULLING, FileSpec
-from workers.staging.metadata import Finder
-from workers.staging.parts import Parts, WindowWork
-from workers.staging.pull_batch import pull_all
-from workers.stores.windows import RESERVED
+from workers.runtime.outcomes import Defer, Done, Outcome
+from workers.staging.metadata import MetadataLookup
+from workers.staging.pull_batch import BatchPuller
+from workers.staging.window_work import WindowWork
+from workers.stores.shared_files import SharedFileStore
+from workers.stores.staged_files import FileState, StagedFileStore
+from workers.stores.windows import WindowState, WindowStore
 
-TURN = 10.0  # seconds, after which the jobs that queue behind have theirs
+TURN = 10.0  # seconds, after which the jobs that queue behind an assistant come first
 
 
-class Assist:
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-        self._finder = Finder(parts)
+class AssistHandler:
+    def __init__(
+        self,
+        jobs: JobStore,
+        carts: CartStore,
+        entries: EntryStore,
+        windows: WindowStore,
+        shared_files: SharedFileStore,
+        metadata: MetadataLookup,
+        pulls: AssistedPulls,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._jobs = jobs
+        self._carts = carts
+        self._entries = entries
+        self._windows = windows
+        self._shared_files = shared_files
+        self._metadata = metadata
+        self._pulls = pulls
+        self._clock = clock
 
-    def run(self, lease: Lease) -> None:
-        """Take files until none is left. Raises Retry when it has had its turn, LeaseLost when the cart is gone."""
+    @volume_errors()
+    def run(self, lease: Lease, work: None = None) -> Outcome:
         if lease.job.attempts <= 1:
-            end = time.monotonic() + TURN
+            deadline = self._clock() + TURN
             for _ in self._steps(lease):
-                if time.monotonic() > end:
-                    raise Retry(0, "an assistant has had its turn")
-        self._parts.jobs.finish(lease.job, lambda: None)
+                if self._clock() > deadline:
+                    return Defer(0, "an assistant has had its turn")
+        self._jobs.finish(lease.job, lambda: None)
+        return Done()
 
     def _steps(self, lease: Lease) -> Iterator[None]:
-        """Each is a few files."""
+        """Do a few files at a time, until none is left."""
         try:
-            cart = self._parts.carts.get(lease.job.cart_id)
+            cart = self._carts.get(lease.job.cart_id)
         except CartNotFound as error:
             raise LeaseLost from error
         if not cart.windows_total:
-            yield from self._ask(lease, cart)
+            yield from self._look_up(lease, cart)
             return
-        window = self._parts.windows.get(cart.id, lease.job.window)
-        if window is not None and window.state == RESERVED:
-            entries = self._parts.entries.page(cart.id, window.first, window.files)
-            yield from self._pull(lease, WindowWork(cart, window, entries))
+        window = self._windows.get(cart.id, lease.job.window)
+        if window is not None and window.state == WindowState.RESERVED:
+            entries = self._entries.page(cart.id, window.first, window.files)
+            yield from self._pulls.steps(lease, WindowWork(cart, window, entries))
 
-    def _ask(self, lease: Lease, cart: Cart) -> Iterator[None]:
-        """Find out about the cart's files; those the archive fails to answer for stay unknown."""
-        while share := self._parts.jobs.fenced(lease.job, lambda: self._parts.shares.take(cart.id)):
-            positions = share[1]
-            entries = self._parts.entries.page(cart.id, positions.start, len(positions))
+    def _look_up(self, lease: Lease, cart: Cart) -> Iterator[None]:
+        """Look up the cart's files. Those the archive fails to answer for stay unknown."""
+        while taken := self._jobs.fenced(lease.job, lambda: self._shared_files.take(cart.id)):
+            positions = taken[1]
+            entries = self._entries.page(cart.id, positions.start, len(positions))
             unknown = [entry for entry in entries if entry.size is None and not entry.error]
-            self._finder.find(lease, unknown)
-            self._record_found(lease, [entry for entry in unknown if entry.size is not None])
+            self._metadata.look_up(lease, unknown)
+            self._record(lease, [entry for entry in unknown if entry.size is not None])
             yield
 
-    def _record_found(self, lease: Lease, found: Sequence[CartEntry]) -> None:
-        self._parts.jobs.progressed(lease.job, lambda: self._parts.entries.found(found))
+    def _record(self, lease: Lease, entries: Sequence[CartEntry]) -> None:
+        self._jobs.progressed(lease.job, lambda: self._entries.record_found(entries))
 
-    def _pull(self, lease: Lease, work: WindowWork) -> Iterator[None]:
-        for wanted in self._taken(lease, list(work.wanted().values())):
-            outcomes = pull_all(self._parts, lease, wanted)
-            self._record_staged(lease, [(want, known) for want, known in outcomes if isinstance(known, dict)])
+
+class AssistedPulls:
+    """Pulls the shared files of a window. An assistant becomes the puller of what it takes."""
+
+    def __init__(
+        self,
+        jobs: JobStore,
+        account: SpaceAccountStore,
+        staged_files: StagedFileStore,
+        shared_files: SharedFileStore,
+        puller: BatchPuller,
+    ) -> None:
+        self._jobs = jobs
+        self._account = account
+        self._staged_files = staged_files
+        self._shared_files = shared_files
+        self._puller = puller
+
+    def steps(self, lease: Lease, work: WindowWork) -> Iterator[None]:
+        specs = list(work.specs().values())
+        while (taken := self._jobs.fenced(lease.job, lambda: self._take(lease, specs))) is not None:
+            try:
+                outcomes = list(self._puller.pull(lease, taken))
+            except LayoutChanged:
+                return  # the cart's own job finds the same, and voids the layout
+            self._record(lease, [(spec, hashes) for spec, hashes in outcomes if isinstance(hashes, dict)])
             yield
 
-    def _taken(self, lease: Lease, wanted: Sequence[FileSpec]) -> Iterator[list[FileSpec]]:
-        """The files that fall to this job: it is their puller from then on, in the place of the one that shares."""
+    def _take(self, lease: Lease, specs: Sequence[FileSpec]) -> list[FileSpec] | None:
+        """Take the next few files, within a transaction; None when none is left."""
+        self._account.lock()
+        taken = self._shared_files.take(lease.job.cart_id)
+        if taken is None:
+            return None
+        owner, indexes = taken
+        mine = specs[indexes.start : indexes.stop]
+        self._staged_files.hand_over(owner, lease.job.id, [spec.archive_id for spec in mine])
+        return self._still_mine(lease, mine)
 
-        def take() -> list[FileSpec] | None:
-            self._parts.catalogue.lock()
-            share = self._parts.shares.take(lease.job.cart_id)
-            if share is None:
-                return None
-            owner, indexes = share
-            some = wanted[indexes.start : indexes.stop]
-            self._parts.catalogue.hand_over(owner, lease.job.id, [want.archive_id for want in some])
-            return self._ours(lease, some)
-
-        while (ours := self._parts.jobs.fenced(lease.job, take)) is not None:
-            yield ours
-
-    def _record_staged(self, lease: Lease, staged: Sequence[tuple[FileSpec, Hashes]]) -> None:
-        """Only what is still this job's to pull: its reservation may have been given back meanwhile."""
+    def _record(self, lease: Lease, staged: Sequence[tuple[FileSpec, Hashes]]) -> None:
+        """Record only files that are still this job's: its reservation may have been returned meanwhile."""
 
         def write() -> None:
-            self._parts.catalogue.lock()
-            ours = {want.archive_id for want in self._ours(lease, [want for want, _ in staged])}
-            self._parts.catalogue.staged([pair for pair in staged if pair[0].archive_id in ours])
+            self._account.lock()
+            mine = {spec.archive_id for spec in self._still_mine(lease, [spec for spec, _ in staged])}
+            self._staged_files.record_staged([pair for pair in staged if pair[0].archive_id in mine])
 
         if staged:
-            self._parts.jobs.progressed(lease.job, write)
+            self._jobs.progressed(lease.job, write)
 
-    def _ours(self, lease: Lease, wanted: Sequence[FileSpec]) -> list[FileSpec]:
-        known = self._parts.catalogue.known(want.archive_id for want in wanted)
-        ours = {name for name, file in known.items() if (file.state, file.puller) == (PULLING, lease.job.id)}
-        return [want for want in wanted if want.archive_id in ours]
+    def _still_mine(self, lease: Lease, specs: Sequence[FileSpec]) -> list[FileSpec]:
+        found = self._staged_files.find(spec.archive_id for spec in specs)
+        mine = {
+            name for name, file in found.items() if (file.state, file.puller) == (FileState.PULLING, lease.job.id)
+        }
+        return [spec for spec in specs if spec.archive_id in mine]

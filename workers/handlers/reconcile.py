@@ -1,56 +1,72 @@
-"""Catalogue and disk brought back in line after crashes: a job the sweep queues, since only workers see the volume.
+"""Brings the catalogue of staged files and the disk back in line after crashes; the sweep queues this job.
 
-Temporary files whose writer is gone go at once. The 256 directories are walked a few at a time, so that a run is short
-however many files are staged: a file without a row is deleted, a row without its file is dropped unless a window needs
-it, which then stages it again.
+Temporary files whose writer is gone are removed at once. The 256 directories take turns, a few per run, so that a run is
+short however many files are staged: a file without a row is removed; a row without its file is deleted, unless a window
+needs it, which then stages the file again.
 """
 
 from __future__ import annotations
 
 import logging
 
-from workers.files.volume import FOLDERS, Volume
+from chalicelib.stores.jobs import JobStore
+from chalicelib.stores.space_account import SpaceAccountStore
+from workers.files.volume import DIRECTORIES, Volume, volume_errors
 from workers.runtime.lease import Lease
-from workers.staging.parts import Parts
-from workers.stores.staged_files import StagedFileStore
+from workers.runtime.outcomes import Done, Outcome
+from workers.stores.staged_files import FileState, StagedFileStore
 
-AT_ONCE = 8  # directories in one run
+PER_RUN = 8  # directories
 
 log = logging.getLogger(__name__)
 
 
-class Reconcile:
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-        self._volume: Volume = parts.volume
-        self._catalogue: StagedFileStore = parts.catalogue
+class ReconcileHandler:
+    def __init__(
+        self, jobs: JobStore, account: SpaceAccountStore, staged_files: StagedFileStore, volume: Volume
+    ) -> None:
+        self._jobs = jobs
+        self._account = account
+        self._staged_files = staged_files
+        self._volume = volume
 
-    def run(self, lease: Lease) -> None:
-        self._volume.prepare()  # its folders are made at start, and somebody may have emptied it since
-        self._drop_temporaries()
-        first = self._catalogue.next_folders(AT_ONCE)
-        for folder in range(first, first + AT_ONCE):
+    @volume_errors()
+    def run(self, lease: Lease, work: None = None) -> Outcome:
+        self._volume.prepare()  # someone may have emptied the volume since the worker started
+        self._remove_abandoned_temporaries()
+        for directory in self._account.next_directories(PER_RUN, DIRECTORIES):
             lease.check()
-            self._reconcile(lease, folder % FOLDERS)
-        self._parts.jobs.finish(lease.job, lambda: None)
+            self._reconcile(lease, directory)
+        self._jobs.finish(lease.job, lambda: None)
+        return Done()
 
-    def _drop_temporaries(self) -> None:
+    def _remove_abandoned_temporaries(self) -> None:
         found = self._volume.temporaries()
-        alive = self._parts.jobs.alive(found)
-        for owner, paths in found.items():
-            if owner not in alive:
+        alive = self._jobs.alive(found)
+        for claim, paths in found.items():
+            if claim not in alive:
                 for path in paths:
                     path.unlink(missing_ok=True)
-                log.info("removed %d temporary files of %s", len(paths), owner)
+                log.info("removed %d temporary files of job %d", len(paths), claim.job_id)
 
-    def _reconcile(self, lease: Lease, folder: int) -> None:
-        on_disk = set(self._volume.names(folder))
-        rows = {name: state for name, state in self._catalogue.names(f"{folder:02x}").items() if name not in on_disk}
-        if rows:
-            self._parts.jobs.fenced(lease.job, lambda: self._catalogue.drop_missing(self._volume.exists, rows))
-        # Read again: a file that has come since has had its row since before it came.
-        strays = on_disk - self._catalogue.names(f"{folder:02x}").keys()
+    def _reconcile(self, lease: Lease, directory: int) -> None:
+        prefix = f"{directory:02x}"
+        on_disk = set(self._volume.names(directory))
+        recorded = self._staged_files.states_by_name(prefix)
+        unseen = {name: state for name, state in recorded.items() if name not in on_disk}
+        if unseen:
+            self._jobs.fenced(lease.job, lambda: self._delete_missing(unseen))
+        # Read the rows again: a file that has arrived since has had its row since before it arrived.
+        strays = on_disk - self._staged_files.states_by_name(prefix).keys()
         for name in strays:
             self._volume.remove(name)
         if strays:
-            log.info("removed %d files that were in no catalogue", len(strays))
+            log.info("removed %d files without a row", len(strays))
+
+    def _delete_missing(self, states: dict[str, str]) -> None:
+        """Delete the rows of files that are really missing, and of pulls that nobody is busy with any more."""
+        self._account.lock()
+        exists = self._volume.exists
+        self._staged_files.delete_missing(
+            {name: state for name, state in states.items() if state == FileState.PULLING or not exists(name)}
+        )

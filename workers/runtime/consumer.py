@@ -1,7 +1,7 @@
-"""Receives jobs, keeps their leases, calls their handlers and settles what comes of it.
+"""Receives messages, hands each to the job runner, and drains.
 
-The order of a stop matters: no more receiving; handlers are told; heartbeats go on until the last of them has
-returned; what is left then is handed back and its fence raised, so that nothing it still writes counts.
+The order of a drain matters: receiving stops; handlers are told to stop; heartbeats go on until the last handler has
+returned; what is left then is requeued with a higher token, so that nothing it still writes counts.
 """
 
 from __future__ import annotations
@@ -13,236 +13,117 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from chalicelib.aws.job_queue import FAULTS, JobQueue, Message
-from chalicelib.db.database import Database
-from chalicelib.errors import DatabaseUnavailable, LayoutChanged, LeaseLost, PermanentError, Retry, TransientError
-from chalicelib.stores import jobs
-from chalicelib.stores.jobs import Job, JobMessage, JobStore, group_of
-from workers.files.volume import volume_faults
-from workers.handlers.cleanup import Ending
+from chalicelib.aws.job_queue import JobQueue, Message
+from chalicelib.errors import TransientError
 from workers.runtime.heartbeat import Heartbeat
-from workers.runtime.lease import Lease, WorkerStopping
+from workers.runtime.job_runner import JobRunner
+from workers.runtime.policy import ConsumerPolicy
 
-POLL = 20  # seconds, the longest SQS waits for a message
-POISON = 5  # attempts without progress
-STALLED = 86400.0  # seconds without progress, while what we need fails, after which a cart is given up
-PAUSE = 1.0  # seconds between tries to receive while that fails
-LONGEST_PAUSE = 60.0  # seconds between tries while something we need fails
-FOR_NEWER = 5.0  # seconds a job of a kind that we do not know is left to workers that do
-
-Handler = Callable[[Lease], None]
 log = logging.getLogger(__name__)
 
 
 class Consumer:
     def __init__(
         self,
-        database: Database,
-        job_store: JobStore,
-        job_queue: JobQueue,
-        handlers: dict[str, Handler],
-        ending: Ending,
-        *,
-        slots: int,
-        lease: float,
-        visibility: int,
+        queue: JobQueue,
+        runner: JobRunner,
+        heartbeat: Heartbeat,
+        database_clock: Callable[[], float],
+        policy: ConsumerPolicy,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`slots`: jobs held at once. `lease` and `visibility` are in seconds."""
-        self._database = database
-        self._jobs = job_store
-        self._queue = job_queue
-        self._handlers = handlers
-        self._ending = ending
-        self._visibility = visibility
-        self._free = threading.Semaphore(slots)
-        self._pool = ThreadPoolExecutor(slots, thread_name_prefix="job")
-        self._signals: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._stopping = threading.Event()
-        self._blind = threading.Event()  # the database did not answer when a job was looked up
-        self._held: dict[int, Lease] = {}
-        self._lock = threading.Lock()
-        self._heartbeat = Heartbeat(job_store, job_queue, self._leases, lease=lease, visibility=visibility)
+        """`database_clock` is only called to see whether the database answers."""
+        self._queue = queue
+        self._runner = runner
+        self._heartbeat = heartbeat
+        self._database_clock = database_clock
+        self._policy = policy
+        self._clock = clock
+        self._free_slots = threading.Semaphore(policy.slots)
+        self._pool = ThreadPoolExecutor(policy.slots, thread_name_prefix="job")
+        self._signals = _Signals()
 
     def run(self) -> None:
         """Receive until `stop`."""
         threading.Thread(target=self._heartbeat.run, name="heartbeat", daemon=True).start()
         threading.Thread(target=self._receive, name="receive", daemon=True).start()
-        while not self._told_to_stop():
+        while not self._signals.wait():
             pass
-        self._stopping.set()
+        self._runner.stopping.set()
 
     def stop(self) -> None:
-        """Begin to drain; the one thing here that is safe within a signal handler."""
-        self._signals.put(None)
-
-    def _told_to_stop(self) -> bool:
-        """Wait a while for `stop`: Python runs a handler only when this thread runs, whichever the signal reached."""
-        try:
-            self._signals.get(timeout=1.0)
-        except queue.Empty:
-            return False
-        return True
+        """Begin to drain. Safe to call within a signal handler."""
+        self._signals.put()
 
     def drain(self, grace: float) -> bool:
-        """Wait up to `grace` seconds for the handlers to return, then hand back what they still hold."""
-        end = time.monotonic() + grace
-        while self._held and time.monotonic() < end:
-            time.sleep(0.02)
+        """Wait up to `grace` seconds for the handlers to return, then requeue what they still hold.
+
+        Returns whether all of them returned.
+        """
+        self._runner.held.wait_until_none(grace)
         self._heartbeat.stop()
-        left = self._leases()
+        left = self._runner.held.all()
         for lease in left:
             lease.lost.set()
-            self._hand_back(lease)
+            self._runner.requeue(lease)
         return not left
 
-    def _leases(self) -> list[Lease]:
-        with self._lock:
-            return list(self._held.values())
-
     def _receive(self) -> None:
-        while not self._stopping.is_set():
+        stopping = self._runner.stopping
+        while not stopping.is_set():
             self._await_database()
-            self._free.acquire()
-            message = self._message()
+            self._free_slots.acquire()
+            message = self._next_message()
             if message is None:
-                self._free.release()
+                self._free_slots.release()
             else:
-                self._pool.submit(self._work, message).add_done_callback(self._slot_free)
+                self._pool.submit(self._runner.handle, message).add_done_callback(self._slot_is_free)
 
-    def _message(self) -> Message | None:
-        """One, however many could be worked on: so jobs that are sent together spread over all workers."""
-        began = time.monotonic()
+    def _next_message(self) -> Message | None:
+        """One message, even where several could be worked on: jobs sent together then spread over all workers."""
+        began = self._clock()
         try:
-            messages = self._queue.receive(1, POLL, self._visibility)
-        except Exception as error:  # whatever the queue says: this thread must go on, or the worker hangs
-            log.warning("no messages: %s", error)
+            messages = self._queue.receive(1, self._policy.poll, self._policy.visibility)
+        except Exception as error:  # any error: if this thread ended, the worker would hang
+            log.warning("cannot receive messages: %s", error)
             messages = []
         if messages:
             return messages[0]
-        if time.monotonic() - began < PAUSE:
-            self._stopping.wait(PAUSE)  # it failed, or does not wait for messages as it should
+        if self._clock() - began < self._policy.receive_pause:
+            # The receive failed, or the queue does not support long polling.
+            self._runner.stopping.wait(self._policy.receive_pause)
         return None
 
     def _await_database(self) -> None:
-        """Take no messages that could not be looked at: each would count as delivered, and end as a dead letter."""
-        while self._blind.is_set() and not self._stopping.is_set():
+        """Take no message whose job cannot be looked up: each delivery would count, until it is a dead letter."""
+        while self._runner.database_down.is_set() and not self._runner.stopping.is_set():
             try:
-                self._database.clock()
+                self._database_clock()
             except TransientError:
-                self._stopping.wait(PAUSE)
+                self._runner.stopping.wait(self._policy.receive_pause)
             else:
-                self._blind.clear()
+                self._runner.database_down.clear()
 
-    def _slot_free(self, done: Future[None]) -> None:
-        self._free.release()
+    def _slot_is_free(self, done: Future[None]) -> None:
+        self._free_slots.release()
         error = done.exception()
         if error is not None:
-            log.error("a job was left to its lease: %s", error, exc_info=error)
+            log.error("a job was left until its lease ends: %s", error, exc_info=error)
 
-    def _work(self, message: Message) -> None:
-        """One message, from claim to settlement."""
+
+class _Signals:
+    """Wakes the main thread. A queue, because Event.set is not safe within a signal handler."""
+
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def put(self) -> None:
+        self._queue.put(None)
+
+    def wait(self) -> bool:
+        """Wait up to a second. Python runs a signal handler only while the main thread runs, so it must wake up."""
         try:
-            told = jobs.decode(message.body)
-        except LookupError as error:
-            log.warning("left to a newer worker: %s", error)
-            return
-        if self._stopping.is_set():
-            self._queue.extend([message.receipt], 0)
-            return
-        job = self._claimed(told) if told else None
-        if job is None:
-            self._queue.delete(message.receipt)  # not ours, done, or held by another
-            return
-        lease = Lease(job, message.receipt, self._stopping)
-        with self._lock:
-            self._held[job.id] = lease
-        try:
-            self._settle(lease)
-        finally:
-            with self._lock:
-                self._held.pop(job.id, None)
-
-    def _claimed(self, told: tuple[int, int]) -> Job | None:
-        try:
-            return self._jobs.claim(*told)
-        except DatabaseUnavailable:
-            self._blind.set()
-            raise
-
-    def _settle(self, lease: Lease) -> None:
-        try:
-            self._handle(lease)
-        except Retry as later:
-            self._put_off(lease, later.delay, later.reason)
-        except WorkerStopping:
-            self._hand_back(lease)
-            return
-        except LeaseLost:
-            log.info("job %d is no longer ours", lease.job.id)
-        except DatabaseUnavailable as error:
-            log.warning("job %d waits for the database: %s", lease.job.id, error.message)
-            self._queue.extend([lease.receipt], self._visibility)  # its lease runs out; then it comes again
-            return
-        except TransientError as error:
-            log.warning("job %d waits: %s", lease.job.id, error.message)
-            self._put_off_or_fail(lease, error)
-        except FileNotFoundError as error:  # somebody has emptied the volume: it is prepared anew at the next sweep
-            log.warning("job %d waits: %s is gone", lease.job.id, error.filename)
-            self._put_off_or_fail(lease, TransientError(f"{error.filename} is gone from the volume."))
-        except Exception as error:
-            log.exception("job %d failed (attempt %d)", lease.job.id, lease.job.attempts)
-            self._release(lease, error)
-        self._queue.delete(lease.receipt)
-
-    def _handle(self, lease: Lease) -> None:
-        job = lease.job
-        log.info(
-            "job %d: %s of cart %d, window %d, attempt %d", job.id, job.kind, job.cart_id, job.window, job.attempts
-        )
-        if job.kind not in self._handlers:
-            raise Retry(FOR_NEWER, f"{job.kind} is known to newer workers only")
-        try:
-            if job.attempts > POISON and job.kind != jobs.CLEANUP:
-                known = job.last_error and not job.last_error.startswith(jobs.WAITS)
-                cause = job.last_error if known else "its worker died each time"
-                raise PermanentError(f"The work on this cart failed {POISON} times in a row: {cause}")
-            with volume_faults():
-                self._handlers[job.kind](lease)
-        except LayoutChanged:
-            self._ending_or_failure(lease)
-        except PermanentError as error:
-            self._ending.fail(lease, error.message)
-
-    def _ending_or_failure(self, lease: Lease) -> None:
-        try:
-            self._ending.lay_out_anew(lease)
-        except PermanentError as error:
-            self._ending.fail(lease, error.message)
-
-    def _put_off(self, lease: Lease, delay: float, reason: str) -> None:
-        """A new message with the delay, then the old one goes: waiting never counts as failing."""
-        if self._jobs.defer(lease.job, delay, reason):
-            self._queue.send([_hint(lease.job)], delay)
-
-    def _put_off_or_fail(self, lease: Lease, error: TransientError) -> None:
-        without = self._database.clock() - lease.job.progress_at
-        if without > STALLED and lease.job.kind != jobs.CLEANUP:
-            self._ending.fail(lease, f"{error.message} This lasted for {without / 3600:.0f} hours.")
-            return
-        self._put_off(lease, min(LONGEST_PAUSE, max(1.0, without / 4)), error.message)
-
-    def _release(self, lease: Lease, error: Exception) -> None:
-        delay = min(LONGEST_PAUSE, 2.0**lease.job.attempts)
-        self._jobs.release(lease.job, delay, f"{type(error).__name__}: {error}")
-        self._queue.send([_hint(lease.job)], delay)
-
-    def _hand_back(self, lease: Lease) -> None:
-        try:
-            self._jobs.requeue(lease.job)
-            self._queue.extend([lease.receipt], 0)
-        except (TransientError, *FAULTS) as error:
-            log.warning("job %d is left to its lease: %s", lease.job.id, error)
-
-
-def _hint(job: Job) -> JobMessage:
-    return JobMessage(job.id, job.token, group_of(job.cart_id))
+            self._queue.get(timeout=1.0)
+        except queue.Empty:
+            return False
+        return True

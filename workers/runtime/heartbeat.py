@@ -1,4 +1,4 @@
-"""Keeps a worker's leases: all are renewed three times in their life, with the messages that brought the jobs."""
+"""Renews the leases a worker holds three times in their life, together with the messages that brought the jobs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from chalicelib.aws.job_queue import FAULTS, JobQueue
 from chalicelib.stores.jobs import JobStore
-from workers.runtime.lease import Lease
+from workers.runtime.lease import HeldLeases, Lease
 
 log = logging.getLogger(__name__)
 
@@ -17,31 +17,33 @@ log = logging.getLogger(__name__)
 class Heartbeat:
     def __init__(
         self,
-        job_store: JobStore,
-        job_queue: JobQueue,
-        held: Callable[[], list[Lease]],
+        jobs: JobStore,
+        queue: JobQueue,
+        held: HeldLeases,
         *,
         lease: float,
         visibility: int,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`held` tells which jobs the worker has now."""
-        self._jobs = job_store
-        self._queue = job_queue
+        """`lease` and `visibility` are in seconds."""
+        self._jobs = jobs
+        self._queue = queue
         self._held = held
         self._lease = lease
         self._visibility = visibility
+        self._clock = clock
         self._stopped = threading.Event()
 
     def run(self) -> None:
-        """Until `stop`. A lease that could not be renewed in time is lost."""
-        renewed = time.monotonic()
+        """Renew until `stop`. A lease that could not be renewed within its life counts as lost."""
+        renewed_at = self._clock()
         while not self._stopped.wait(self._lease / 3):
-            held = self._held()
+            held = self._held.all()
             try:
-                renewed = self._renew(held)
-            except Exception as error:  # whatever it is: this thread must go on, or all leases are lost
+                renewed_at = self._renew(held)
+            except Exception as error:  # any error: if this thread ended, every lease would run out
                 log.warning("heartbeat failed: %s", error)
-                if time.monotonic() - renewed > self._lease:
+                if self._clock() - renewed_at > self._lease:
                     for lease in held:
                         lease.lost.set()
 
@@ -49,13 +51,13 @@ class Heartbeat:
         self._stopped.set()
 
     def _renew(self, held: list[Lease]) -> float:
-        began = time.monotonic()
+        began = self._clock()
         lost = {job.id for job in self._jobs.renew([lease.job for lease in held])}
         for lease in held:
             if lease.job.id in lost:
                 lease.lost.set()
         try:
             self._queue.extend([lease.receipt for lease in held if lease.job.id not in lost], self._visibility)
-        except FAULTS as error:  # a message that comes again finds its job held
-            log.warning("messages not extended: %s", error)
+        except FAULTS as error:  # a message that is delivered again finds its job held
+            log.warning("cannot extend messages: %s", error)
         return began

@@ -1,4 +1,4 @@
-"""What has to be done for each file a window wants, decided by the catalogue's row of it. Pure."""
+"""What a window has to do for each of its files, decided by the file's row. Pure."""
 
 from __future__ import annotations
 
@@ -6,67 +6,46 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from workers.files import crc64nvme
-
-PULLING, STAGED = "pulling", "staged"
-
-
-@dataclass(frozen=True, slots=True)
-class FileSpec:
-    """A file as a cart's layout has it; `hashes` are those its entries name (name, hex)."""
-
-    archive_id: str
-    size: int
-    mtime_ns: int
-    hashes: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class StagedFile:
-    """A file's row: what lies on the volume, or is being pulled by job `puller` (0 when that is dead)."""
-
-    archive_id: str
-    state: str
-    puller: int
-    size: int
-    mtime_ns: int
-    hashes: Mapping[str, str]
-    pins: int
+from workers.files.file_spec import FileSpec
+from workers.stores.staged_files import FileState, StagedFile
 
 
 @dataclass(slots=True)
 class FileActions:
-    """What is to be done for each file a window wants."""
+    """The files of a window, by what has to be done for them."""
 
     pull: list[FileSpec] = field(default_factory=list)
-    hash: list[FileSpec] = field(default_factory=list)  # staged, but by a hash the catalogue does not know
-    wait: list[FileSpec] = field(default_factory=list)  # another job is pulling it
+    #: staged, but a hash that the manifest names is not known yet
+    verify: list[FileSpec] = field(default_factory=list)
+    #: another job is pulling it
+    wait: list[FileSpec] = field(default_factory=list)
     ready: list[FileSpec] = field(default_factory=list)
 
 
-def sort(job_id: int, wanted: Iterable[FileSpec], known: Mapping[str, StagedFile]) -> FileActions:
-    """Decide for each wanted file, by its row, what has to be done for it."""
-    result = FileActions()
-    for want in wanted:
-        old = known.get(want.archive_id)
+def decide_actions(job_id: int, specs: Iterable[FileSpec], found: Mapping[str, StagedFile]) -> FileActions:
+    """Sort files by what job `job_id` has to do for them. `found`: their rows."""
+    actions = FileActions()
+    for spec in specs:
+        old = found.get(spec.archive_id)
         if pulled_by_another(job_id, old):
-            result.wait.append(want)
-        elif old is None or old.state == PULLING or (old.size, old.mtime_ns) != (want.size, want.mtime_ns):
-            result.pull.append(want)
+            actions.wait.append(spec)
+        elif old is None or old.state == FileState.PULLING or (old.size, old.mtime_ns) != (spec.size, spec.mtime_ns):
+            actions.pull.append(spec)
         else:
-            _by_hash(want, old, result)
-    return result
+            _by_hash(spec, old, actions)
+    return actions
 
 
 def pulled_by_another(job_id: int, old: StagedFile | None) -> bool:
-    """Whether a file is to be left to the job that is at it: a file has one puller, who alone records it as staged."""
-    return old is not None and old.state == PULLING and old.puller not in (0, job_id)
+    """Whether another job is pulling the file. A file has one puller, which alone records it as staged."""
+    return old is not None and old.state == FileState.PULLING and old.puller not in (0, job_id)
 
 
-def _by_hash(want: FileSpec, old: StagedFile, result: FileActions) -> None:
-    known = [(old.hashes.get(name), wanted) for name, wanted in want.hashes]
-    if any(have is not None and have != wanted for have, wanted in known):
-        result.pull.append(want)  # the archive may have replaced the file: pulled anew before that is an error
-    elif any(have is None for have, _ in known) or crc64nvme.NAME not in old.hashes:
-        result.hash.append(want)
+def _by_hash(spec: FileSpec, old: StagedFile, actions: FileActions) -> None:
+    hashes = [(old.hashes.get(name), expected) for name, expected in spec.hashes]
+    if any(known is not None and known != expected for known, expected in hashes):
+        actions.pull.append(spec)  # the archive may have replaced the file: pull it again before that is an error
+    elif any(known is None for known, _ in hashes) or crc64nvme.NAME not in old.hashes:
+        actions.verify.append(spec)
     else:
-        result.ready.append(want)
+        actions.ready.append(spec)

@@ -1,63 +1,63 @@
-"""What comes of a large file, hashed and written in pieces of a size that suits disks, through one buffer a thread."""
+"""Sink for large files: hashes and writes 256 KiB blocks, through one buffer per thread."""
 
 from __future__ import annotations
 
 import os
 import threading
 
-from workers.archive.curl_handle import Enough
+from workers.archive.curl_handle import EnoughReceived
 from workers.files.hashes import Hashing
 
-BUFFER = 256 << 10
+BLOCK = 256 << 10  # bytes
 
 _buffers = threading.local()
 
 
-class Receiver:
-    """Into a descriptor, from its offset on; `most`: bytes that are wanted; one more is taken."""
+class FileSink:
+    """Writes to a descriptor, from its current offset on."""
 
-    def __init__(self, descriptor: int, hashing: Hashing, most: int) -> None:
+    def __init__(self, descriptor: int, hashing: Hashing, limit: int) -> None:
+        """`limit`: bytes expected. One byte more is accepted, so that a file that is too long shows."""
         self._descriptor = descriptor
         self._hashing = hashing
-        self._most = most
-        self._buffer = _buffer()
-        self._held = 0
+        self._limit = limit
+        self._buffer = _thread_buffer()
+        self._buffered = 0
         self._written = 0
 
     def take(self, block: memoryview) -> None:
-        """Raises OSError where the disk does, and Enough when more comes than is wanted."""
-        block = block[: self._most + 1 - self._written - self._held]
+        """Add bytes. Raises OSError from the disk, and EnoughReceived when more come than the limit."""
+        block = block[: self._limit + 1 - self._written - self._buffered]
         while block:
-            piece, block = block[: BUFFER - self._held], block[BUFFER - self._held :]
-            self._buffer[self._held : self._held + len(piece)] = piece
-            self._held += len(piece)
-            if self._held == BUFFER:
+            piece, block = block[: BLOCK - self._buffered], block[BLOCK - self._buffered :]
+            self._buffer[self._buffered : self._buffered + len(piece)] = piece
+            self._buffered += len(piece)
+            if self._buffered == BLOCK:
                 self._flush()
-        if self._written + self._held > self._most:
-            raise Enough
+        if self._written + self._buffered > self._limit:
+            raise EnoughReceived
 
     def finish(self) -> int:
-        """Write what is still held; the bytes received in all."""
+        """Write what is still buffered; return the bytes received in all."""
         self._flush()
         return self._written
 
     def _flush(self) -> None:
-        piece = self._buffer[: self._held]
+        piece = self._buffer[: self._buffered]
         self._hashing.update(piece)
-        write(self._descriptor, piece)
-        self._written += self._held
-        self._held = 0
+        write_all(self._descriptor, piece)
+        self._written += self._buffered
+        self._buffered = 0
 
 
-def write(descriptor: int, block: memoryview) -> None:
-    """All of it, however little the system takes at once."""
+def write_all(descriptor: int, block: memoryview) -> None:
+    """Write the whole block, however little the system accepts at once."""
     while block:
         block = block[os.write(descriptor, block) :]
 
 
-def _buffer() -> memoryview:
-    """This thread's one buffer."""
+def _thread_buffer() -> memoryview:
     if not hasattr(_buffers, "view"):
-        _buffers.view = memoryview(bytearray(BUFFER))
+        _buffers.view = memoryview(bytearray(BLOCK))
     view: memoryview = _buffers.view
     return view

@@ -1,48 +1,50 @@
-"""Size, mtime and place of files: from the catalogue where their hash is known there, or else from the archive."""
+"""Size, mtime and place of files: from the staged files where the hash is known there, else from the archive."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 
-from chalicelib.errors import ArchiveRefused, ArchiveUnavailable
+from chalicelib.errors import ArchiveRefused, ArchiveTimedOut, ArchiveUnavailable
 from chalicelib.stores.entries import CartEntry
+from workers.archive.client import ArchiveClient, FileStatus
 from workers.runtime.lease import Lease
-from workers.staging.asking import Asker
-from workers.staging.file_actions import STAGED, StagedFile
-from workers.staging.parts import Parts
+from workers.stores.recalls import RecallStore
+from workers.stores.staged_files import FileState, StagedFile, StagedFileStore
 
+#: Entries the archive failed to answer for, each with the reason.
 Failing = list[tuple[CartEntry, str]]
 
 
-class Finder:
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-        self._asker = Asker(parts)
+class MetadataLookup:
+    def __init__(self, archive: ArchiveClient, staged_files: StagedFileStore, recalls: RecallStore) -> None:
+        self._archive = archive
+        self._staged_files = staged_files
+        self._recalls = recalls
 
-    def find(self, lease: Lease, entries: Sequence[CartEntry]) -> Failing:
-        """Fill in what is known of these entries; those the archive failed to answer for, with the reason."""
-        return self.ask(lease, self.look_up(entries))
+    def look_up(self, lease: Lease, entries: Sequence[CartEntry]) -> Failing:
+        """Fill in size, mtime and place of these entries; return those the archive failed to answer for."""
+        return self.ask_archive(lease, self.look_up_staged(entries))
 
-    def look_up(self, entries: Sequence[CartEntry]) -> list[CartEntry]:
-        """Fill in what the catalogue knows of these entries; those the archive has to be asked for."""
-        known = self._parts.catalogue.known(entry.archive_id for entry in entries if entry.hash_hex)
-        # By file, not by entry: two entries of one file have to agree on its size and time.
-        unknown = {entry.archive_id for entry in entries if not _is_known(entry, known.get(entry.archive_id))}
-        asked = []
+    def look_up_staged(self, entries: Sequence[CartEntry]) -> list[CartEntry]:
+        """Fill in what the staged files know; return the entries that the archive has to be asked about."""
+        found = self._staged_files.find(entry.archive_id for entry in entries if entry.hash_hex)
+        # By file, not by entry: two entries of one file must get the same size and mtime.
+        unknown = {entry.archive_id for entry in entries if not _is_same_file(entry, found.get(entry.archive_id))}
         for entry in entries:
-            if entry.archive_id in unknown:
-                asked.append(entry)
-            else:
-                entry.size, entry.mtime_ns = known[entry.archive_id].size, known[entry.archive_id].mtime_ns
-        return asked
+            if entry.archive_id not in unknown:
+                entry.size, entry.mtime_ns = found[entry.archive_id].size, found[entry.archive_id].mtime_ns
+        return [entry for entry in entries if entry.archive_id in unknown]
 
-    def ask(self, lease: Lease, entries: Sequence[CartEntry]) -> Failing:
-        """Ask the archive for each file once, and for recalls; the entries it failed to answer for, with the reason."""
+    def ask_archive(self, lease: Lease, entries: Sequence[CartEntry]) -> Failing:
+        """Ask the archive about each file once, and recall those on tape; return the entries it failed to answer for.
+
+        A file that the archive refuses gets the reason as its entries' error.
+        """
         by_id: dict[str, list[CartEntry]] = {}
         for entry in entries:
             by_id.setdefault(entry.archive_id, []).append(entry)
         failing: Failing = []
-        for archive_id, answer in self._asker.ask(lease, by_id):
+        for archive_id, answer in self.statuses(lease, by_id):
             for entry in by_id[archive_id]:
                 if isinstance(answer, ArchiveUnavailable):
                     failing.append((entry, answer.message))
@@ -50,10 +52,34 @@ class Finder:
                     entry.error = answer.message[:255]
                 else:
                     entry.size, entry.mtime_ns, entry.on_tape = answer.size, answer.mtime_ns, answer.media == "tape"
-        self._asker.recall(lease, {entry.archive_id for entry in entries if entry.on_tape})
+        self.recall(lease, {entry.archive_id for entry in entries if entry.on_tape})
         return failing
 
+    def statuses(
+        self, lease: Lease, archive_ids: Collection[str]
+    ) -> Iterator[tuple[str, FileStatus | ArchiveRefused | ArchiveUnavailable]]:
+        """Ask the archive about each file; yields answers in any order."""
+        return self._archive.statuses(archive_ids, lease.check)
 
-def _is_known(entry: CartEntry, file: StagedFile | None) -> bool:
-    """Whether the file that lies on the volume is the one this entry names, by its hash."""
-    return file is not None and file.state == STAGED and file.hashes.get(entry.hash_name) == entry.hash_hex != ""
+    def recall(self, lease: Lease, archive_ids: Collection[str]) -> None:
+        """Recall files from tape, each once across all carts.
+
+        A recall that the archive refuses may be tried again at the next look. A timeout is not a refusal: some archives
+        answer only when the file is online, so the claim stays until it lapses.
+        """
+        if not archive_ids:
+            return
+        claimed = self._recalls.claim(lease.job.id, archive_ids)
+        accepted, refused = [], []
+        for archive_id, error in self._archive.recalls(claimed, lease.check):
+            if error is None:
+                accepted.append(archive_id)
+            elif not isinstance(error, ArchiveTimedOut):
+                refused.append(archive_id)
+        self._recalls.requested(accepted)
+        self._recalls.refused(refused)
+
+
+def _is_same_file(entry: CartEntry, file: StagedFile | None) -> bool:
+    """Whether the staged file is the one that this entry names, judged by its hash."""
+    return file is not None and file.state == FileState.STAGED and file.hashes.get(entry.hash_name) == entry.hash_hex != ""

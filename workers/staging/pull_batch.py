@@ -1,42 +1,74 @@
-"""Many files onto the volume: small ones all in the calling thread, large ones each on a thread of the pool.
+"""Pulls many files onto the volume: small files in the calling thread, large files on a thread pool.
 
-A small file costs next to nothing but its requests, so threads would only stand in each other's way; a large one is
-hashed, which takes a core. On a network volume making a file is several round trips: there a pool of its own writes
-small ones.
+A small file costs little beyond its requests, so threads would only contend; a large file is hashed, which takes a core.
+On a network volume, creating a file takes several round trips: there, a separate pool writes small files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 
+from workers.archive.client import ArchiveClient
+from workers.files.file_spec import FileSpec
+from workers.files.volume import Volume
 from workers.runtime.lease import Lease
-from workers.runtime.parallel import ahead, each
-from workers.staging.file_actions import FileSpec
-from workers.staging.parts import Parts
-from workers.staging.pull_file import TRIES, Outcome, Puller
+from workers.runtime.parallel import parallel_map
+from workers.staging.pull_file import TRIES, FilePuller, Outcome
 
 SMALL = 256 << 10  # bytes
+WRITTEN_AHEAD = 64  # small files in flight to a network volume
 
 
-def pull_all(parts: Parts, lease: Lease, wanted: Iterable[FileSpec]) -> Iterator[tuple[FileSpec, Outcome]]:
-    """Each file with the hashes now known of it, or why it is not there, in any order. Raises as Puller.pull.
+@dataclass(frozen=True)
+class PullPools:
+    """`write` is separate: tasks that wait for it hold archive requests that `pull` may need (deadlock)."""
 
-    Whatever is not right at once is pulled again, with more patience, after the others.
-    """
-    puller, most = Puller(parts.archive, parts.volume, lease), parts.settings.pull_concurrency * 2
-    small: list[FileSpec] = []
-    large: list[FileSpec] = []
-    for want in wanted:
-        (small if want.size <= SMALL else large).append(want)
-    again = []
-    with closing(puller.fetch(small)) as fetched:
-        stored = ahead(parts.store_pool, puller.store, fetched) if parts.volume.remote else map(puller.store, fetched)
-        for want, outcome in stored:
+    pull: Executor
+    write: Executor
+
+
+class BatchPuller:
+    def __init__(self, archive: ArchiveClient, volume: Volume, pools: PullPools, concurrency: int) -> None:
+        """`concurrency`: large files pulled at once by all jobs of this worker."""
+        self._archive = archive
+        self._volume = volume
+        self._pools = pools
+        self._limit = 2 * concurrency
+
+    def pull(self, lease: Lease, specs: Iterable[FileSpec]) -> Iterator[tuple[FileSpec, Outcome]]:
+        """Pull files; yields each with its outcome, in any order. Raises as FilePuller.pull.
+
+        A small file whose bytes are wrong is pulled again, with more patience, after the others.
+        """
+        puller = FilePuller(self._archive, self._volume, lease)
+        small: list[FileSpec] = []
+        large: list[FileSpec] = []
+        for spec in specs:
+            (small if spec.size <= SMALL else large).append(spec)
+        again = []
+        for spec, outcome in self._pull_small(puller, small):
             if outcome is None:
-                again.append(want)
+                again.append(spec)
             else:
-                yield want, outcome
-    yield from each(parts.pull_pool, puller.pull, large, most, lease.check)
-    yield from each(parts.pull_pool, partial(puller.pull, tries=TRIES - 1), again, most, lease.check)
+                yield spec, outcome
+        yield from parallel_map(self._pools.pull, puller.pull, large, self._limit, lease.check)
+        retry = partial(puller.pull, tries=TRIES - 1)
+        yield from parallel_map(self._pools.pull, retry, again, self._limit, lease.check)
+
+    def verify(self, lease: Lease, specs: Sequence[FileSpec]) -> Iterator[tuple[FileSpec, Outcome]]:
+        """Compute the hashes of staged files; yields each with its outcome, in any order. Raises as `pull`."""
+        puller = FilePuller(self._archive, self._volume, lease)
+        return parallel_map(self._pools.pull, puller.verify, specs, self._limit, lease.check)
+
+    def _pull_small(
+        self, puller: FilePuller, small: Sequence[FileSpec]
+    ) -> Iterator[tuple[FileSpec, Outcome | None]]:
+        with closing(puller.fetch(small)) as fetched:
+            if self._volume.is_remote:
+                yield from parallel_map(self._pools.write, puller.store, fetched, WRITTEN_AHEAD)
+            else:
+                yield from map(puller.store, fetched)

@@ -1,6 +1,6 @@
-"""One file from the archive onto the volume: hashed while it is written, in place only when it is right.
+"""Pulls one file from the archive onto the volume: hashed while it is written, renamed only when it is right.
 
-A file whose size or time is no longer what the layout was made from voids the layout.
+A file whose size or mtime is no longer what the layout was made from voids the layout.
 """
 
 from __future__ import annotations
@@ -14,48 +14,49 @@ from dataclasses import dataclass
 
 from chalicelib.errors import ArchiveRefused, ArchiveUnavailable, LayoutChanged
 from workers.archive.client import ArchiveClient
+from workers.files.file_spec import FileSpec
 from workers.files.hashes import Hashes, Hashing, mismatch
 from workers.files.volume import StagedFileGone, Volume
 from workers.runtime.lease import Lease
-from workers.staging.file_actions import FileSpec
-from workers.staging.file_sink import BUFFER, Receiver, write
+from workers.staging.file_sink import BLOCK, FileSink, write_all
 
 TRIES = 3
 RESUMES = 5
-RESUMED_FROM = 8 << 20  # bytes; a body that ends earlier is read again from its start
+RESUMED_FROM = 8 << 20  # bytes; a body that breaks off earlier is read again from its start
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Failing:
-    """It may work later."""
+    """The file could not be pulled now; a retry may succeed."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """It never will."""
+    """The file cannot be pulled, now or later."""
 
     reason: str
 
 
+#: What came of a file: all hashes now known of it, or why it is not staged.
 Outcome = Hashes | Failing | Refused
 
 
-class Puller:
-    """Everything it does for a file is done when it returns."""
+class FilePuller:
+    """Pulls files under one lease. What a method does for a file is complete when it returns."""
 
     def __init__(self, archive: ArchiveClient, volume: Volume, lease: Lease) -> None:
         self._archive = archive
         self._volume = volume
         self._lease = lease
 
-    def fetch(self, wanted: Iterable[FileSpec]) -> Generator[tuple[FileSpec, bytes | Failing | Refused], None, None]:
-        """The bytes of small files, as the archive sends them, in any order."""
-        by_id = {want.archive_id: want for want in wanted}
-        sizes = {name: want.size for name, want in by_id.items()}
+    def fetch(self, specs: Iterable[FileSpec]) -> Generator[tuple[FileSpec, bytes | Failing | Refused], None, None]:
+        """Yield the bytes of small files as the archive sends them, in any order."""
+        by_id = {spec.archive_id: spec for spec in specs}
+        sizes = {name: spec.size for name, spec in by_id.items()}
         with closing(self._archive.contents(sizes, self._lease.check)) as contents:
             for archive_id, content in contents:
                 if isinstance(content, bytes):
@@ -65,104 +66,103 @@ class Puller:
                     yield by_id[archive_id], kind(content.message)
 
     def store(self, fetched: tuple[FileSpec, bytes | Failing | Refused]) -> tuple[FileSpec, Outcome | None]:
-        """Put a fetched file in place. None where it is not right: `pull` has the patience for that. Raises OSError."""
-        want, content = fetched
+        """Stage a fetched file. The outcome is None for wrong bytes: `pull` them again. Raises OSError."""
+        spec, content = fetched
         if not isinstance(content, bytes):
-            return want, content
-        hashing = Hashing(want)
+            return spec, content
+        hashing = Hashing(spec)
         hashing.update(content)
         hashes = hashing.hashes()
-        if len(content) != want.size or mismatch(want, hashes):
-            return want, None
-        with self._volume.writing(want.archive_id, self._lease.owner, want.size) as descriptor:
-            write(descriptor, memoryview(content))
-        self._keep(want)
-        return want, hashes
+        if len(content) != spec.size or mismatch(spec, hashes):
+            return spec, None
+        with self._volume.writing(spec.archive_id, self._lease.claim, spec.size) as descriptor:
+            write_all(descriptor, memoryview(content))
+        self._keep(spec)
+        return spec, hashes
 
-    def pull(self, want: FileSpec, tries: int = TRIES) -> tuple[FileSpec, Outcome]:
-        """Pull a file and put it in place; the hashes now known of it, or why it is not there.
+    def pull(self, spec: FileSpec, tries: int = TRIES) -> tuple[FileSpec, Outcome]:
+        """Pull a file and stage it. A hash that is wrong `tries` times is final.
 
-        A hash that is wrong as often as `tries` is believed. Raises LayoutChanged, LeaseLost, HandBack, OSError (ENOSPC
-        where the volume is full).
+        Raises LayoutChanged, LeaseLost, WorkerStopping, and OSError (ENOSPC where the volume is full).
         """
         wrong = ""
         try:
             for _ in range(tries):
-                hashes = self._pull_once(want)
-                wrong = mismatch(want, hashes)
+                hashes = self._pull_once(spec)
+                wrong = mismatch(spec, hashes)
                 if not wrong:
-                    self._keep(want)
-                    return want, hashes
-                self._volume.discard(want.archive_id, self._lease.owner)
-            self._check_unchanged(want)
+                    self._keep(spec)
+                    return spec, hashes
+                self._volume.discard(spec.archive_id, self._lease.claim)
+            self._check_unchanged(spec)
         except ArchiveRefused as error:
-            return want, Refused(error.message)
+            return spec, Refused(error.message)
         except ArchiveUnavailable as error:
-            return want, Failing(error.message)
-        return want, Refused(wrong)
+            return spec, Failing(error.message)
+        return spec, Refused(wrong)
 
-    def verify(self, want: FileSpec) -> tuple[FileSpec, Outcome]:
-        """Compute the hashes of a file that is staged; one that does not match is pulled anew once."""
-        hashing = Hashing(want)
+    def verify(self, spec: FileSpec) -> tuple[FileSpec, Outcome]:
+        """Compute the hashes of a staged file; pull a file that does not match, or cannot be read, again."""
+        hashing = Hashing(spec)
         try:
-            descriptor = self._volume.open(want.archive_id, want.size, want.mtime_ns)
+            descriptor = self._volume.open(spec.archive_id, spec.size, spec.mtime_ns)
         except StagedFileGone:
-            return self.pull(want)
+            return self.pull(spec)
         try:
-            while block := os.read(descriptor, BUFFER):
+            while block := os.read(descriptor, BLOCK):
                 self._lease.check()
                 hashing.update(block)
         except OSError as error:
             if error.errno != errno.EIO:
                 raise
-            return self.pull(want)  # pulled anew, it lies on other blocks
+            return self.pull(spec)  # pulled again, it lies on other blocks of the disk
         finally:
             os.close(descriptor)
         hashes = hashing.hashes()
-        return self.pull(want) if mismatch(want, hashes) else (want, hashes)
+        return self.pull(spec) if mismatch(spec, hashes) else (spec, hashes)
 
-    def _pull_once(self, want: FileSpec) -> Hashes:
-        hashing = Hashing(want)
-        with self._volume.writing(want.archive_id, self._lease.owner, want.size) as descriptor:
-            got = self._receive(want, descriptor, hashing)
-            if got != want.size:
-                self._check_unchanged(want)
-                raise ArchiveUnavailable(f"the archive sent {got} of {want.size} bytes")
+    def _pull_once(self, spec: FileSpec) -> Hashes:
+        hashing = Hashing(spec)
+        with self._volume.writing(spec.archive_id, self._lease.claim, spec.size) as descriptor:
+            received = self._receive(spec, descriptor, hashing)
+            if received != spec.size:
+                self._check_unchanged(spec)
+                raise ArchiveUnavailable(f"the archive sent {received} of {spec.size} bytes")
         return hashing.hashes()
 
-    def _receive(self, want: FileSpec, descriptor: int, hashing: Hashing) -> int:
-        """Bytes received; a body that broke off late goes on where it ended, which the whole hash then proves right."""
-        got = 0
+    def _receive(self, spec: FileSpec, descriptor: int, hashing: Hashing) -> int:
+        """Return the bytes received. A body that broke off late is resumed there; the hash then proves it right."""
+        received = 0
         for resumes_left in reversed(range(RESUMES + 1)):
-            before = got
-            into = Receiver(descriptor, hashing, want.size - got)
+            before = received
+            sink = FileSink(descriptor, hashing, spec.size - received)
+            stop = spec.size if received else None
             try:
-                stop = want.size if got else None
-                self._archive.read(want.archive_id, into.take, self._lease.check, start=got, stop=stop)
+                self._archive.read(spec.archive_id, sink.take, self._lease.check, start=received, stop=stop)
             except ArchiveUnavailable:
-                got += into.finish()
-                if not resumes_left or not _worth_resuming(want, got - before):
+                received += sink.finish()
+                if not resumes_left or not _is_worth_resuming(spec, received - before):
                     raise
-                log.info("%s broke off at %d of %d bytes", want.archive_id, got, want.size)
+                log.info("%s broke off at %d of %d bytes; resuming", spec.archive_id, received, spec.size)
             else:
-                got += into.finish()
-                if got >= want.size or not _worth_resuming(want, got - before):
-                    return got
-        return got
+                received += sink.finish()
+                if received >= spec.size or not _is_worth_resuming(spec, received - before):
+                    return received
+        return received
 
-    def _keep(self, want: FileSpec) -> None:
+    def _keep(self, spec: FileSpec) -> None:
         try:
-            self._volume.keep(want.archive_id, self._lease.owner, want.mtime_ns)
+            self._volume.keep(spec.archive_id, self._lease.claim, spec.mtime_ns)
         except OSError:
-            self._volume.discard(want.archive_id, self._lease.owner)
+            self._volume.discard(spec.archive_id, self._lease.claim)
             raise
 
-    def _check_unchanged(self, want: FileSpec) -> None:
-        """Raise LayoutChanged when the archive's file is not the one of the layout any more."""
-        status = self._archive.status(want.archive_id, self._lease.check)
-        if (status.size, status.mtime_ns) != (want.size, want.mtime_ns):
+    def _check_unchanged(self, spec: FileSpec) -> None:
+        """Raise LayoutChanged if the archive's file is no longer the one in the layout."""
+        status = self._archive.status(spec.archive_id, self._lease.check)
+        if (status.size, status.mtime_ns) != (spec.size, spec.mtime_ns):
             raise LayoutChanged
 
 
-def _worth_resuming(want: FileSpec, received: int) -> bool:
-    return received >= RESUMED_FROM and bool(want.hashes)
+def _is_worth_resuming(spec: FileSpec, received: int) -> bool:
+    return received >= RESUMED_FROM and bool(spec.hashes)

@@ -1,25 +1,51 @@
-"""The catalogue of staged files and the volume's space account: the only SQL on both.
+"""The staged files of the volume: the only SQL on them.
 
-Everything that changes the account first takes the lock on its one row, so reservations are made one after the other.
-A file's row exists, and its size is charged, exactly while a reserved window needs it or while it lies on the volume.
+A file's row exists, and its size is charged to the space account, exactly while a reserved window needs the file or
+while it lies on the volume. So whatever changes rows changes the account in the same transaction, under its lock.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
-from peewee import JOIN, fn
+from peewee import JOIN
 
 from chalicelib.db.database import Database, chunks
-from chalicelib.db.models import Jobs, StagedFiles, Volume, Windows
+from chalicelib.db.models import Jobs, StagedFiles
+from chalicelib.stores.space_account import SpaceAccountStore
 from workers.files import crc64nvme
-from workers.files.volume import FOLDERS, charge, name_of
-from workers.staging.file_actions import PULLING, STAGED, FileSpec, StagedFile
+from workers.files.file_spec import FileSpec
+from workers.files.volume import charge, name_of
 
-EVICTED = 200  # files in one go
+
+class FileState(StrEnum):
+    """A file that is neither being pulled nor staged has no row."""
+
+    PULLING = "pulling"
+    STAGED = "staged"
+
+
+@dataclass(frozen=True, slots=True)
+class StagedFile:
+    """A file that lies on the volume, or that job `puller` pulls (0 where that job no longer holds its lease).
+
+    `size` is in bytes; `hashes`: name -> hex; `pins`: how many reserved windows need the file.
+    """
+
+    archive_id: str
+    state: str
+    puller: int
+    size: int
+    mtime_ns: int
+    hashes: Mapping[str, str]
+    pins: int
+
+
+_FOUND = (StagedFiles.size, StagedFiles.mtime_ns, StagedFiles.hashes, StagedFiles.pins)
 _ROW = [
     StagedFiles.archive_id,
     StagedFiles.name,
@@ -31,204 +57,135 @@ _ROW = [
     StagedFiles.pins,
     StagedFiles.used_at,
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """Bytes charged, bytes that lie on the volume, and the oldest cart that waits for space."""
-
-    used: int
-    staged: int
-    waiting_cart: int | None
+_CLAIMED = [StagedFiles.state, StagedFiles.puller, StagedFiles.size, StagedFiles.mtime_ns, StagedFiles.hashes]
 
 
 class StagedFileStore:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, account: SpaceAccountStore) -> None:
         self._db = database
+        self._account = account
 
-    def lock(self) -> Account:
-        """Take the account's lock for the rest of the caller's transaction."""
-        oldest = Windows.select(fn.MIN(Windows.cart_id)).where(Windows.waits_since.is_null(False))
-        query = Volume.select(Volume.used, Volume.staged, oldest).where(Volume.id == 1).tuples()
-        if self._db.is_mysql:
-            query = query.for_update()
-        used, staged, waiting = query.first(self._db.peewee)
-        return Account(used, staged, waiting)
-
-    def known(self, archive_ids: Iterable[str]) -> dict[str, StagedFile]:
-        """The rows there are for these files."""
+    def find(self, archive_ids: Iterable[str]) -> dict[str, StagedFile]:
+        """The rows of these files, by archive id; files without a row are left out."""
         found: dict[str, StagedFile] = {}
         with self._db.session() as db:
-            now = self._db.now
+            alive = (Jobs.id == StagedFiles.puller) & (Jobs.lease_until > self._db.now)
+            query = StagedFiles.select(StagedFiles.archive_id, StagedFiles.state, Jobs.id, *_FOUND)
+            query = query.join(Jobs, JOIN.LEFT_OUTER, on=alive)
             for ids in chunks(sorted(set(archive_ids))):
-                alive = (Jobs.id == StagedFiles.puller) & (Jobs.lease_until > now)
-                query = (
-                    StagedFiles.select(
-                        StagedFiles.archive_id,
-                        StagedFiles.state,
-                        Jobs.id,
-                        StagedFiles.size,
-                        StagedFiles.mtime_ns,
-                        StagedFiles.hashes,
-                        StagedFiles.pins,
-                    )
-                    .join(Jobs, JOIN.LEFT_OUTER, on=alive)
-                    .where(StagedFiles.archive_id.in_(self._db.listed(ids)))
-                )
-                for row in query.tuples().execute(db):
+                for row in query.where(StagedFiles.archive_id.in_(self._db.listed(ids))).tuples().execute(db):
                     archive_id, state, puller, size, mtime_ns, hashes, pins = row
                     found[archive_id] = StagedFile(
                         archive_id, state, puller or 0, size, mtime_ns, json.loads(hashes), pins
                     )
         return found
 
-    def claim(self, job_id: int, wanted: Sequence[FileSpec], known: Mapping[str, StagedFile], pins: int) -> None:
-        """Make `job_id` the puller of these files, charging what is not charged yet; under the lock.
+    def claim(self, job_id: int, specs: Sequence[FileSpec], found: Mapping[str, StagedFile], pins: int) -> None:
+        """Make `job_id` the puller of these files, charging what is not charged yet. Call it under the lock.
 
-        `pins`: 1 where the window that wants them is not counted yet, else 0.
+        `found`: their rows. `pins`: 1 where the window that needs them has not pinned them yet, else 0.
         """
-        for some in chunks(wanted):
-            rows = [_row(want, PULLING, job_id, "{}", pins) for want in some]
+        for batch in chunks(specs):
+            rows = [_row(spec, FileState.PULLING, job_id, "{}", pins) for spec in batch]
             query = StagedFiles.insert_from(self._db.values(rows), _ROW)
-            replace = [
-                StagedFiles.state,
-                StagedFiles.puller,
-                StagedFiles.size,
-                StagedFiles.mtime_ns,
-                StagedFiles.hashes,
-            ]
-            more = {StagedFiles.pins: StagedFiles.pins + pins}
-            self._db.upsert(query, [StagedFiles.archive_id], replace, more).execute(self._db.peewee)
-        held = [known[want.archive_id] for want in wanted if want.archive_id in known]
-        added = sum(charge(want.size) for want in wanted) - sum(charge(old.size) for old in held)
-        self._charge(added, -sum(charge(old.size) for old in held if old.state == STAGED))
+            pinned = {StagedFiles.pins: StagedFiles.pins + pins}
+            self._db.upsert(query, [StagedFiles.archive_id], _CLAIMED, pinned).execute(self._db.peewee)
+        held = [found[spec.archive_id] for spec in specs if spec.archive_id in found]
+        added = sum(charge(spec.size) for spec in specs) - sum(charge(old.size) for old in held)
+        self._account.charge(added, -sum(charge(old.size) for old in held if old.state == FileState.STAGED))
 
     def hand_over(self, puller: int, to: int, archive_ids: Sequence[str]) -> None:
-        """Make job `to` the puller of those of these files that `puller` has not pulled yet; under the lock."""
+        """Make job `to` the puller of those files that `puller` has not pulled yet. Call it under the lock."""
         query = StagedFiles.update(puller=to).where(StagedFiles.archive_id.in_(self._db.listed(archive_ids)))
-        query.where(StagedFiles.state == PULLING, StagedFiles.puller == puller).execute(self._db.peewee)
+        query.where(StagedFiles.state == FileState.PULLING, StagedFiles.puller == puller).execute(self._db.peewee)
 
     def pin(self, archive_ids: Collection[str]) -> None:
-        """Keep these files from eviction for one more window."""
+        """Protect these files from eviction for one more window."""
         for ids in chunks(sorted(archive_ids)):
             query = StagedFiles.update(pins=StagedFiles.pins + 1, used_at=self._db.now)
             query.where(StagedFiles.archive_id.in_(self._db.listed(ids))).execute(self._db.peewee)
 
     def unpin(self, archive_ids: Collection[str]) -> None:
-        """Undo a window's pins: that is when a file was last used."""
+        """Undo a window's pins. That counts as the files' last use."""
         for ids in chunks(sorted(archive_ids)):
             query = StagedFiles.update(pins=StagedFiles.pins - 1, used_at=self._db.now)
             query.where(StagedFiles.archive_id.in_(self._db.listed(ids)), StagedFiles.pins > 0).execute(self._db.peewee)
 
-    def forget_unstaged(self, archive_ids: Collection[str], remove: Callable[[str], None]) -> None:
-        """Drop rows, charges and what lies on disk of files that no window needs and that are not staged.
-
-        Under the lock.
-        """
-        for ids in chunks(sorted(archive_ids)):
-            unneeded = (StagedFiles.pins == 0) & (StagedFiles.state == PULLING)
-            for archive_id in self._forget(StagedFiles.archive_id.in_(self._db.listed(ids)) & unneeded):
-                remove(archive_id)
-
-    def staged(self, rows: Sequence[tuple[FileSpec, Mapping[str, str]]]) -> None:
+    def record_staged(self, files: Sequence[tuple[FileSpec, Mapping[str, str]]]) -> None:
         """Record files that lie on the volume now, with the hashes known of them."""
-        self._charge(0, sum(charge(want.size) for want, _ in rows))
-        for some in chunks(rows):
-            data = [_row(want, STAGED, 0, json.dumps(hashes), 0) for want, hashes in some]
-            query = StagedFiles.insert_from(self._db.values(data), _ROW)
-            replace = [StagedFiles.state, StagedFiles.puller, StagedFiles.hashes]
-            self._db.upsert(query, [StagedFiles.archive_id], replace).execute(self._db.peewee)
+        self._account.charge(0, sum(charge(spec.size) for spec, _ in files))
+        for batch in chunks(files):
+            rows = [_row(spec, FileState.STAGED, 0, json.dumps(hashes), 0) for spec, hashes in batch]
+            query = StagedFiles.insert_from(self._db.values(rows), _ROW)
+            replaced = [StagedFiles.state, StagedFiles.puller, StagedFiles.hashes]
+            self._db.upsert(query, [StagedFiles.archive_id], replaced).execute(self._db.peewee)
 
-    def add_hashes(self, rows: Sequence[tuple[FileSpec, Mapping[str, str]]]) -> None:
-        """Record hashes that were computed of files staged before, beside those known of the same bytes."""
-        known = self.known(want.archive_id for want, _ in rows) if rows else {}
-        for want, hashes in rows:
-            old = known[want.archive_id].hashes if want.archive_id in known else {}
+    def add_hashes(self, files: Sequence[tuple[FileSpec, Mapping[str, str]]]) -> None:
+        """Record hashes computed of files staged earlier, beside those known of the same bytes."""
+        found = self.find(spec.archive_id for spec, _ in files) if files else {}
+        for spec, hashes in files:
+            old = found[spec.archive_id].hashes if spec.archive_id in found else {}
             same_bytes = old.get(crc64nvme.NAME) == hashes[crc64nvme.NAME]
             query = StagedFiles.update(hashes=json.dumps({**old, **hashes} if same_bytes else dict(hashes)))
-            same = (StagedFiles.size == want.size) & (StagedFiles.mtime_ns == want.mtime_ns)
-            query.where(StagedFiles.archive_id == want.archive_id, same).execute(self._db.peewee)
+            same_file = (StagedFiles.size == spec.size) & (StagedFiles.mtime_ns == spec.mtime_ns)
+            query.where(StagedFiles.archive_id == spec.archive_id, same_file).execute(self._db.peewee)
 
-    def evict(self, needed: int, unused_for: float, remove: Callable[[str], None], kept: Collection[str]) -> int:
-        """Free at least `needed` bytes of the least recently used files that no window needs; the bytes freed.
-
-        Under the lock, which is held shortly: one call goes through EVICTED files. None of `kept` is taken; `remove`
-        deletes one from disk.
-        """
+    def least_recently_used(self, unused_for: float, limit: int) -> list[tuple[str, int]]:
+        """(archive id, size) of up to `limit` staged files that no window needs, unused for `unused_for` seconds."""
         unused = (StagedFiles.pins == 0) & (StagedFiles.used_at <= self._db.now - unused_for)
-        query = (
-            StagedFiles.select(StagedFiles.archive_id, StagedFiles.size)
-            .where(StagedFiles.state == STAGED, unused)
-            .order_by(StagedFiles.used_at)
-            .limit(EVICTED + len(kept))
-        )
-        freed = 0
-        ids: list[str] = []
-        for archive_id, size in query.tuples().execute(self._db.peewee):
-            if freed >= needed or len(ids) == EVICTED:
-                break
-            if archive_id in kept:
-                continue
-            remove(archive_id)
-            ids.append(archive_id)
-            freed += charge(size)
-        if ids:
-            StagedFiles.delete().where(StagedFiles.archive_id.in_(self._db.listed(ids))).execute(self._db.peewee)
-            self._charge(-freed, -freed)
-        return freed
+        query = StagedFiles.select(StagedFiles.archive_id, StagedFiles.size)
+        query = query.where(StagedFiles.state == FileState.STAGED, unused).order_by(StagedFiles.used_at).limit(limit)
+        return list(query.tuples().execute(self._db.peewee))
 
     def anything_evictable(self) -> bool:
         """Whether any staged file is needed by no window, however recently it was used."""
-        query = StagedFiles.select(StagedFiles.archive_id).where(StagedFiles.pins == 0, StagedFiles.state == STAGED)
+        evictable = (StagedFiles.pins == 0) & (StagedFiles.state == FileState.STAGED)
+        query = StagedFiles.select(StagedFiles.archive_id).where(evictable)
         return query.limit(1).tuples().first(self._db.peewee) is not None
 
-    def next_folders(self, count: int) -> int:
-        """The first of the `count` directories whose turn it is to be reconciled."""
-        with self._db.session() as db:
-            first: int = Volume.select(Volume.reconciled_to).where(Volume.id == 1).tuples().first(db)[0]
-            Volume.update(reconciled_to=(first + count) % FOLDERS).where(Volume.id == 1).execute(db)
-        return first
+    def delete(self, archive_ids: Collection[str]) -> None:
+        """Delete the rows of files that no window needs, and what they are charged. Call it under the lock."""
+        for ids in chunks(sorted(archive_ids)):
+            self._delete(StagedFiles.archive_id.in_(self._db.listed(ids)) & (StagedFiles.pins == 0))
 
-    def names(self, prefix: str) -> dict[str, str]:
-        """Name on the volume -> state of the files whose names begin with these two letters."""
+    def delete_unstaged(self, archive_ids: Collection[str]) -> list[str]:
+        """As `delete`, of those files that are not staged; return their ids."""
+        deleted: list[str] = []
+        for ids in chunks(sorted(archive_ids)):
+            unneeded = (StagedFiles.pins == 0) & (StagedFiles.state == FileState.PULLING)
+            deleted += self._delete(StagedFiles.archive_id.in_(self._db.listed(ids)) & unneeded)
+        return deleted
+
+    def states_by_name(self, prefix: str) -> dict[str, str]:
+        """Name on the volume -> state, of the files whose names begin with the two hex digits `prefix`."""
         query = StagedFiles.select(StagedFiles.name, StagedFiles.state)
         with self._db.session() as db:
             rows = query.where(StagedFiles.name.between(prefix, prefix + "g")).tuples().execute(db)
             return dict(rows)
 
-    def drop_missing(self, exists: Callable[[str], bool], rows: Mapping[str, str]) -> None:
-        """Forget staged files that are not on disk and that no window needs, and pulls that nobody is at any more.
+    def delete_missing(self, states: Mapping[str, str]) -> None:
+        """Delete rows of files that are missing from the disk and that no window needs. Call it under the lock.
 
-        Within the caller's transaction. `rows`: as `names` had them; `exists` looks at the disk.
+        `states`: as `states_by_name` returned them; a row whose state has changed since stays.
         """
-        self.lock()
-        missing = [name for name, state in rows.items() if state == STAGED and not exists(name)]
-        abandoned = [name for name, state in rows.items() if state == PULLING]
-        for state, names in ((STAGED, missing), (PULLING, abandoned)):
-            for some in chunks(names):
-                self._forget(
-                    (StagedFiles.name.in_(self._db.listed(some)))
-                    & (StagedFiles.pins == 0)
-                    & (StagedFiles.state == state)
-                )
+        for state in FileState:
+            names = [name for name, was in states.items() if was == state]
+            for batch in chunks(names):
+                unneeded = (StagedFiles.pins == 0) & (StagedFiles.state == state)
+                self._delete(StagedFiles.name.in_(self._db.listed(batch)) & unneeded)
 
-    def _forget(self, where: Any) -> list[str]:
-        rows = StagedFiles.select(StagedFiles.archive_id, StagedFiles.size, StagedFiles.state).where(where)
-        lost = list(rows.tuples().execute(self._db.peewee))
-        if lost:
-            StagedFiles.delete().where(StagedFiles.archive_id.in_(self._db.listed([row[0] for row in lost]))).execute(
-                self._db.peewee
-            )
-            staged = sum(charge(size) for _, size, state in lost if state == STAGED)
-            self._charge(-sum(charge(size) for _, size, _ in lost), -staged)
-        return [row[0] for row in lost]
-
-    def _charge(self, used: int, staged: int) -> None:
-        if used or staged:
-            query = Volume.update(used=Volume.used + used, staged=Volume.staged + staged)
-            query.where(Volume.id == 1).execute(self._db.peewee)
+    def _delete(self, where: Any) -> list[str]:
+        query = StagedFiles.select(StagedFiles.archive_id, StagedFiles.size, StagedFiles.state).where(where)
+        rows = list(query.tuples().execute(self._db.peewee))
+        if rows:
+            ids = [row[0] for row in rows]
+            StagedFiles.delete().where(StagedFiles.archive_id.in_(self._db.listed(ids))).execute(self._db.peewee)
+            staged = sum(charge(size) for _, size, state in rows if state == FileState.STAGED)
+            self._account.charge(-sum(charge(size) for _, size, _ in rows), -staged)
+        return [row[0] for row in rows]
 
 
-def _row(want: FileSpec, state: str, puller: int, hashes: str, pins: int) -> tuple[Any, ...]:
-    """In the order of _ROW. A file is pinned until it was used, which is noted when it is unpinned."""
-    return want.archive_id, name_of(want.archive_id), state, puller, want.size, want.mtime_ns, hashes, pins, 0.0
+def _row(spec: FileSpec, state: FileState, puller: int, hashes: str, pins: int) -> tuple[Any, ...]:
+    """In the order of _ROW. `used_at` is 0: a file is pinned until it was used, and unpinning records that."""
+    name = name_of(spec.archive_id)
+    return spec.archive_id, name, state.value, puller, spec.size, spec.mtime_ns, hashes, pins, 0.0

@@ -1,23 +1,40 @@
-"""The windows of a laid out cart: the only SQL on them."""
+"""The windows of a cart: the only SQL on them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from chalicelib.db.database import Database, chunks
 from chalicelib.db.models import Jobs, Windows
-from workers.files.crc64nvme import from_hex
+from chalicelib.job_message import JobMessage, group_of
+from chalicelib.stores.jobs import JobKind
+from workers.files import crc64nvme
 
-TAPE, ONLINE, TAKEN, RESERVED, STAGED, DONE, DROPPED = (
-    "tape", "online", "taken", "reserved", "staged", "done", "dropped",
-)  # fmt: skip
+
+class WindowState(StrEnum):
+    """`tape -> online -> taken -> reserved -> staged -> done`, or `dropped` when the cart ends early.
+
+    `taken`: a job exists for it. `reserved`: the volume has room for its files.
+    """
+
+    TAPE = "tape"
+    ONLINE = "online"
+    TAKEN = "taken"
+    RESERVED = "reserved"
+    STAGED = "staged"
+    DONE = "done"
+    DROPPED = "dropped"
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A run of `files` entries from position `first`; `length` bytes of the bundle, from part `first_part` on."""
+    """A run of `files` entries from position `first`: `length` bytes of the bundle, from part `first_part` on.
+
+    `counted_files` and `counted_bytes`: how much of it its cart has counted as staged.
+    """
 
     number: int
     first: int
@@ -29,79 +46,86 @@ class Window:
     counted_bytes: int = 0
 
 
-_LAID_OUT = (Windows.number, Windows.first, Windows.files, Windows.length, Windows.first_part, Windows.state)
-_COLUMNS = (*_LAID_OUT, Windows.counted_files, Windows.counted_bytes)
+_PLANNED = (Windows.number, Windows.first, Windows.files, Windows.length, Windows.first_part, Windows.state)
+_COLUMNS = (*_PLANNED, Windows.counted_files, Windows.counted_bytes)
 
 
 class WindowStore:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def lay_out(self, cart_id: int, windows: Sequence[Window]) -> None:
-        """Write down the cart's windows, within the caller's transaction."""
-        fields = [Windows.cart_id, *_LAID_OUT]
-        for some in chunks(windows):
-            rows = [(cart_id, w.number, w.first, w.files, w.length, w.first_part, w.state) for w in some]
+    def insert(self, cart_id: int, windows: Sequence[Window]) -> None:
+        """Insert the cart's windows, within the caller's transaction."""
+        fields = [Windows.cart_id, *_PLANNED]
+        for batch in chunks(windows):
+            rows = [(cart_id, w.number, w.first, w.files, w.length, w.first_part, str(w.state)) for w in batch]
             Windows.insert_from(self._db.values(rows), fields).execute(self._db.peewee)
 
     def get(self, cart_id: int, number: int) -> Window | None:
-        query = Windows.select(*_COLUMNS).where(Windows.cart_id == cart_id, Windows.number == number)
+        query = Windows.select(*_COLUMNS).where(_is(cart_id, number))
         with self._db.session() as db:
             row = query.tuples().first(db)
         return Window(*row) if row else None
 
-    def in_state(self, cart_id: int, *states: str) -> list[Window]:
+    def in_state(self, cart_id: int, *states: WindowState) -> list[Window]:
         query = Windows.select(*_COLUMNS).where(Windows.cart_id == cart_id, Windows.state.in_(states))
         with self._db.session() as db:
             return [Window(*row) for row in query.order_by(Windows.number).tuples().execute(db)]
 
-    def move(self, cart_id: int, number: int, before: Sequence[str], after: str, **values: Any) -> bool:
-        """The guarded UPDATE of a window's state; False when it was not in one of `before`."""
-        here = (Windows.cart_id == cart_id) & (Windows.number == number) & Windows.state.in_(before)
-        return bool(Windows.update(state=after, **values).where(here).execute(self._db.peewee))
+    def move(
+        self, cart_id: int, number: int, before: Sequence[WindowState], after: WindowState, **values: Any
+    ) -> bool:
+        """Change a window's state by a guarded UPDATE; False when it was in none of the states `before`.
 
-    def take(self, cart_id: int, most: int) -> list[int]:
-        """Hand out up to `most` windows whose files are online, within the caller's transaction; their numbers."""
-        query = Windows.select(Windows.number).where(Windows.cart_id == cart_id, Windows.state == ONLINE)
-        numbers = [row[0] for row in query.order_by(Windows.number).limit(most).tuples().execute(self._db.peewee)]
-        return [number for number in numbers if self.move(cart_id, number, (ONLINE,), TAKEN)]
+        `values`: further columns to set.
+        """
+        query = Windows.update(state=after, **values).where(_is(cart_id, number), Windows.state.in_(before))
+        return bool(query.execute(self._db.peewee))
+
+    def take(self, cart_id: int, limit: int) -> list[int]:
+        """Take up to `limit` windows whose files are online, within the caller's transaction; return their numbers."""
+        online = (Windows.cart_id == cart_id) & (Windows.state == WindowState.ONLINE)
+        query = Windows.select(Windows.number).where(online).order_by(Windows.number).limit(limit)
+        numbers = [row[0] for row in query.tuples().execute(self._db.peewee)]
+        return [n for n in numbers if self.move(cart_id, n, (WindowState.ONLINE,), WindowState.TAKEN)]
 
     def wait_for_space(self, cart_id: int, number: int) -> None:
-        """Note since when a window waits, so that the oldest cart goes first."""
-        here = (Windows.cart_id == cart_id) & (Windows.number == number) & Windows.waits_since.is_null()
+        """Record since when a window waits, so that the oldest cart goes first."""
+        query = Windows.update(waits_since=self._db.now).where(_is(cart_id, number), Windows.waits_since.is_null())
         with self._db.session() as db:
-            Windows.update(waits_since=self._db.now).where(here).execute(db)
+            query.execute(db)
 
-    def waiting_jobs(self, most: int) -> list[tuple[int, int, int]]:
-        """(job, token, cart) of the windows that have waited longest for space, oldest cart first."""
-        same = (Jobs.cart_id == Windows.cart_id) & (Jobs.window == Windows.number) & (Jobs.kind == "window")
-        query = (
-            Windows.select(Jobs.id, Jobs.token, Jobs.cart_id)
-            .join(Jobs, on=same)
-            .where(Windows.waits_since.is_null(False))
-        )
+    def longest_waiting(self, limit: int) -> list[JobMessage]:
+        """Messages for the jobs of up to `limit` windows that wait for space, oldest cart first."""
+        same = (Jobs.cart_id == Windows.cart_id) & (Jobs.window == Windows.number) & (Jobs.kind == JobKind.WINDOW)
+        query = Windows.select(Jobs.id, Jobs.token, Jobs.cart_id).join(Jobs, on=same)
+        waiting = query.where(Windows.waits_since.is_null(False)).order_by(Windows.cart_id, Windows.number)
         with self._db.session() as db:
-            rows = query.order_by(Windows.cart_id, Windows.number).limit(most).tuples().execute(db)
-            return [(job_id, token, cart_id) for job_id, token, cart_id in rows]
+            rows = waiting.limit(limit).tuples().execute(db)
+            return [JobMessage(job_id, token, group_of(cart_id)) for job_id, token, cart_id in rows]
 
-    def others_reserved(self, cart_id: int, number: int) -> bool:
-        """Whether any other window holds space."""
+    def others_hold_space(self, cart_id: int, number: int) -> bool:
+        """Whether any other window holds a reservation."""
         other = (Windows.cart_id != cart_id) | (Windows.number != number)
-        query = Windows.select(Windows.number).where(Windows.state.in_((RESERVED, STAGED)), other)
+        holding = Windows.state.in_((WindowState.RESERVED, WindowState.STAGED))
+        query = Windows.select(Windows.number).where(holding, other)
         return query.limit(1).tuples().first(self._db.peewee) is not None
 
-    def counted(self, cart_id: int, number: int, files: int, size: int) -> None:
-        """Note how much of a window its cart has counted as staged, within the caller's transaction."""
-        here = (Windows.cart_id == cart_id) & (Windows.number == number)
-        Windows.update(counted_files=files, counted_bytes=size).where(here).execute(self._db.peewee)
+    def set_counted(self, cart_id: int, number: int, files: int, size: int) -> None:
+        """Record how much of a window its cart has counted as staged, within the caller's transaction."""
+        Windows.update(counted_files=files, counted_bytes=size).where(_is(cart_id, number)).execute(self._db.peewee)
 
     def checksums(self, cart_id: int) -> list[tuple[int, int]]:
-        """Checksum and length of every window, in order; all are done."""
+        """(CRC64NVME, length in bytes) of every window, in order. All windows must be done."""
         query = Windows.select(Windows.checksum, Windows.length).where(Windows.cart_id == cart_id)
         with self._db.session() as db:
             rows = query.order_by(Windows.number).tuples().execute(db)
-            return [(from_hex(value), length) for value, length in rows]
+            return [(crc64nvme.from_hex(value), length) for value, length in rows]
 
-    def forget(self, cart_id: int) -> None:
+    def delete_all(self, cart_id: int) -> None:
         """Delete the cart's windows, within the caller's transaction."""
         Windows.delete().where(Windows.cart_id == cart_id).execute(self._db.peewee)
+
+
+def _is(cart_id: int, number: int) -> Any:
+    return (Windows.cart_id == cart_id) & (Windows.number == number)

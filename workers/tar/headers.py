@@ -1,8 +1,8 @@
-"""The headers of a tar's members, byte for byte those of Python's tarfile with PAX_FORMAT. Pure.
+"""The headers of a tar's members, byte for byte those that Python's tarfile writes in PAX_FORMAT. Pure.
 
-A bundle may have millions of members, so what is the same in all headers is made once, with its share of the checksum.
-A PAX extended header goes before a member's own header only where that cannot say it: a path that is long or not
-ASCII, 8 GiB and more, a time before 1970 or with a fraction of a second.
+A bundle may have millions of members, so the constant bytes of a header and their share of its checksum are computed
+once. A PAX extended header precedes a member's own header only where that cannot express a value: a path that is long
+or not ASCII, a size of 8 GiB or more, a time before 1970 or with a fraction of a second.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import NamedTuple
 BLOCK = 512
 RECORD = 20 * BLOCK
 NAME_LENGTH = 100
-OCTAL_LIMIT = 8**11  # what eleven octal digits cannot say any more
+OCTAL_LIMIT = 8**11  # the first number that eleven octal digits cannot express
 SECOND = 10**9
 
 
 class Member(NamedTuple):
-    """A file of the bundle: its whole path, root included, and how many of the innermost directories it brings."""
+    """A file of the bundle. `path` includes the root; `new_dirs`: how many of its innermost directories it brings."""
 
     path: str
     size: int
@@ -28,27 +28,27 @@ class Member(NamedTuple):
 
 
 def headers(member: Member) -> bytes:
-    """All that stands before the member's data: its new directories, outermost first, and its own header."""
+    """All bytes before the member's data: its new directories, outermost first, and its own header."""
     return b"".join(each_header(member))
 
 
 def each_header(member: Member) -> Iterator[bytes]:
-    """The same one by one, since a path of 4 KiB can bring two thousand directories."""
-    for folder in _new_folders(member):
-        yield _header(_FOLDER, folder, 0, member.mtime_ns)
+    """As `headers`, one by one: a path of 4 KiB can bring two thousand directories."""
+    for directory in _new_directories(member):
+        yield _header(_DIRECTORY, directory, 0, member.mtime_ns)
     yield _header(_FILE, member.path, member.size, member.mtime_ns)
 
 
 def member_length(member: Member) -> int:
-    """Bytes of the member in the tar: headers, data, padding."""
+    """Bytes of the member in the tar: headers, data and padding."""
     length = _header_length(member.path, member.size, member.mtime_ns) + padded(member.size)
     if member.new_dirs:
-        length += sum(_header_length(folder, 0, member.mtime_ns) for folder in _new_folders(member))
+        length += sum(_header_length(directory, 0, member.mtime_ns) for directory in _new_directories(member))
     return length
 
 
 def end_length(total_of_members: int) -> int:
-    """Zero bytes after the last member: at least two blocks, and up to a whole record."""
+    """Zero bytes after the last member: at least two blocks, rounded up to a whole record."""
     return 2 * BLOCK + -(total_of_members + 2 * BLOCK) % RECORD
 
 
@@ -59,7 +59,7 @@ def padded(size: int) -> int:
 class _Kind(NamedTuple):
     before: bytes  # from after the name to the size
     after: bytes  # from after the checksum to the end of the block
-    checksum: int  # of all that, the checksum's own field counted as blanks
+    checksum: int  # of both, with the checksum's own field as blanks
 
 
 def _kind(typeflag: bytes, mode: int) -> _Kind:
@@ -69,11 +69,11 @@ def _kind(typeflag: bytes, mode: int) -> _Kind:
 
 
 _FILE = _kind(b"0", 0o644)
-_FOLDER = _kind(b"5", 0o755)
+_DIRECTORY = _kind(b"5", 0o755)
 _EXTENDED = _kind(b"x", 0)
 
 
-def _new_folders(member: Member) -> Iterator[str]:
+def _new_directories(member: Member) -> Iterator[str]:
     if not member.new_dirs:
         return
     segments = member.path.split("/")
@@ -94,7 +94,7 @@ def _header_length(name: str, size: int, mtime_ns: int) -> int:
 
 
 def _field(number: int) -> int:
-    """The number as far as the header's own field can say it; where it is 0 instead, a record has it."""
+    """The number if the header's own field can express it, else 0: then a PAX record holds it."""
     return number if 0 <= number < OCTAL_LIMIT else 0
 
 
@@ -121,14 +121,14 @@ def _records(name: str, size: int, mtime_ns: int) -> bytes:
 
 
 def _record(keyword: bytes, value: bytes) -> bytes:
-    """`<length> <keyword>=<value>` and a line feed, where the length counts its own digits."""
+    """`<length> <keyword>=<value>` and a line feed; the length includes its own digits."""
     bare = len(keyword) + len(value) + 3
     length = bare + len(str(bare + len(str(bare))))
     return b"%d %b=%b\n" % (length, keyword, value)
 
 
 def _decimal_seconds(mtime_ns: int) -> bytes:
-    """Exact, as a float is not, and without trailing zeros."""
+    """Exact, unlike a float, and without trailing zeros."""
     seconds, fraction = divmod(abs(mtime_ns), SECOND)
     sign = b"-" if mtime_ns < 0 else b""
     return (b"%b%d.%09d" % (sign, seconds, fraction)).rstrip(b"0").rstrip(b".")

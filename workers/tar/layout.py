@@ -1,8 +1,4 @@
-"""Where every byte of a bundle lies, known before the first byte moves. Pure.
-
-A bundle is cut into *windows*, runs of whole members, and a window into *parts*. Invariant: the parts of all windows in
-order are the tar; all but the last are 5 MiB to 5 GiB long; there are at most 10,000 (what S3 asks of an upload).
-"""
+"""Where every byte of a tar lies, known before any file is read. Pure."""
 
 from __future__ import annotations
 
@@ -12,42 +8,24 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from chalicelib.errors import PermanentError
-from workers.tar.headers import BLOCK, RECORD, Member, each_header, end_length, headers, member_length
+from workers.tar.headers import BLOCK, Member, each_header, member_length
 
-__all__ = [
-    "Member",
-    "Plan",
-    "Run",
-    "Span",
-    "cut",
-    "end_length",
-    "headers",
-    "member_length",
-    "plan",
-    "split",
-]
-
-MAX_PARTS = 10_000
-MIN_PART = 5 << 20
-MAX_PART = 5 << 30
-MAX_BUNDLE = 50 * 10**12
-LITERAL = 64 << 10  # bytes of the tar's own, as opposed to members' data, that are handed out at once
-_ZEROS = bytes(LITERAL)
+LARGEST_LITERAL = 64 << 10  # bytes of headers and padding that are yielded at once
+_ZEROS = bytes(LARGEST_LITERAL)
 
 
 class Span(NamedTuple):
     """Bytes of the data of member `index` of the run."""
 
-    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody needs here
+    index: int  # type: ignore[assignment]  # hides tuple.index, which is not used
     start: int
     length: int
 
 
 class Run:
-    """Consecutive members of a bundle, `tail` zero bytes after them, and the bytes of any range of that.
+    """Consecutive members of a tar, followed by `tail` zero bytes.
 
-    `offsets[i]` is where member `i` begins; one more, the last, is where the members end.
+    `offsets[i]` is where member `i` begins; the last offset is where the members end.
     """
 
     def __init__(self, members: Sequence[Member], *, tail: int = 0) -> None:
@@ -57,7 +35,7 @@ class Run:
         self.length = self.offsets[-1] + tail
 
     def pieces(self, start: int, stop: int) -> Iterator[bytes | Span]:
-        """What the bytes `start` to `stop` (exclusive) are made of, in order and made as they are asked for."""
+        """Yield the content of the bytes `start` to `stop` (exclusive): literal bytes and spans of members' data."""
         if not 0 <= start <= stop <= self.length:
             raise ValueError(f"no bytes {start} to {stop} in a run of {self.length}")
         first = bisect_right(self.offsets, start) - 1
@@ -70,12 +48,12 @@ class Run:
             if member.size:
                 yield Span(index, 0, member.size)
                 yield _ZEROS[: -member.size % BLOCK]
-        for done in range(0, self._tail, LITERAL):
+        for done in range(0, self._tail, LARGEST_LITERAL):
             yield _ZEROS[: self._tail - done]
 
 
 def _clipped(pieces: Iterator[bytes | Span], skip: int, want: int) -> Iterator[bytes | Span]:
-    """The `want` bytes that follow the first `skip` ones."""
+    """The `want` bytes that follow the first `skip` bytes."""
     for piece in pieces:
         if want <= 0:
             return
@@ -96,10 +74,11 @@ def _section(piece: bytes | Span, skip: int, taken: int) -> bytes | Span:
 
 
 def _merged(pieces: Iterator[bytes | Span]) -> Iterator[bytes | Span]:
+    """Join adjacent literals, up to LARGEST_LITERAL bytes."""
     held: list[bytes] = []
     size = 0
     for piece in pieces:
-        if held and (isinstance(piece, Span) or size + len(piece) > LITERAL):
+        if held and (isinstance(piece, Span) or size + len(piece) > LARGEST_LITERAL):
             yield b"".join(held)
             held, size = [], 0
         if isinstance(piece, Span):
@@ -109,59 +88,3 @@ def _merged(pieces: Iterator[bytes | Span]) -> Iterator[bytes | Span]:
             size += len(piece)
     if held:
         yield b"".join(held)
-
-
-class Plan(NamedTuple):
-    part_size: int
-    window_size: int
-    window_files: int
-
-
-def plan(total: int, entries: int, *, part_size: int, window_size: int, window_files: int) -> Plan:
-    """The given sizes, grown as far as a bundle of `total` bytes and `entries` members needs to fit 10,000 parts.
-
-    Each window ends in a part that may be short, so there are at most total / part_size parts and one per window. A
-    window closed by its bytes is, with the next one, longer than window_size: at most 2 * total / window_size of these.
-    Windows get at most half of the parts, and fewer where even parts of 5 GiB would leave them less.
-    """
-    if total > MAX_BUNDLE:
-        raise PermanentError(f"The bundle would have {total} bytes, more than the {MAX_BUNDLE} the store can hold.")
-    whole = total + 2 * RECORD  # the end, which goes to the last window
-    windows = min(MAX_PARTS // 2, MAX_PARTS - _ceil(whole, MAX_PART)) - 1
-    window_files = max(window_files, _ceil(entries, windows // 5))
-    by_files = entries // window_files
-    window_size = max(window_size, _ceil(2 * whole, windows - by_files))
-    by_size = 2 * whole // window_size
-    part_size = max(part_size, MIN_PART, _ceil(whole, MAX_PARTS - by_files - by_size - 1))
-    return Plan(part_size, window_size, window_files)
-
-
-def cut(lengths: Iterable[int], plan: Plan) -> Iterator[tuple[int, int]]:
-    """The windows of a bundle whose members have these `lengths`: how many members and bytes each has.
-
-    A window closes before the member it has no room for, unless it is too short to be a part: then it takes it.
-    """
-    files = size = 0
-    for length in lengths:
-        full = size + length > plan.window_size or files >= plan.window_files
-        if full and size >= MIN_PART:
-            yield files, size
-            files = size = 0
-        files += 1
-        size += length
-    if files:
-        yield files, size
-
-
-def split(length: int, part_size: int) -> list[int]:
-    """Even parts of a window, each of at least 5 MiB if the window is.
-
-    They are at most `part_size` long, or, where that is under 10 MiB, less than twice as long.
-    """
-    count = max(1, min(_ceil(length, part_size), length // MIN_PART))
-    short, longer = divmod(length, count)
-    return [short + 1] * longer + [short] * (count - longer)
-
-
-def _ceil(dividend: int, divisor: int) -> int:
-    return -(-dividend // divisor)

@@ -1,0 +1,54 @@
+"""The volume's space account, one row: the only SQL on it.
+
+Everything that changes the account first locks its row, so reservations are made one after the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from peewee import fn
+
+from chalicelib.db.database import Database
+from chalicelib.db.models import Volume, Windows
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceAccount:
+    """Bytes charged, bytes that lie on the volume already, and the oldest cart that waits for space, if any."""
+
+    used: int
+    staged: int
+    waiting_cart: int | None
+
+
+class SpaceAccountStore:
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def lock(self) -> SpaceAccount:
+        """Lock the account for the rest of the caller's transaction."""
+        oldest = Windows.select(fn.MIN(Windows.cart_id)).where(Windows.waits_since.is_null(False))
+        query = Volume.select(Volume.used, Volume.staged, oldest).where(Volume.id == 1).tuples()
+        if self._db.is_mysql:
+            query = query.for_update()
+        used, staged, waiting = query.first(self._db.peewee)
+        return SpaceAccount(used, staged, waiting)
+
+    def charge(self, used: int, staged: int) -> None:
+        """Add to both sums, in bytes; either may be negative. Call it under the lock."""
+        if used or staged:
+            query = Volume.update(used=Volume.used + used, staged=Volume.staged + staged)
+            query.where(Volume.id == 1).execute(self._db.peewee)
+
+    def begin_reconcile(self, every: float) -> bool:
+        """Whether `every` seconds have passed since this last returned True; within the caller's transaction."""
+        due = (Volume.id == 1) & (Volume.reconciled_at <= self._db.now - every)
+        return bool(Volume.update(reconciled_at=self._db.now).where(due).execute(self._db.peewee))
+
+    def next_directories(self, count: int, of: int) -> list[int]:
+        """The `count` of `of` directories to reconcile next; they come round in turn."""
+        with self._db.session() as db:
+            first: int = Volume.select(Volume.reconciled_to).where(Volume.id == 1).tuples().first(db)[0]
+            Volume.update(reconciled_to=(first + count) % of).where(Volume.id == 1).execute(db)
+        return [number % of for number in range(first, first + count)]

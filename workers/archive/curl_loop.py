@@ -1,0 +1,140 @@
+"""libcurl's connections and handles of one thread at a time.
+
+libcurl is told which sockets are ready: on its own, it would try all of them each time.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import pycurl
+
+from chalicelib.errors import ArchiveRefused, ArchiveUnavailable
+from workers.archive.curl_handle import Answer, CurlHandle, Request, timed_out
+
+_POLLED_FOR = {
+    pycurl.POLL_IN: select.POLLIN,
+    pycurl.POLL_OUT: select.POLLOUT,
+    pycurl.POLL_INOUT: select.POLLIN | select.POLLOUT,
+}
+
+Item = TypeVar("Item")
+Outcome = Answer | ArchiveRefused | ArchiveUnavailable
+
+
+class CurlLoop(Generic[Item]):
+    """Runs many requests in the calling thread. `in_flight`: the requests under way, by libcurl handle.
+
+    `slots` and `idle_since` belong to the caller: how many requests it may have in flight, and since when none is.
+    """
+
+    def __init__(self, url: str, connect_timeout: float, clock: Callable[[], float]) -> None:
+        self._url = url
+        self._connect_timeout = connect_timeout
+        self._clock = clock
+        # Not epoll: a few sockets come and go with each request, and epoll makes a system call for each change.
+        self._sockets = select.poll()
+        self._multi = pycurl.CurlMulti()
+        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
+        self._multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
+        self._idle_handles: list[CurlHandle] = []
+        self._due: float | None = None  # when libcurl wants to be called without a ready socket
+        self._timeouts_checked_at = 0.0
+        self._returned_at = 0.0
+        self.in_flight: dict[pycurl.Curl, tuple[Item, CurlHandle]] = {}
+        self.slots = 0
+        self.idle_since = 0.0
+
+    def begin(self, item: Item, request: Request) -> None:
+        if self._idle_handles:
+            handle = self._idle_handles.pop()
+        else:
+            handle = CurlHandle(self._url, self._connect_timeout, self._clock)
+        handle.begin(request)
+        self.in_flight[handle.curl] = item, handle
+        self._multi.add_handle(handle.curl)
+
+    def completed(self, tick: float, read_timeout: float) -> list[tuple[Item, Outcome]]:
+        """Wait up to `tick` seconds for something to happen; return the requests that have completed since."""
+        now = self._clock()
+        stalled = now - self._returned_at > tick  # the caller was busy: silence until now is not the archive's
+        wait = tick if self._due is None else max(0.0, min(tick, self._due - now))
+        for descriptor, events in self._sockets.poll(wait * 1000 if self.in_flight else 0):
+            self._multi.socket_action(descriptor, _ready(events))
+        now = self._clock()
+        if self._due is not None and now >= self._due:
+            self._due = None
+            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+        ends = self._ended()
+        if stalled:
+            ends = [end for end in ends if not self._restarted(*end)]
+            for _, handle in self.in_flight.values():
+                handle.active_at = now
+        outcomes = [self._outcome(curl, error) for curl, error in ends]
+        if now - self._timeouts_checked_at > tick / 2:
+            self._timeouts_checked_at = now
+            silent = [curl for curl, (_, handle) in self.in_flight.items() if now - handle.active_at > read_timeout]
+            outcomes += [(self._release(curl)[0], timed_out(read_timeout)) for curl in silent]
+        self._returned_at = self._clock()
+        return outcomes
+
+    def abandon(self) -> None:
+        """Abandon the requests in flight."""
+        for curl in list(self.in_flight):
+            self._release(curl)
+        self.idle_since = self._clock()
+
+    def close(self) -> None:
+        for handle in self._idle_handles:
+            handle.close()
+        self._multi.close()
+
+    def _on_socket(self, what: int, descriptor: int, multi: object, data: object) -> None:
+        """libcurl asks to watch a socket, or to stop watching it."""
+        if what == pycurl.POLL_REMOVE:
+            self._sockets.unregister(descriptor)
+        else:
+            self._sockets.register(descriptor, _POLLED_FOR[what])
+
+    def _on_timer(self, milliseconds: int) -> None:
+        self._due = None if milliseconds < 0 else self._clock() + milliseconds / 1000
+
+    def _ended(self) -> list[tuple[pycurl.Curl, int | None]]:
+        _, good, bad = self._multi.info_read()
+        return [*((curl, None) for curl in good), *((curl, error) for curl, error, _ in bad)]
+
+    def _restarted(self, curl: pycurl.Curl, error: int | None) -> bool:
+        """Restart a request whose connect timeout ran out while the caller was busy elsewhere."""
+        if error != pycurl.E_OPERATION_TIMEDOUT:
+            return False
+        self._multi.remove_handle(curl)
+        self._multi.add_handle(curl)
+        return True
+
+    def _outcome(self, curl: pycurl.Curl, error: int | None) -> tuple[Item, Outcome]:
+        item, handle = self._release(curl)
+        try:
+            return item, handle.answer(error)
+        except (ArchiveRefused, ArchiveUnavailable) as refused:
+            return item, refused
+
+    def _release(self, curl: pycurl.Curl) -> tuple[Item, CurlHandle]:
+        """Free a handle. libcurl closes its connection if the answer was not read to the end."""
+        item, handle = self.in_flight.pop(curl)
+        self._multi.remove_handle(curl)
+        self._idle_handles.append(handle)
+        return item, handle
+
+
+def _ready(events: int) -> int:
+    """Translate poll's events into libcurl's."""
+    bits = 0
+    if events & (select.POLLIN | select.POLLHUP):
+        bits |= pycurl.CSELECT_IN
+    if events & select.POLLOUT:
+        bits |= pycurl.CSELECT_OUT
+    if events & (select.POLLERR | select.POLLNVAL):
+        bits |= pycurl.CSELECT_ERR
+    return bits

@@ -1,0 +1,79 @@
+"""How a bundle is cut into windows and parts, within S3's limits on a multipart upload. Pure.
+
+A *window* is a run of whole members, a *part* a byte range of a window. Invariant: the parts of all windows, in order,
+are the tar; all but the last are 5 MiB to 5 GiB long; there are at most 10,000 of them.
+Source: Amazon S3 user guide, "Multipart upload limits".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from chalicelib.errors import PermanentError
+from workers.tar.headers import RECORD
+
+MAX_PARTS = 10_000
+MIN_PART = 5 << 20  # bytes
+MAX_PART = 5 << 30  # bytes
+MAX_BUNDLE = 50 * 10**12  # bytes
+
+
+class PartSizes(NamedTuple):
+    """The sizes a bundle is cut by: bytes of a part, bytes and files of a window."""
+
+    part_size: int
+    window_size: int
+    window_files: int
+
+
+def fit_part_limit(total: int, entries: int, sizes: PartSizes) -> PartSizes:
+    """Grow `sizes` as far as a bundle of `total` bytes and `entries` members needs to fit 10,000 parts.
+
+    Each window ends in a part that may be short, so there are at most total / part_size parts plus one per window. A
+    window closed by its bytes is, together with the next, longer than window_size: at most 2 * total / window_size of
+    these. Windows get at most half of the parts, and fewer where even parts of 5 GiB would leave them less. Raises
+    PermanentError for a bundle that the store cannot hold.
+    """
+    part_size, window_size, window_files = sizes
+    if total > MAX_BUNDLE:
+        raise PermanentError(f"The bundle would have {total} bytes, more than the {MAX_BUNDLE} the store can hold.")
+    whole = total + 2 * RECORD  # with the end of the tar, which belongs to the last window
+    windows = min(MAX_PARTS // 2, MAX_PARTS - _ceil(whole, MAX_PART)) - 1
+    window_files = max(window_files, _ceil(entries, windows // 5))
+    by_files = entries // window_files
+    window_size = max(window_size, _ceil(2 * whole, windows - by_files))
+    by_size = 2 * whole // window_size
+    part_size = max(part_size, MIN_PART, _ceil(whole, MAX_PARTS - by_files - by_size - 1))
+    return PartSizes(part_size, window_size, window_files)
+
+
+def cut_windows(lengths: Iterable[int], sizes: PartSizes) -> Iterator[tuple[int, int]]:
+    """Yield the windows of a bundle whose members have these `lengths` in bytes, each as (members, bytes).
+
+    A window closes before the member it has no room for, unless it is still too short to be a part.
+    """
+    files = size = 0
+    for length in lengths:
+        full = size + length > sizes.window_size or files >= sizes.window_files
+        if full and size >= MIN_PART:
+            yield files, size
+            files = size = 0
+        files += 1
+        size += length
+    if files:
+        yield files, size
+
+
+def split_window(length: int, part_size: int) -> list[int]:
+    """The lengths of a window's parts: even, and each at least 5 MiB if the window is.
+
+    Parts are at most `part_size` long, or, where that is under 10 MiB, less than twice as long.
+    """
+    count = max(1, min(_ceil(length, part_size), length // MIN_PART))
+    short, longer = divmod(length, count)
+    return [short + 1] * longer + [short] * (count - longer)
+
+
+def _ceil(dividend: int, divisor: int) -> int:
+    return -(-dividend // divisor)

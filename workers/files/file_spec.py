@@ -1,0 +1,14 @@
+"""What a cart requires of one archive file."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class FileSpec(NamedTuple):
+    """A file as its cart's layout has it: `size` in bytes, and the hashes its entries name as pairs (name, hex)."""
+
+    archive_id: str
+    size: int
+    mtime_ns: int
+    hashes: tuple[tuple[str, str], ...]

@@ -1,0 +1,59 @@
+"""Makes a cart ready, once its bundle is in the store."""
+
+from __future__ import annotations
+
+from chalicelib.aws.bundle_store import BundleStore, key_of
+from chalicelib.errors import CartNotFound, LeaseLost
+from chalicelib.stores.carts import Cart, CartState, CartStore
+from chalicelib.stores.jobs import JobStore
+from workers.bundling.upload import Bundle
+from workers.runtime.lease import Lease
+from workers.staging.release import SpaceReleaser
+from workers.staging.window_work import WindowWork
+from workers.stores.windows import WindowState, WindowStore
+
+
+class CartFinisher:
+    def __init__(
+        self, jobs: JobStore, carts: CartStore, windows: WindowStore, bundles: BundleStore, releaser: SpaceReleaser
+    ) -> None:
+        self._jobs = jobs
+        self._carts = carts
+        self._windows = windows
+        self._bundles = bundles
+        self._releaser = releaser
+
+    def finish(self, lease: Lease, cart: Cart, bundle: Bundle, work: WindowWork | None = None) -> None:
+        """Make the cart ready and end the job. `work`: the window that is done with it, if it is not done yet.
+
+        Raises LeaseLost when the cart is gone; then its bundle is removed again.
+        """
+
+        def write() -> None:
+            if work is not None:
+                self.close_window(work)
+            if not self._carts.ready(cart, bundle.size, bundle.etag, bundle.checksum):
+                raise LeaseLost
+
+        try:
+            self._jobs.finish(lease.job, write)
+        except LeaseLost:
+            self._remove_bundle_if_unwanted(cart)
+            raise
+
+    def close_window(self, work: WindowWork, **values: str) -> None:
+        """Mark a window done and release its files, within the caller's transaction."""
+        before = (WindowState.STAGED, WindowState.RESERVED)
+        if not self._windows.move(work.cart.id, work.window.number, before, WindowState.DONE, **values):
+            raise LeaseLost
+        self._releaser.release_window(work)
+
+    def _remove_bundle_if_unwanted(self, cart: Cart) -> None:
+        """If this worker stood still for long, the cart's clean-up may be over and nobody else would remove it."""
+        try:
+            now = self._carts.get(cart.id)
+        except CartNotFound:
+            now = None
+        ended = (CartState.ERROR, CartState.EXPIRED)
+        if now is None or now.live is None or now.attempt != cart.attempt or now.state in ended:
+            self._bundles.delete(key_of(cart.id, cart.attempt), "")

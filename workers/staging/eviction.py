@@ -1,0 +1,36 @@
+"""Eviction: frees space on the volume by removing the least recently used staged files."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from workers.files.volume import Volume, charge
+from workers.stores.staged_files import StagedFileStore
+
+BATCH = 200  # files per call, since the caller holds the account's lock
+
+
+class Evictor:
+    """Never evicts a file that a reserved window needs, nor one used within `unused_for` seconds."""
+
+    def __init__(self, staged_files: StagedFileStore, volume: Volume, unused_for: float) -> None:
+        self._staged_files = staged_files
+        self._volume = volume
+        self._unused_for = unused_for
+
+    def free(self, needed: int, keep: Collection[str]) -> int:
+        """Evict files until `needed` bytes are free or a batch is through; return the bytes freed.
+
+        Call it under the account's lock. Files in `keep` stay.
+        """
+        freed = 0
+        evicted: list[str] = []
+        for archive_id, size in self._staged_files.least_recently_used(self._unused_for, BATCH + len(keep)):
+            if freed >= needed or len(evicted) == BATCH:
+                break
+            if archive_id not in keep:
+                self._volume.remove_staged(archive_id)
+                evicted.append(archive_id)
+                freed += charge(size)
+        self._staged_files.delete(evicted)
+        return freed

@@ -1,0 +1,36 @@
+"""One window of a cart, as the code that stages and uploads it passes it along."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from chalicelib.stores.carts import Cart
+from chalicelib.stores.entries import CartEntry
+from workers.files import crc64nvme
+from workers.files.file_spec import FileSpec
+from workers.stores.windows import Window
+
+
+@dataclass(slots=True)
+class WindowWork:
+    """A window with its entries in order. `window` is replaced as its row changes."""
+
+    cart: Cart
+    window: Window
+    entries: list[CartEntry]
+    #: CRC64NVME by archive id, of the files that are staged, as far as it was needed
+    checksums: dict[str, int] = field(default_factory=dict)
+
+    def add_checksum(self, archive_id: str, hashes: Mapping[str, str]) -> None:
+        """Remember a staged file's checksum; `hashes` are all that are known of it."""
+        self.checksums[archive_id] = crc64nvme.from_hex(hashes[crc64nvme.NAME])
+
+    def specs(self) -> dict[str, FileSpec]:
+        """Each file of the window once, by archive id, with all hashes that its entries name."""
+        files: dict[str, FileSpec] = {}
+        for entry in self.entries:
+            same = files.get(entry.archive_id)
+            hashes = (same.hashes if same else ()) + (((entry.hash_name, entry.hash_hex),) if entry.hash_hex else ())
+            files[entry.archive_id] = FileSpec(entry.archive_id, entry.size, entry.mtime_ns, hashes)
+        return files
