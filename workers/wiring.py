@@ -6,8 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from chalicelib.db import migrations
-from chalicelib.stores import jobs
-from chalicelib.stores.entries import EntryStore
+from chalicelib.stores.jobs import JobKind
 from chalicelib.wiring import System
 from workers.archive.client import ArchiveClient
 from workers.files.volume import Volume
@@ -48,7 +47,8 @@ def assemble(system: System) -> Worker:
     parts = Parts(
         settings=settings,
         carts=system.carts,
-        entries=EntryStore(system.database),
+        endings=system.endings,
+        entries=system.entries,
         jobs=system.jobs,
         windows=WindowStore(system.database),
         recalls=RecallStore(system.database),
@@ -80,12 +80,12 @@ def assemble(system: System) -> Worker:
         window.run(lease, window.load(lease.job))
 
     handlers: dict[str, Handler] = {
-        jobs.MANIFEST: read,
-        jobs.RECALL: begin,
-        jobs.WINDOW: resume,
-        jobs.CLEANUP: ending.clean_up,
-        jobs.ASSIST: Assist(parts).run,
-        jobs.RECONCILE: Reconcile(parts).run,
+        JobKind.MANIFEST: read,
+        JobKind.RECALL: begin,
+        JobKind.WINDOW: resume,
+        JobKind.CLEANUP: ending.clean_up,
+        JobKind.ASSIST: Assist(parts).run,
+        JobKind.RECONCILE: Reconcile(parts).run,
     }
     consumer = Consumer(
         system.database,

@@ -12,7 +12,7 @@ import pytest
 
 from chalicelib.aws.job_queue import JobQueue
 from chalicelib.db.models import Jobs
-from chalicelib.stores.jobs import JobMessage
+from chalicelib.job_message import JobMessage
 from tests.integration.conftest import Site
 from tests.integration.worker_site import (
     MIB,

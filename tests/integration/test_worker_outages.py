@@ -142,7 +142,7 @@ def test_work_waits_while_the_volume_is_read_only(site: Site, monkeypatch: pytes
 
     monkeypatch.setattr(volume, "keep", read_only)
     site.system.service.create("", "waits", manifest(FILES))
-    until(lambda: any("Read-only" in said for (said,) in rows(site, Jobs.last_error)))
+    until(lambda: any("Read-only" in said for (said,) in rows(site, Jobs.wait_reason)))
     assert_ready(site, "waits", FILES)
 
 
@@ -202,7 +202,7 @@ def test_a_volume_that_somebody_emptied_is_prepared_anew_and_no_cart_fails(site:
     shutil.rmtree(volume(site) / folder)
     more = generated(3, 3000, "more")
     site.system.service.create("", "during", manifest(FILES | more))
-    until(lambda: any("is gone from the volume" in said for (said,) in rows(site, Jobs.last_error)))
+    until(lambda: any("is gone from the volume" in said for (said,) in rows(site, Jobs.wait_reason)))
     with site.system.database.session() as db:
         Volume.update(reconciled_at=0).execute(db)
     site.system.service.sweep()

@@ -14,7 +14,8 @@ from typing import Any
 import boto3
 
 from chalicelib.db.models import Carts, Jobs, StagedFiles, Volume
-from chalicelib.stores.jobs import NO_CART, JobMessage
+from chalicelib.job_message import JobMessage
+from chalicelib.stores.jobs import NO_CART
 from infra.local.archive_simulator_files import find
 from tests.integration.conftest import Site
 from workers.files.volume import charge, name_of

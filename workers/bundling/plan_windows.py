@@ -13,10 +13,10 @@ from typing import Any
 
 from chalicelib.aws.bundle_store import key_of
 from chalicelib.errors import LeaseLost, Retry
-from chalicelib.stores import jobs
+from chalicelib.job_message import JobMessage
 from chalicelib.stores.carts import Cart
 from chalicelib.stores.entries import CartEntry
-from chalicelib.stores.jobs import JobMessage
+from chalicelib.stores.jobs import JobKind
 from workers.runtime.lease import Lease
 from workers.staging.parts import Parts, WindowWork
 from workers.stores.windows import ONLINE, TAKEN, TAPE, Window
@@ -67,7 +67,7 @@ class WindowPlanner:
             raise Retry(1, "files are on tape")
         cart = dataclasses.replace(cart, **layout)
         first = windows[0]
-        lease.job = dataclasses.replace(lease.job, kind=jobs.WINDOW, window=first.number)
+        lease.job = dataclasses.replace(lease.job, kind=JobKind.WINDOW, window=first.number)
         return WindowWork(cart, first, only[: first.files] if only is not None else self._entries(cart, first))
 
     def more(self, lease: Lease, cart: Cart, last_look: bool) -> None:
@@ -83,7 +83,7 @@ class WindowPlanner:
     def next_windows(self, cart_id: int, most: int) -> list[JobMessage]:
         """Up to `most` more windows as jobs, within the caller's transaction; send the hints after it."""
         return [
-            self._parts.jobs.add(cart_id, jobs.WINDOW, number) for number in self._parts.windows.take(cart_id, most)
+            self._parts.jobs.add(cart_id, JobKind.WINDOW, number) for number in self._parts.windows.take(cart_id, most)
         ]
 
     def _plan(self, total: int, entries: int) -> Plan:
@@ -120,7 +120,7 @@ class WindowPlanner:
             self._parts.windows.lay_out(cart.id, windows)
             return self.next_windows(cart.id, AT_ONCE - 1) if len(windows) > 1 else []
 
-        return self._parts.jobs.progressed(lease.job, work, jobs.RECALL if waits else jobs.WINDOW, 0)
+        return self._parts.jobs.progressed(lease.job, work, JobKind.RECALL if waits else JobKind.WINDOW, 0)
 
     def _entries(self, cart: Cart, window: Window) -> list[CartEntry]:
         return self._parts.entries.page(cart.id, window.first, window.files)

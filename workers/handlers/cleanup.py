@@ -5,15 +5,14 @@ from __future__ import annotations
 import logging
 
 from chalicelib.errors import CartNotFound, LeaseLost, PermanentError, Retry, StoreUnavailable
-from chalicelib.stores import carts, jobs
-from chalicelib.stores.carts import Cart
-from chalicelib.stores.jobs import JobMessage
+from chalicelib.stores.carts import Cart, CartState
+from chalicelib.stores.jobs import CleanupPass, JobKind
+from workers.handlers.fail_cart import fail_cart
 from workers.runtime.lease import Lease
 from workers.staging.parts import Parts
 from workers.staging.reserve import Reserver
 
 LAYOUTS = 5  # attempts at a cart whose files change while they are staged
-FIRST_LOOK, SECOND_LOOK = 0, 1  # what a clean-up job's window says
 WORKERS_STOP = 15.0  # seconds beyond a lease, after which no worker of the cart can still be writing
 
 log = logging.getLogger(__name__)
@@ -32,25 +31,21 @@ class Ending:
 
         def write() -> None:
             self._reserver.release_all(cart.id)
-            if not self._parts.carts.lay_out_anew(cart):
+            if not self._parts.carts.void_layout(cart):
                 raise LeaseLost
             self._parts.windows.forget(cart.id)
             self._parts.shares.close(cart.id)
             self._parts.entries.forget_found(cart.id)
-            self._parts.jobs.drop_others(lease.job)
+            self._parts.jobs.delete_others(lease.job)
 
-        self._parts.jobs.fenced(lease.job, write, jobs.RECALL, 0)
+        self._parts.jobs.fenced(lease.job, write, JobKind.RECALL, 0)
         self._remove_bundle(cart)
         raise Retry(1, "the archive's files are not those of the layout any more")
 
     def fail(self, lease: Lease, message: str) -> None:
         """End the cart in `error`."""
 
-        def write() -> list[JobMessage]:
-            return self._parts.carts.fail(lease.job.cart_id, message)
-
-        self._parts.queue.send(self._parts.jobs.finish(lease.job, write))
-        log.warning("cart %d failed: %s", lease.job.cart_id, message)
+        fail_cart(self._parts, lease, message)
 
     def clean_up(self, lease: Lease) -> None:
         """Release what a dead cart holds and remove its bundle; once more when its last worker must have stopped."""
@@ -62,11 +57,11 @@ class Ending:
             return
         self._parts.jobs.fenced(job, lambda: self._reserver.release_all(cart.id))
         self._reserver.call_waiting()
-        if cart.state != carts.READY or cart.live is None:
+        if cart.state != CartState.READY or cart.live is None:
             self._parts.bundles.delete_all(cart.id)
-        if job.window == FIRST_LOOK:
+        if job.window == CleanupPass.FIRST:
             later = self._parts.settings.lease + WORKERS_STOP
-            self._parts.jobs.park(job, later, "a worker may still be at it", SECOND_LOOK)
+            self._parts.jobs.park(job, later, "a worker may still be at it", CleanupPass.LAST)
             return
         self._parts.jobs.finish(job, lambda: self._forget(cart) if cart.live is None else None)
 

@@ -12,8 +12,8 @@ from chalicelib.manifest.gunzip import TooLarge, unpacked
 from chalicelib.manifest.paths import check_name
 from chalicelib.manifest.reader import Entry, ManifestReader
 from chalicelib.manifest.stream import Root, stream
-from chalicelib.stores import jobs
 from chalicelib.stores.carts import Cart
+from chalicelib.stores.jobs import JobKind
 from workers.runtime.lease import Lease
 from workers.staging.parts import Parts
 
@@ -84,9 +84,9 @@ class ImportManifest:
             if not self._parts.carts.manifest_read(cart.id, reader.root, reader.count):
                 raise LeaseLost
 
-        self._parts.jobs.fenced(lease.job, write, jobs.RECALL, 0)
+        self._parts.jobs.fenced(lease.job, write, JobKind.RECALL, 0)
         self._parts.uploads.delete(manifest_key("", cart.uid))
-        lease.job = dataclasses.replace(lease.job, kind=jobs.RECALL)
+        lease.job = dataclasses.replace(lease.job, kind=JobKind.RECALL)
 
 
 def _checked(root: Root) -> str:

@@ -11,7 +11,7 @@ import random
 from collections.abc import Iterator, Sequence
 
 from chalicelib.errors import EntriesFailed, Retry
-from chalicelib.stores.carts import STAGING, Cart
+from chalicelib.stores.carts import Cart, CartState
 from chalicelib.stores.entries import CartEntry
 from workers.archive.retries import QUICK, Failures, failed
 from workers.bundling.plan_windows import LayoutInput, WindowPlanner
@@ -41,7 +41,7 @@ class Recall:
             self._look_again(lease, cart)
             return None
         self._parts.carts.begin_staging(cart.id)
-        cart = dataclasses.replace(cart, state=STAGING)
+        cart = dataclasses.replace(cart, state=CartState.STAGING)
         measures, only = self._find(lease, cart)
         return self._handout.lay_out(lease, cart, measures, only)
 

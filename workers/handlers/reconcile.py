@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 
+from chalicelib.stores.jobs import Claim
 from workers.files.volume import FOLDERS, Volume
 from workers.runtime.lease import Lease
 from workers.staging.parts import Parts
@@ -36,9 +37,10 @@ class Reconcile:
 
     def _drop_temporaries(self) -> None:
         found = self._volume.temporaries()
-        alive = self._parts.jobs.alive(found)
+        claims = {owner: _claim(owner) for owner in found}
+        alive = self._parts.jobs.alive(claim for claim in claims.values() if claim)
         for owner, paths in found.items():
-            if owner not in alive:
+            if claims[owner] not in alive:
                 for path in paths:
                     path.unlink(missing_ok=True)
                 log.info("removed %d temporary files of %s", len(paths), owner)
@@ -54,3 +56,8 @@ class Reconcile:
             self._volume.remove(name)
         if strays:
             log.info("removed %d files that were in no catalogue", len(strays))
+
+
+def _claim(owner: str) -> Claim | None:
+    job_id, _, token = owner.partition("-")
+    return Claim(int(job_id), int(token)) if job_id.isdigit() and token.isdigit() else None

@@ -6,7 +6,7 @@ import errno
 
 from chalicelib.aws.bundle_store import ChecksumMismatch, key_of
 from chalicelib.errors import CartNotFound, LayoutChanged, LeaseLost, Retry
-from chalicelib.stores.carts import ERROR, EXPIRED, Cart
+from chalicelib.stores.carts import Cart, CartState
 from chalicelib.stores.jobs import Job
 from workers.bundling.plan_windows import WindowPlanner
 from workers.bundling.upload import Bundle, Bundler, FilesChanged
@@ -98,7 +98,12 @@ class WindowJob:
             now = self._parts.carts.get(cart.id)
         except CartNotFound:
             now = None
-        if now is None or now.live is None or now.attempt != cart.attempt or now.state in (ERROR, EXPIRED):
+        if (
+            now is None
+            or now.live is None
+            or now.attempt != cart.attempt
+            or now.state in (CartState.ERROR, CartState.EXPIRED)
+        ):
             self._parts.bundles.delete(key_of(cart.id, cart.attempt), "")
 
     def _count(self, lease: Lease, work: WindowWork, value: int) -> None:

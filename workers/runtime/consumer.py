@@ -13,11 +13,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from chalicelib import job_message
 from chalicelib.aws.job_queue import FAULTS, JobQueue, Message
 from chalicelib.db.database import Database
 from chalicelib.errors import DatabaseUnavailable, LayoutChanged, LeaseLost, PermanentError, Retry, TransientError
-from chalicelib.stores import jobs
-from chalicelib.stores.jobs import Job, JobMessage, JobStore, group_of
+from chalicelib.job_message import JobMessage, NewerVersion, group_of
+from chalicelib.stores.jobs import Job, JobKind, JobStore
 from workers.files.volume import volume_faults
 from workers.handlers.cleanup import Ending
 from workers.runtime.heartbeat import Heartbeat
@@ -142,8 +143,8 @@ class Consumer:
     def _work(self, message: Message) -> None:
         """One message, from claim to settlement."""
         try:
-            told = jobs.decode(message.body)
-        except LookupError as error:
+            told = job_message.decode(message.body)
+        except NewerVersion as error:
             log.warning("left to a newer worker: %s", error)
             return
         if self._stopping.is_set():
@@ -202,9 +203,8 @@ class Consumer:
         if job.kind not in self._handlers:
             raise Retry(FOR_NEWER, f"{job.kind} is known to newer workers only")
         try:
-            if job.attempts > POISON and job.kind != jobs.CLEANUP:
-                known = job.last_error and not job.last_error.startswith(jobs.WAITS)
-                cause = job.last_error if known else "its worker died each time"
+            if job.attempts > POISON and job.kind != JobKind.CLEANUP:
+                cause = job.last_error or "its worker died each time"
                 raise PermanentError(f"The work on this cart failed {POISON} times in a row: {cause}")
             with volume_faults():
                 self._handlers[job.kind](lease)
@@ -226,14 +226,14 @@ class Consumer:
 
     def _put_off_or_fail(self, lease: Lease, error: TransientError) -> None:
         without = self._database.clock() - lease.job.progress_at
-        if without > STALLED and lease.job.kind != jobs.CLEANUP:
+        if without > STALLED and lease.job.kind != JobKind.CLEANUP:
             self._ending.fail(lease, f"{error.message} This lasted for {without / 3600:.0f} hours.")
             return
         self._put_off(lease, min(LONGEST_PAUSE, max(1.0, without / 4)), error.message)
 
     def _release(self, lease: Lease, error: Exception) -> None:
         delay = min(LONGEST_PAUSE, 2.0**lease.job.attempts)
-        self._jobs.release(lease.job, delay, f"{type(error).__name__}: {error}")
+        self._jobs.fail_attempt(lease.job, delay, f"{type(error).__name__}: {error}")
         self._queue.send([_hint(lease.job)], delay)
 
     def _hand_back(self, lease: Lease) -> None:

@@ -10,6 +10,7 @@ from chalicelib.aws.bundle_store import BundleStore
 from chalicelib.aws.job_queue import JobQueue
 from chalicelib.aws.manifest_uploads import UploadStore
 from chalicelib.config.settings import Settings
+from chalicelib.endings import CartEndings
 from chalicelib.stores.carts import Cart, CartStore
 from chalicelib.stores.entries import CartEntry, EntryStore
 from chalicelib.stores.jobs import JobStore
@@ -27,6 +28,7 @@ from workers.stores.windows import Window, WindowStore
 class Parts:
     settings: Settings
     carts: CartStore
+    endings: CartEndings
     entries: EntryStore
     jobs: JobStore
     windows: WindowStore

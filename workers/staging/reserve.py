@@ -10,7 +10,7 @@ import logging
 from dataclasses import dataclass
 
 from chalicelib.errors import LeaseLost, NoSpaceAvailable, Retry
-from chalicelib.stores.jobs import JobMessage, group_of
+from chalicelib.job_message import JobMessage, group_of
 from workers.files.volume import charge
 from workers.runtime.lease import Lease
 from workers.staging.file_actions import FileActions, StagedFile, sort

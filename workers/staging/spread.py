@@ -12,8 +12,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from chalicelib.stores import jobs
-from chalicelib.stores.jobs import JobMessage
+from chalicelib.job_message import JobMessage
+from chalicelib.stores.jobs import JobKind
 from workers.runtime.lease import Lease
 from workers.staging.parts import Parts
 from workers.stores.shared_ranges import FEW
@@ -51,7 +51,9 @@ class Spread:
 
         def work() -> list[JobMessage]:
             self._parts.shares.open(lease.job.cart_id, lease.job.id, first, stop)
-            return [self._parts.jobs.add(lease.job.cart_id, jobs.ASSIST, lease.job.window) for _ in range(ASSISTANTS)]
+            return [
+                self._parts.jobs.add(lease.job.cart_id, JobKind.ASSIST, lease.job.window) for _ in range(ASSISTANTS)
+            ]
 
         self._parts.queue.send(self._parts.jobs.fenced(lease.job, work))
 
@@ -63,7 +65,7 @@ class Spread:
     def wait(self, lease: Lease) -> None:
         """Until the assistants are done, but not for ever: the caller does what they leave, and they are stopped."""
         end = time.monotonic() + PATIENCE
-        while time.monotonic() < end and self._parts.shares.assisted(lease.job.cart_id, jobs.ASSIST):
+        while time.monotonic() < end and self._parts.shares.assisted(lease.job.cart_id, JobKind.ASSIST):
             lease.sleep(LOOK)
         self.end(lease)
 
@@ -72,6 +74,6 @@ class Spread:
 
         def work() -> None:
             self._parts.shares.close(lease.job.cart_id)
-            self._parts.jobs.drop_others(lease.job)
+            self._parts.jobs.delete_others(lease.job)
 
         self._parts.jobs.fenced(lease.job, work)
