@@ -13,7 +13,7 @@ from chalicelib.db.database import Database
 from chalicelib.db.models import Jobs
 from chalicelib.errors import LeaseLost
 from chalicelib.job_message import JobMessage, NewerVersion, group_of
-from chalicelib.stores.jobs import Job, JobKind, JobStore
+from chalicelib.stores.jobs import Claim, Job, JobKind, JobStore
 
 CART = 7
 
@@ -200,3 +200,48 @@ def test_a_message_says_only_which_job_and_claim(hint: JobMessage) -> None:
     assert job_message.decode(job_message.encode(hint)) == (hint.job_id, hint.token)
     with pytest.raises(NewerVersion):
         job_message.decode('{"v": 2, "job": 1, "token": 0}')
+
+
+@pytest.mark.parametrize("park", [False, True])
+def test_a_deferred_job_has_a_reason_to_wait_and_no_error(
+    store: JobStore, hint: JobMessage, park: bool, row: Callable[..., Jobs]
+) -> None:
+    row(hint.job_id, last_error="ValueError")
+    job = claimed(store, hint)
+    assert store.park(job, 1, "r" * 2000, window=4) if park else store.defer(job, 1, "r" * 2000)
+    found = row(hint.job_id)
+    assert (found.wait_reason, found.last_error, found.window) == ("r" * 1024, "", 4 if park else 3)
+
+
+def test_a_failed_attempt_has_an_error_and_no_reason_to_wait(
+    store: JobStore, hint: JobMessage, row: Callable[..., Jobs]
+) -> None:
+    row(hint.job_id, wait_reason="tape")
+    store.fail_attempt(claimed(store, hint), 1, "ValueError")
+    assert (row(hint.job_id).wait_reason, row(hint.job_id).last_error) == ("", "ValueError")
+
+
+def test_of_a_carts_problems_the_last_one_is_that_of_the_job_that_progressed_last(
+    database: Database, store: JobStore, hint: JobMessage, row: Callable[..., Jobs]
+) -> None:
+    def problem() -> str:
+        return database.transaction(lambda: store.last_problem(CART))
+
+    other = database.transaction(lambda: store.add(CART, JobKind.WINDOW, 4))
+    assert problem() == ""
+    row(hint.job_id, wait_reason="tape", progress_at=1)
+    assert problem() == "tape"
+    row(other.job_id, last_error="ValueError", progress_at=2)
+    assert problem() == "ValueError"
+
+
+def test_a_claim_is_alive_while_its_lease_is_in_force(
+    store: JobStore, hint: JobMessage, row: Callable[..., Jobs]
+) -> None:
+    claim = claimed(store, hint).claim
+    late = Claim(claim.job_id, claim.token - 1)
+    gone = Claim(claim.job_id + 1, 1)
+    assert store.alive([claim, late, gone]) == {claim}
+    row(hint.job_id, lease_until=1)
+    assert store.alive([claim, late, gone]) == set()
+    assert store.alive([]) == set()
