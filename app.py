@@ -20,7 +20,7 @@ from chalicelib.config.settings import load
 from chalicelib.errors import BadRequest, BodyTooLarge, CartError, CartNotFound, TransientError
 from chalicelib.manifest.gunzip import TooLarge, unpacked
 from chalicelib.service import CartService
-from chalicelib.stores import carts
+from chalicelib.stores.carts import CartState
 from chalicelib.wiring import API_TIMEOUTS, build
 
 OWNER = ""  # one name space of uids, until clients are told apart
@@ -132,8 +132,8 @@ def download(uid: str) -> Response:
     cart, bundle = service().download(OWNER, uid, filename)
     if bundle is not None:
         return responses.redirect(bundle)
-    if cart.state == carts.ERROR:
-        return responses.document(409, {"status": carts.ERROR, "message": cart.message})
+    if cart.state == CartState.ERROR:
+        return responses.document(409, {"status": CartState.ERROR, "message": cart.message})
     return responses.not_ready(cart)
 
 

@@ -1,9 +1,9 @@
-"""The use cases behind the API, one public method each; nothing here knows HTTP."""
+"""The use cases behind the API, one public method each. Knows no HTTP."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,19 +12,26 @@ from chalicelib.aws.bundle_store import BundleStore, key_of
 from chalicelib.aws.content_disposition import attachment
 from chalicelib.aws.job_queue import JobQueue
 from chalicelib.aws.manifest_uploads import UploadStore, manifest_key
-from chalicelib.errors import InvalidManifest, StoreUnavailable
-from chalicelib.manifest.reader import check_uid, is_uploaded, parse
-from chalicelib.stores import carts, progress
-from chalicelib.stores.carts import Cart, CartStore
+from chalicelib.db.database import Database
+from chalicelib.endings import CartEndings
+from chalicelib.errors import CartNotFound, InvalidManifest, StoreUnavailable
+from chalicelib.job_message import JobMessage
+from chalicelib.manifest.reader import Entry, check_uid, is_uploaded, parse
+from chalicelib.stores import progress
+from chalicelib.stores.carts import Cart, CartState, CartStore, LiveCartExists
+from chalicelib.stores.entries import EntryStore
+from chalicelib.stores.jobs import JobKind, JobStore
 from chalicelib.stores.progress import ProgressStore
 from chalicelib.sweep.sweep import Sweep
+
+TRIES = 10  # at one uid's row, when several requests post it at once
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A bundle that can be had: `url` is valid for `life` seconds."""
+    """Where a client fetches a bundle: `url` is valid for `life` seconds, `size` is in bytes."""
 
     url: str
     life: int
@@ -33,35 +40,57 @@ class Download:
     checksum: str
 
 
+@dataclass(frozen=True, slots=True)
+class _NewCart:
+    """A cart to insert. An uploaded manifest has no entries yet: a worker reads them."""
+
+    root: str
+    digest: str
+    entries: Sequence[Entry] = ()
+    uploaded: bool = False
+
+
 class CartService:
     def __init__(
         self,
-        cart_store: CartStore,
+        *,
+        database: Database,
+        carts: CartStore,
+        entries: EntryStore,
+        jobs: JobStore,
+        endings: CartEndings,
         progress_store: ProgressStore,
         queue: JobQueue,
         bundles: BundleStore,
         uploads: UploadStore,
-        upkeep: Sweep,
+        sweep: Sweep,
         clock: Callable[[], float],
     ) -> None:
-        self._carts = cart_store
+        self._db = database
+        self._carts = carts
+        self._entries = entries
+        self._jobs = jobs
+        self._endings = endings
         self._progress = progress_store
         self._queue = queue
         self._bundles = bundles
         self._uploads = uploads
-        self._upkeep = upkeep
+        self._sweep = sweep
         self._clock = clock
 
     def create(self, owner: str, uid: str, body: bytes) -> None:
-        """Make `body`, a manifest, the cart of `uid`. Nothing changes when it raises InvalidUid or InvalidManifest."""
+        """Make the manifest in `body` the live cart of `uid`; the same manifest again changes nothing.
+
+        Another manifest, or that of a cart that failed or expired, replaces the old cart. Raises InvalidUid or
+        InvalidManifest, and then changes nothing.
+        """
         check_uid(uid)
-        if is_uploaded(body):
-            self._create_uploaded(owner, uid)
-        else:
-            self._queue.send(self._carts.add(owner, uid, parse(body, uid)))
+        new = self._uploaded(owner, uid) if is_uploaded(body) else _posted(uid, body)
+        if new is not None:
+            self._queue.send(self._replace(owner, uid, new))
 
     def upload(self, owner: str, uid: str) -> tuple[str, int]:
-        """Where to PUT a manifest too large for a request, and for how many seconds that is valid."""
+        """A URL to PUT a manifest to that is too large for a request, and the seconds the URL is valid."""
         return self._uploads.presign(manifest_key(owner, check_uid(uid)))
 
     def find(self, owner: str, uid: str) -> Cart:
@@ -69,41 +98,81 @@ class CartService:
         return self._carts.find(owner, check_uid(uid))
 
     def download(self, owner: str, uid: str, filename: str | None) -> tuple[Cart, Download | None]:
-        """The cart and, once it is ready, where its bundle is for the client to fetch."""
+        """The cart and, if it is ready, where the client fetches its bundle."""
         cart = self.find(owner, uid)
-        if cart.state != carts.READY:
+        if cart.state != CartState.READY:
             return cart, None
         now = self._clock()
         name = attachment(filename, datetime.fromtimestamp(now, UTC))
         url, life = self._bundles.presign(key_of(cart.id, cart.attempt), name)
-        self._carts.handed_out(cart, now, life)
+        self._carts.record_download(cart, now, life)
         return cart, Download(url, life, cart.bundle_size, cart.bundle_etag, cart.bundle_checksum)
 
     def status(self, owner: str, uid: str) -> dict[str, Any]:
+        """The body of GET /{uid}/status."""
         cart = self.find(owner, uid)
         return progress.report(cart, self._progress.counts(cart), self._clock())
 
     def files(self, owner: str, uid: str, after: int, most: int) -> dict[str, Any]:
-        """A page of the cart's files: those behind position `after`."""
+        """Up to `most` of the cart's files, from the position behind `after` on."""
         return self._progress.files(self.find(owner, uid), after, most)
 
     def delete(self, owner: str, uid: str) -> None:
-        """Take a cart away, with its bundle. Raises InvalidUid or CartNotFound."""
-        cart, hints = self._carts.delete(owner, check_uid(uid))
+        """Delete a cart and its bundle: clients see 404 at once. Raises InvalidUid or CartNotFound."""
+        cart, messages = self._retire(owner, check_uid(uid))
         try:
             self._bundles.delete(key_of(cart.id, cart.attempt), cart.upload_id)
         except StoreUnavailable as error:
-            log.warning("left to the clean-up of cart %d: %s", cart.id, error)
-        self._queue.send(hints)
-
-    def _create_uploaded(self, owner: str, uid: str) -> None:
-        digest = self._uploads.digest(manifest_key(owner, uid))
-        if digest is None and self._carts.is_uploaded(owner, uid):
-            return  # a worker has read it already: the same post again
-        if digest is None:
-            raise InvalidManifest([f"manifest: nothing was uploaded; ask POST /{uid}/manifest where to"])
-        self._queue.send(self._carts.add_uploaded(owner, uid, digest))
+            log.warning("the clean-up job will delete the bundle of cart %d: %s", cart.id, error)
+        self._queue.send(messages)
 
     def sweep(self) -> int:
-        """Repair what a crash left; how many jobs were sent again."""
-        return self._upkeep.sweep()
+        """Repair what crashes left behind; the number of jobs sent again."""
+        return self._sweep.run()
+
+    def _uploaded(self, owner: str, uid: str) -> _NewCart | None:
+        """The cart of the manifest uploaded for `uid`; None when a worker has read that manifest already."""
+        digest = self._uploads.digest(manifest_key(owner, uid))
+        if digest is not None:
+            return _NewCart(root=uid, digest=digest, uploaded=True)
+        if self._carts.is_uploaded(owner, uid):
+            return None
+        raise InvalidManifest([f"manifest: nothing was uploaded; ask POST /{uid}/manifest where to"])
+
+    def _replace(self, owner: str, uid: str, new: _NewCart) -> list[JobMessage]:
+        """Commit `new` as the live cart of `uid`; the messages to send, none if it is that already."""
+        for _ in range(TRIES):
+            try:
+                return self._db.transaction(lambda: self._replace_within(owner, uid, new))
+            except LiveCartExists:
+                continue
+        raise AssertionError(f"{TRIES} posts of {uid} at once")
+
+    def _replace_within(self, owner: str, uid: str, new: _NewCart) -> list[JobMessage]:
+        messages: list[JobMessage] = []
+        old = self._carts.live(owner, uid)
+        if old is not None:
+            if old.digest == new.digest and not old.ended_badly:
+                return []
+            messages += self._endings.retire(old.id)
+        cart_id = self._carts.insert(owner, uid, new.root, new.digest, len(new.entries), uploaded=new.uploaded)
+        self._entries.add(cart_id, 0, new.entries)
+        messages.append(self._jobs.add(cart_id, JobKind.MANIFEST if new.uploaded else JobKind.RECALL))
+        return messages
+
+    def _retire(self, owner: str, uid: str) -> tuple[Cart, list[JobMessage]]:
+        """Commit that the live cart of `uid` is none any more; the cart, and the messages to send."""
+
+        def work() -> tuple[Cart, list[JobMessage]]:
+            cart = self._carts.live(owner, uid)
+            messages = self._endings.retire(cart.id) if cart else []
+            if cart is None or not messages:
+                raise CartNotFound
+            return cart, messages
+
+        return self._db.transaction(work)
+
+
+def _posted(uid: str, body: bytes) -> _NewCart:
+    manifest = parse(body, uid)
+    return _NewCart(manifest.root, manifest.digest, manifest.entries)

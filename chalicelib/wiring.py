@@ -1,4 +1,4 @@
-"""The one wiring place: settings in, everything that handlers and workers share out."""
+"""The composition root: builds from the settings everything that the API, the sweep and the workers share."""
 
 from __future__ import annotations
 
@@ -16,24 +16,32 @@ from chalicelib.aws.manifest_uploads import UploadStore
 from chalicelib.aws.url_signing import assumed_signer, fixed_signer
 from chalicelib.config.settings import Settings
 from chalicelib.db.database import Database
+from chalicelib.endings import CartEndings
 from chalicelib.service import CartService
 from chalicelib.stores.carts import CartStore
+from chalicelib.stores.entries import EntryStore
 from chalicelib.stores.jobs import JobStore
 from chalicelib.stores.progress import ProgressStore
-from chalicelib.sweep.lost_messages import ResendStore
-from chalicelib.sweep.overdue_carts import Endings
-from chalicelib.sweep.sweep import RetentionPolicy, Sweep
+from chalicelib.stores.unsent_jobs import UnsentJobStore
+from chalicelib.sweep.dead_letters import DeadLetters
+from chalicelib.sweep.expired_bundles import ExpiredBundles
+from chalicelib.sweep.lost_messages import LostMessages
+from chalicelib.sweep.orphan_uploads import OrphanUploads
+from chalicelib.sweep.overdue_carts import OverdueCarts
+from chalicelib.sweep.policy import SWEEP_POLICY, RetentionPolicy, SweepPolicy
+from chalicelib.sweep.sweep import Sweep
+from chalicelib.sweep.volume_reconcile import VolumeReconcile
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-ORPHANED = 15.0  # seconds beyond two leases, after which nobody will record an upload any more
+ORPHAN_SLACK = 15.0  # seconds beyond two leases, after which no worker can still record an upload
 
 
 @dataclass(frozen=True, slots=True)
 class ClientTimeouts:
-    """How long to wait for the queue and the store, in seconds, and how often to try in all."""
+    """Timeouts of the queue's and the store's clients in seconds, and how often they try in all."""
 
     connect: float
     queue: float
@@ -41,10 +49,8 @@ class ClientTimeouts:
     tries: int
 
 
-WORKER_TIMEOUTS = ClientTimeouts(connect=5, queue=30, store=60, tries=4)  # a worker's: long polls, large parts
-API_TIMEOUTS = ClientTimeouts(
-    connect=2, queue=4, store=8, tries=2
-)  # an API's: its client waits, and API Gateway 29 s at the most
+WORKER_TIMEOUTS = ClientTimeouts(connect=5, queue=30, store=60, tries=4)  # for long polls and large parts
+API_TIMEOUTS = ClientTimeouts(connect=2, queue=4, store=8, tries=2)  # a client waits, and API Gateway 29 s at most
 
 
 @dataclass(frozen=True)
@@ -52,55 +58,78 @@ class System:
     settings: Settings
     database: Database
     carts: CartStore
+    entries: EntryStore
     jobs: JobStore
+    endings: CartEndings
     queue: JobQueue
     bundles: BundleStore
     uploads: UploadStore
     service: CartService
 
 
-def build(settings: Settings, waits: ClientTimeouts = WORKER_TIMEOUTS) -> System:
-    """Build the clients; nothing is connected yet."""
+def build(
+    settings: Settings, timeouts: ClientTimeouts = WORKER_TIMEOUTS, sweep_policy: SweepPolicy = SWEEP_POLICY
+) -> System:
+    """Build the clients and stores; none of them connects yet."""
     session = boto3.session.Session()
     database = Database(settings)
-    jobs = JobStore(database, settings.lease)
-    carts = CartStore(database, jobs)
-    sqs = session.client("sqs", config=Config(**_patience(waits, waits.queue)))
+    jobs, carts, entries = JobStore(database, settings.lease), CartStore(database), EntryStore(database)
+    endings = CartEndings(carts, jobs)
+    sqs = session.client("sqs", config=Config(**_timeouts(timeouts, timeouts.queue)))
     queue = JobQueue(sqs, settings.job_queue)
-    s3, signer = _s3(session, settings, waits), _signer(session, settings, waits)
+    dead_letters = JobQueue(sqs, settings.job_dead_queue or f"{settings.job_queue}-dead")
+    s3, signer = _s3(session, settings, timeouts), _signer(session, settings, timeouts)
     bundles = BundleStore(s3, signer, settings.bundle_bucket)
     uploads = UploadStore(s3, signer, settings.bundle_bucket)
-    dead_letters = JobQueue(sqs, settings.job_dead_queue or f"{settings.job_queue}-dead")
-    endings, resends = Endings(database, carts, jobs), ResendStore(database, settings.lease)
-    upkeep = Sweep(carts, endings, jobs, resends, queue, dead_letters, bundles, _keep(settings))
-    service = CartService(carts, ProgressStore(database), queue, bundles, uploads, upkeep, time.time)
-    return System(settings, database, carts, jobs, queue, bundles, uploads, service)
+    retention, limits = _retention(settings), sweep_policy
+    sweep = Sweep(
+        LostMessages(UnsentJobStore(database, settings.lease), queue, limits.resent),
+        DeadLetters(database, dead_letters, jobs, endings, limits.dead_letter_batches, limits.dead_letter_hidden),
+        OverdueCarts(database, carts, jobs, endings, retention.deadline, limits.carts),
+        ExpiredBundles(database, carts, endings, retention, limits.carts),
+        VolumeReconcile(jobs, limits.reconcile_every),
+        OrphanUploads(bundles, carts, retention.orphan),
+    )
+    service = CartService(
+        database=database,
+        carts=carts,
+        entries=entries,
+        jobs=jobs,
+        endings=endings,
+        progress_store=ProgressStore(database),
+        queue=queue,
+        bundles=bundles,
+        uploads=uploads,
+        sweep=sweep,
+        clock=time.time,
+    )
+    return System(settings, database, carts, entries, jobs, endings, queue, bundles, uploads, service)
 
 
-def _keep(settings: Settings) -> RetentionPolicy:
+def _retention(settings: Settings) -> RetentionPolicy:
     return RetentionPolicy(
         ttl=settings.bundle_ttl,
         safe=settings.lru_buffer_time,
         limit=settings.bundle_limit,
         deadline=settings.cart_deadline,
-        orphan=2 * settings.lease + ORPHANED,
+        orphan=2 * settings.lease + ORPHAN_SLACK,
     )
 
 
-def _patience(waits: ClientTimeouts, read: float) -> dict[str, Any]:
-    tries = {"mode": "standard", "total_max_attempts": waits.tries}
-    return {"connect_timeout": waits.connect, "read_timeout": read, "retries": tries}
+def _timeouts(timeouts: ClientTimeouts, read: float) -> dict[str, Any]:
+    tries = {"mode": "standard", "total_max_attempts": timeouts.tries}
+    return {"connect_timeout": timeouts.connect, "read_timeout": read, "retries": tries}
 
 
-def _s3(session: boto3.session.Session, settings: Settings, waits: ClientTimeouts, **overrides: Any) -> S3Client:
+def _s3(session: boto3.session.Session, settings: Settings, timeouts: ClientTimeouts, **overrides: Any) -> S3Client:
     config = Config(
         signature_version="s3v4",
-        **_patience(waits, waits.store),
+        **_timeouts(timeouts, timeouts.store),
         max_pool_connections=settings.upload_concurrency + settings.job_concurrency + 2,
-        # Bodies are declared by checksums the store verifies; to hash or sign them too is one more pass over all bytes.
+        # The store verifies each body by its declared checksum; hashing or signing it too would be one more pass.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
-        # A store of one's own knows no bucket by host name.
+        # Stores other than AWS's do not resolve a bucket's host name.
         s3={"payload_signing_enabled": False, **({"addressing_style": "path"} if settings.store_endpoint else {})},
     )
     client: S3Client = session.client("s3", config=config, **overrides)
@@ -108,14 +137,14 @@ def _s3(session: boto3.session.Session, settings: Settings, waits: ClientTimeout
 
 
 def _signer(
-    session: boto3.session.Session, settings: Settings, waits: ClientTimeouts
+    session: boto3.session.Session, settings: Settings, timeouts: ClientTimeouts
 ) -> Callable[[], tuple[S3Client, int]]:
     endpoint: Mapping[str, Any] = (
         {"endpoint_url": settings.bundle_public_endpoint.rstrip("/")} if settings.bundle_public_endpoint else {}
     )
 
     def client(**credentials: Any) -> S3Client:
-        return _s3(session, settings, waits, **endpoint, **credentials)
+        return _s3(session, settings, timeouts, **endpoint, **credentials)
 
     if not settings.bundle_signing_role:
         return fixed_signer(client, settings.bundle_url_life)

@@ -15,8 +15,8 @@ resource "aws_sns_topic_subscription" "alarms" {
 locals {
   # What is logged, by whom, and counted as what; a test feeds each the lines of the real loggers.
   logged = {
-    carts-failed   = { log = "workers", terms = ["workers.handlers.cleanup cart", "failed:"], counts = "CartsInError" }
-    carts-given-up = { log = "sweep", terms = ["chalicelib.sweep.overdue_carts cart", "failed:"], counts = "CartsInError" }
+    carts-failed   = { log = "workers", terms = ["workers.handlers.fail_cart cart", "failed:"], counts = "CartsInError" }
+    carts-given-up = { log = "sweep", terms = ["chalicelib.sweep.fail_cart cart", "failed:"], counts = "CartsInError" }
     dead-letters   = { log = "sweep", terms = ["dead letter"], counts = "DeadLetters" }
     jobs-failed    = { log = "workers", terms = ["ERROR", "workers.runtime.consumer"], counts = "JobsFailed" }
   }

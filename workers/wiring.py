@@ -59,12 +59,15 @@ class Worker:
     system: System
 
 
-def assemble(system: System, policies: WorkerPolicies | None = None) -> Worker:
-    """Build a worker. The tables and the volume's directories exist when this returns."""
+def assemble(system: System, policies: WorkerPolicies | None = None, volume: Volume | None = None) -> Worker:
+    """Build a worker; policies and volume are by default those of the settings.
+
+    The tables and the volume's directories exist when this returns.
+    """
     settings = system.settings
     migrations.sync(system.database)
     assert settings.volume_path is not None, "settings loaded with worker=True have a volume path"
-    volume = Volume(settings.volume_path, settings.volume_limit, settings.volume_reserve)
+    volume = volume or Volume(settings.volume_path, settings.volume_limit, settings.volume_reserve)
     volume.prepare()
     archive = ArchiveClient(
         settings.archive_url,
@@ -136,9 +139,7 @@ class _Graph:
     def window(self) -> WindowHandler:
         s = self.s
         loader = WindowLoader(s.carts, s.entries, self.windows)
-        relayout = Relayout(
-            s.jobs, s.carts, s.entries, self.windows, self.shared_files, s.bundles, self.releaser
-        )
+        relayout = Relayout(s.jobs, s.carts, s.entries, self.windows, self.shared_files, s.bundles, self.releaser)
         return WindowHandler(s.jobs, loader, self.reserver, self.stager, self.releaser, self.upload, relayout)
 
     @cached_property
@@ -161,9 +162,7 @@ class _Graph:
     @cached_property
     def planner(self) -> WindowPlanner:
         s = self.s
-        return WindowPlanner(
-            s.jobs, s.carts, s.entries, self.windows, s.bundles, self.volume, self.policies.sizes
-        )
+        return WindowPlanner(s.jobs, s.carts, s.entries, self.windows, s.bundles, self.volume, self.policies.sizes)
 
     @cached_property
     def reserver(self) -> Reserver:
@@ -177,9 +176,7 @@ class _Graph:
         s = self.s
         recorder = StagingRecorder(s.jobs, s.carts, self.windows, self.staged_files)
         failed_files = FailedFiles(s.jobs, s.entries, self.metadata, self.retries)
-        return Stager(
-            self.staged_files, self.puller, self.sharing, recorder, failed_files, self.policies.staging
-        )
+        return Stager(self.staged_files, self.puller, self.sharing, recorder, failed_files, self.policies.staging)
 
     @cached_property
     def puller(self) -> BatchPuller:

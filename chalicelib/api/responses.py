@@ -8,8 +8,7 @@ from typing import Any
 from chalice.app import Response
 
 from chalicelib.service import Download
-from chalicelib.stores import carts
-from chalicelib.stores.carts import Cart
+from chalicelib.stores.carts import UNFINISHED, Cart, CartState
 
 Headers = dict[str, str | list[str]]
 
@@ -18,7 +17,7 @@ STATUS, MESSAGE, PROGRESS = "X-Pacifica-Status", "X-Pacifica-Message", "X-Pacifi
 RETRY_AFTER = "5"  # seconds
 LONGEST_HEADER = 512
 UNAVAILABLE = "unavailable"  # on HEAD: the cart may be well, it is the service that is not
-HEAD_STATUS = {carts.READY: 204, carts.ERROR: 500}
+HEAD_STATUS: dict[str, int] = {CartState.READY: 204, CartState.ERROR: 500}
 
 
 def document(status: int, body: dict[str, Any]) -> Response:
@@ -29,20 +28,20 @@ def failure(method: str, status: int, message: str) -> Response:
     """An error: JSON with status and message, or on HEAD the two headers."""
     retry: Headers = {"Retry-After": RETRY_AFTER} if status == 503 else {}
     if method == "HEAD":
-        what = UNAVAILABLE if status >= 500 else carts.ERROR
+        what = UNAVAILABLE if status >= 500 else CartState.ERROR
         return _bare(status, {STATUS: what, MESSAGE: header_value(message), **retry})
     return Response(
         status_code=status,
-        body=json.dumps({"status": carts.ERROR, "message": message}),
+        body=json.dumps({"status": CartState.ERROR, "message": message}),
         headers={**JSON, **retry},
     )
 
 
 def state(cart: Cart) -> Response:
     """The answer to HEAD."""
-    message = cart.message if cart.state == carts.ERROR else ""
+    message = cart.message if cart.state == CartState.ERROR else ""
     headers: Headers = {STATUS: cart.state, MESSAGE: header_value(message), PROGRESS: _progress(cart)}
-    if cart.state in carts.UNFINISHED:
+    if cart.state in UNFINISHED:
         headers["Retry-After"] = RETRY_AFTER
     return _bare(HEAD_STATUS.get(cart.state, 202), headers)
 
@@ -77,7 +76,7 @@ def header_value(text: str) -> str:
 
 
 def _progress(cart: Cart) -> str:
-    staged = cart.files_total if cart.state == carts.READY else cart.files_staged
+    staged = cart.files_total if cart.state == CartState.READY else cart.files_staged
     files, size = f"files={staged}/{cart.files_total}", f"bytes={cart.bytes_staged}/{cart.bytes_total}"
     return f"{files}; {size}; bundled={cart.bundle_bytes}/{cart.bundle_size}"
 

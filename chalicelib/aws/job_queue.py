@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import botocore.exceptions
 import botocore.parsers
 
-from chalicelib.stores import jobs
-from chalicelib.stores.jobs import JobMessage
+from chalicelib import job_message
+from chalicelib.job_message import JobMessage
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -42,15 +42,18 @@ class JobQueue:
         self._name = name
         self._found = name if "://" in name else ""
 
-    def send(self, hints: Sequence[JobMessage], delay: float = 0) -> list[JobMessage]:
-        """Send hints, each visible after `delay` seconds; those not taken, which the sweep sends again."""
+    def send(self, messages: Sequence[JobMessage], delay: float = 0) -> list[JobMessage]:
+        """Send messages, each visible after `delay` seconds.
+
+        Returns those the queue did not take; the sweep sends them again.
+        """
         unsent: list[JobMessage] = []
-        for start in range(0, len(hints), BATCH):
+        for start in range(0, len(messages), BATCH):
             try:
-                unsent += self._send_batch(hints[start : start + BATCH], delay)
+                unsent += self._send_batch(messages[start : start + BATCH], delay)
             except FAULTS as error:
                 log.warning("not sent, left to the sweep: %s", error)
-                return [*unsent, *hints[start:]]
+                return [*unsent, *messages[start:]]
         return unsent
 
     def receive(self, most: int, wait: int, visibility: int) -> list[Message]:
@@ -67,20 +70,20 @@ class JobQueue:
             for raw in answer.get("Messages", [])
         ]
 
-    def messages(self) -> int:
-        """About how many messages there are, visible or with a worker; delayed ones are not counted.
+    def count_messages(self) -> int:
+        """About how many messages the queue has, visible or with a worker, delayed ones not included.
 
-        0, where the queue does not say: then all that is due is sent.
+        0 if the queue does not answer: then the sweep sends every job that is due.
         """
         try:
-            told = self._client.get_queue_attributes(
+            counts = self._client.get_queue_attributes(
                 QueueUrl=self._url(),
                 AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
             )["Attributes"]
         except FAULTS as error:
-            log.warning("the queue does not say how many messages it has: %s", error)
+            log.warning("the number of messages in the queue is unknown: %s", error)
             return 0
-        return int(told["ApproximateNumberOfMessages"]) + int(told["ApproximateNumberOfMessagesNotVisible"])
+        return int(counts["ApproximateNumberOfMessages"]) + int(counts["ApproximateNumberOfMessagesNotVisible"])
 
     def extend(self, receipts: Sequence[str], visibility: int) -> None:
         """Hide received messages for another `visibility` seconds; 0 gives them back at once."""
@@ -94,21 +97,21 @@ class JobQueue:
     def delete(self, receipt: str) -> None:
         self._client.delete_message(QueueUrl=self._url(), ReceiptHandle=receipt)
 
-    def _send_batch(self, hints: Sequence[JobMessage], delay: float) -> list[JobMessage]:
+    def _send_batch(self, messages: Sequence[JobMessage], delay: float) -> list[JobMessage]:
         entries = [
             {
                 "Id": str(number),
-                "MessageBody": jobs.encode(hint),
-                "MessageGroupId": hint.group,
+                "MessageBody": job_message.encode(message),
+                "MessageGroupId": message.group,
                 "DelaySeconds": min(round(delay), LONGEST_DELAY),
             }
-            for number, hint in enumerate(hints)
+            for number, message in enumerate(messages)
         ]
         answer = self._client.send_message_batch(QueueUrl=self._url(), Entries=entries)  # type: ignore[arg-type]
         refused = answer.get("Failed", [])
         for failed in refused:
             log.warning("not sent, left to the sweep: %s", failed.get("Message", failed["Code"]))
-        return [hints[int(failed["Id"])] for failed in refused]
+        return [messages[int(failed["Id"])] for failed in refused]
 
     def _url(self) -> str:
         if not self._found:

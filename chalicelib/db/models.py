@@ -26,6 +26,8 @@ class Carts(Table):
     root = pw.CharField(max_length=255)
     #: sha256 of the canonical manifest: the same manifest again is no new work
     digest = pw.CharField(max_length=64)
+    #: 1 when the manifest was uploaded to the store, so that the digest is not that of its content
+    uploaded = pw.SmallIntegerField(default=0)
     #: counts layouts; part of the bundle's key, so that a new layout never meets an old one's parts
     attempt = pw.IntegerField(default=1)
     upload_id = pw.CharField(max_length=1024, default="")
@@ -106,15 +108,20 @@ class Jobs(Table):
     cart_id = pw.BigIntegerField()
     kind = pw.CharField(max_length=16)
     window = pw.IntegerField(default=0)
-    #: attempts since the last progress; messages sent again since the last attempt, or UNTOLD
+    #: attempts since the last progress
     attempts = pw.IntegerField(default=0)
+    #: how often the message was sent again since the last attempt; -1 for no message, as the previous release writes it
     sends = pw.IntegerField(default=0)
+    #: 0 for a parked job, and for one whose message the queue did not take
+    has_message = pw.SmallIntegerField(default=1)
     #: fences the writes of a worker that lost its lease
     token = pw.BigIntegerField(default=0)
     lease_until = pw.DoubleField(default=0)
     next_send_at = pw.DoubleField()
     progress_at = pw.DoubleField()
+    #: of the last failed attempt; a deferred job has a `wait_reason` instead
     last_error = pw.CharField(max_length=1024, default="")
+    wait_reason = pw.CharField(max_length=1024, default="")
 
     class Meta:
         table_name = "jobs"

@@ -62,7 +62,7 @@ class EntryStore:
             rows = execute(db, self._page_sql, (cart_id, first, first + most - 1)).fetchall()
         return [CartEntry(*row) for row in rows]
 
-    def found(self, entries: Sequence[CartEntry]) -> None:
+    def record_found(self, entries: Sequence[CartEntry]) -> None:
         """Write down what the archive said of these entries (size, mtime, tape, error, failing)."""
         for some in chunks(entries):
             query = Entries.insert_from(self._db.values([_row(entry) for entry in some]), _COLUMNS)

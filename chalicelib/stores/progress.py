@@ -10,8 +10,7 @@ import peewee
 
 from chalicelib.db.database import Database
 from chalicelib.db.models import Entries, StagedFiles, Windows
-from chalicelib.stores import carts
-from chalicelib.stores.carts import Cart
+from chalicelib.stores.carts import UNFINISHED, Cart, CartState
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +26,9 @@ class ProgressStore:
         self._db = database
 
     def counts(self, cart: Cart) -> Counts:
-        if cart.state == carts.READY:
+        if cart.state == CartState.READY:
             return Counts(0, cart.files_total)
-        if cart.state == carts.WAITING:
+        if cart.state == CartState.WAITING:
             return Counts(0, 0)
         tape = Entries.select(peewee.fn.COUNT(1)).where(Entries.cart_id == cart.id, Entries.on_tape == 1)
         done = Windows.select(peewee.fn.SUM(Windows.files)).where(Windows.cart_id == cart.id, Windows.state == "done")
@@ -70,7 +69,7 @@ class ProgressStore:
 
 def report(cart: Cart, counts: Counts, now: float) -> dict[str, Any]:
     """The answer of GET /{uid}/status; docs/api.md has its schema."""
-    ready = cart.state == carts.READY
+    ready = cart.state == CartState.READY
     return {
         "uid": cart.uid,
         "status": cart.state,
@@ -105,16 +104,16 @@ def _bundle(cart: Cart) -> dict[str, Any]:
 def _state(cart: Cart, entry: Entries, staged: set[str], done: list[tuple[int, int]]) -> str:
     if entry.error:
         return "error"
-    if cart.state == carts.READY or any(first <= entry.position <= last for first, last in done):
+    if cart.state == CartState.READY or any(first <= entry.position <= last for first, last in done):
         return "bundled"
-    if entry.archive_id in staged and cart.state != carts.WAITING:
+    if entry.archive_id in staged and cart.state != CartState.WAITING:
         return "staged"
     return "on_tape" if entry.on_tape else "waiting"
 
 
 def _seconds_left(cart: Cart, now: float) -> int | None:
     """From the rate so far over all bytes there are to stage and to bundle; None where nothing is known yet."""
-    if cart.state not in carts.UNFINISHED or cart.staging_at is None:
+    if cart.state not in UNFINISHED or cart.staging_at is None:
         return None
     done, whole = cart.bytes_staged + cart.bundle_bytes, cart.bytes_total + cart.bundle_size
     if done <= 0 or whole <= 0:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from chalicelib.aws.bundle_store import BundleStore
 from chalicelib.aws.job_queue import JobQueue
+from chalicelib.service import CartService
 from chalicelib.stores.carts import CartStore
 from chalicelib.stores.jobs import JobStore
 from workers.bundling.plan_windows import WindowPlanner
@@ -62,8 +63,8 @@ WORKER: dict[str, tuple[type, str, When]] = {
 }
 #: Of the API.
 API: dict[str, tuple[type, str, When]] = {
-    "cart-committed-not-sent": (CartStore, "add", "after"),
-    "cart-deleted-not-sent": (CartStore, "delete", "after"),
+    "cart-committed-not-sent": (CartService, "_replace", "after"),
+    "cart-deleted-not-sent": (CartService, "_retire", "after"),
     "posted-not-answered": (JobQueue, "send", "after"),
 }
 #: A worker that touches a file of such an id dies, each time.

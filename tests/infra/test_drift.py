@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 import app
+from chalicelib import job_message
 from chalicelib.config import logs
 from chalicelib.config.settings import Settings
-from chalicelib.stores import jobs
 from infra import package
 from infra.local import provision
 from tests.infra import text
@@ -129,10 +129,10 @@ def logged(module: str, level: int, call: str, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("name", "module", "level", "call"),
     [
-        ("carts-failed", "workers.handlers.cleanup", logging.WARNING, "failed: "),
-        ("carts-given-up", "chalicelib.sweep.overdue_carts", logging.WARNING, "failed: "),
+        ("carts-failed", "workers.handlers.fail_cart", logging.WARNING, "failed: "),
+        ("carts-given-up", "chalicelib.sweep.fail_cart", logging.WARNING, "failed: "),
         ("jobs-failed", "workers.runtime.consumer", logging.ERROR, "failed [(]attempt"),
-        ("dead-letters", "chalicelib.sweep.sweep", logging.WARNING, "dead letter %r"),
+        ("dead-letters", "chalicelib.sweep.dead_letters", logging.WARNING, "dead letter %r"),
     ],
 )
 def test_an_alarm_that_reads_logs_finds_what_is_logged(
@@ -162,7 +162,7 @@ def test_no_example_lets_everyone_call_an_api_without_login() -> None:
 
 
 def test_the_job_version_is_told_where_upgrades_are() -> None:
-    assert f"message version is {jobs.VERSION}" in (DOCS / "operations.md").read_text()
+    assert f"message version is {job_message.VERSION}" in (DOCS / "operations.md").read_text()
 
 
 def test_the_zip_is_the_same_for_the_same_input(tmp_path: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import threading
@@ -24,6 +25,8 @@ from chalicelib.stores.carts import UNFINISHED, Cart
 from chalicelib.wiring import System, build
 from infra.local.archive_simulator import RunningSimulator, running_simulator
 from tests.integration import mariadb
+from workers.files.volume import Volume
+from workers.policies import policies_of
 from workers.wiring import Worker, assemble
 
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
@@ -97,6 +100,15 @@ def simulator(tmp_path: Path) -> Iterator[RunningSimulator]:
         yield running
 
 
+def tuned(policies: Any, overrides: dict[str, Any]) -> Any:
+    """The policies with some values replaced."""
+    values = {
+        name: tuned(getattr(policies, name), value) if isinstance(value, dict) else value
+        for name, value in overrides.items()
+    }
+    return dataclasses.replace(policies, **values)
+
+
 @dataclass
 class Site:
     """A whole system on one database: start workers on it, post carts, look at what became of them."""
@@ -104,8 +116,12 @@ class Site:
     variables: dict[str, str]
     simulator: RunningSimulator
     folder: Path
+    #: policies of the workers that differ from those of the settings, by name; those of a group in a dict
+    policies: dict[str, Any] = field(default_factory=dict)
     workers: list[Worker] = field(default_factory=list)
     threads: list[threading.Thread] = field(default_factory=list)
+    #: of the workers, where it is not that of the settings
+    volume: Volume | None = None
 
     def __post_init__(self) -> None:
         self.system: System = self.built()
@@ -115,7 +131,8 @@ class Site:
         return build(load(self.variables | more, worker=True))
 
     def start_worker(self, **more: str) -> Worker:
-        worker = assemble(self.built(**more))
+        system = self.built(**more)
+        worker = assemble(system, tuned(policies_of(system.settings), self.policies), self.volume)
         thread = threading.Thread(target=worker.consumer.run, daemon=True)
         thread.start()
         self.workers.append(worker)
@@ -126,7 +143,7 @@ class Site:
         for worker in self.workers:
             worker.consumer.stop()
             worker.consumer.drain(5)
-            worker.parts.archive.close()
+            worker.archive.close()
         self.workers.clear()
 
     def put(self, name: str, content: bytes) -> None:
@@ -163,7 +180,7 @@ def site_of(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[..., Site]]:
-    """Makes the site, with further variables."""
+    """Makes the site, with further variables and other policies of its workers."""
     name = f"test-{uuid.uuid4().hex[:12]}"
     ours = {**KEYS, "AWS_ENDPOINT_URL_S3": aws, "AWS_ENDPOINT_URL_SQS": aws}
     for variable, value in ours.items():
@@ -173,12 +190,13 @@ def site_of(
     paths = {"VOLUME_PATH": str(tmp_path / "volume"), "ARCHIVE_INTERFACE_URL": simulator.url}
     sites: list[Site] = []
 
-    def make(**more: str) -> Site:
+    def make(policies: dict[str, Any] | None = None, **more: str) -> Site:
         sites.append(
             Site(
                 {**ours, **paths, **database_variables, "BUNDLE_BUCKET": name, "JOB_QUEUE": name, **more},
                 simulator,
                 tmp_path,
+                policies or {},
             )
         )
         return sites[-1]
@@ -194,7 +212,6 @@ def site(site_of: Callable[..., Site]) -> Site:
 
 
 @pytest.fixture
-def small(site_of: Callable[..., Site], monkeypatch: pytest.MonkeyPatch) -> Site:
+def small(site_of: Callable[..., Site]) -> Site:
     """A volume of 20 MiB, less 5 %, and windows of 5 MiB."""
-    monkeypatch.setattr("workers.handlers.cleanup.WORKERS_STOP", 0.5)
-    return site_of(VOLUME_LIMIT="20M", PART_SIZE="5M", WINDOW_SIZE="5M", LEASE="3")
+    return site_of({"workers_stopped_after": 3.5}, VOLUME_LIMIT="20M", PART_SIZE="5M", WINDOW_SIZE="5M", LEASE="3")

@@ -20,19 +20,17 @@ from chalicelib.db import migrations
 from chalicelib.db.database import Database, execute
 from chalicelib.db.models import TABLES, Carts, Jobs, StagedFiles
 from chalicelib.errors import CartNotFound, DatabaseUnavailable, InvalidManifest, SchemaOutdated
-from chalicelib.manifest.reader import Manifest, parse
-from chalicelib.stores import jobs
-from chalicelib.stores.carts import CartStore
-from chalicelib.stores.entries import EntryStore
-from chalicelib.stores.jobs import JobStore
+from chalicelib.manifest.reader import parse
+from chalicelib.stores.jobs import JobKind
+from tests.integration.posting import Posting, body
 
 ROOT = Path(__file__).parents[2]
 DBSYNC = (sys.executable, "-m", "chalicelib.command", "dbsync")
 
 
 @pytest.fixture
-def carts(database: Database) -> CartStore:
-    return CartStore(database, JobStore(database, 30))
+def posting(database: Database) -> Posting:
+    return Posting(database)
 
 
 @pytest.fixture
@@ -49,10 +47,6 @@ def run(
         return code, said.out + said.err
 
     return running
-
-
-def manifest(name: str = "a") -> Manifest:
-    return parse(json.dumps({"fileids": [{"id": name, "path": name}]}).encode(), "uid")
 
 
 def test_ten_processes_may_make_the_tables_at_once(database_variables: dict[str, str]) -> None:
@@ -154,19 +148,19 @@ def test_what_does_not_fit_is_an_error_never_cut(mysql_database: Database) -> No
         Carts.insert(uid="u" * 256, root="r", digest="d", files_total=1, created_at=0, used_at=0).execute(db)
 
 
-def test_uids_differ_by_case_and_accent(carts: CartStore) -> None:
+def test_uids_differ_by_case_and_accent(posting: Posting) -> None:
     for uid in ("a", "A"):
-        carts.add("", uid, manifest(uid))
-    assert carts.find("", "a").digest != carts.find("", "A").digest
+        posting.post(uid, uid)
+    assert posting.carts.find("", "a").digest != posting.carts.find("", "A").digest
     for other in ("\u00e0", "\uff41", "a\t"):
         with pytest.raises(CartNotFound):
-            carts.find("", other)
+            posting.carts.find("", other)
 
 
-def test_paths_are_kept_to_the_byte(carts: CartStore, database: Database) -> None:
+def test_paths_are_kept_to_the_byte(posting: Posting) -> None:
     path = "Ünï/" + "é" * 127 + "/🚀 \u0065\u0301"
-    carts.add("", "uid", parse(json.dumps({"fileids": [{"id": 1, "path": path}]}).encode(), "uid"))
-    assert [entry.path for entry in EntryStore(database).page(carts.find("", "uid").id, 0, 10)] == [path]
+    posting.service.create("", "uid", json.dumps({"fileids": [{"id": 1, "path": path}]}).encode())
+    assert [entry.path for entry in posting.entries.page(posting.carts.find("", "uid").id, 0, 10)] == [path]
 
 
 def test_archive_ids_differ_by_a_space_at_the_end(database: Database) -> None:
@@ -183,10 +177,10 @@ def test_archive_ids_differ_by_a_space_at_the_end(database: Database) -> None:
         assert StagedFiles.select().count(db) == 2
 
 
-def test_threads_that_post_one_uid_at_once_make_one_live_cart(database: Database, carts: CartStore) -> None:
-    def post(number: int) -> int:
+def test_threads_that_post_one_uid_at_once_make_one_live_cart(database: Database, posting: Posting) -> None:
+    def post(number: int) -> None:
         try:
-            return len(carts.add("", "uid", manifest(f"file-{number % 4}")))
+            posting.service.create("", "uid", body(f"file-{number % 4}"))
         finally:
             database.close()
 
@@ -194,9 +188,9 @@ def test_threads_that_post_one_uid_at_once_make_one_live_cart(database: Database
         list(pool.map(post, range(32)))
     with database.session() as db:
         live = list(Carts.select(Carts.id).where(Carts.uid == "uid", Carts.live == 1).execute(db))
-        recalls = [row.cart_id for row in Jobs.select().where(Jobs.kind == jobs.RECALL).execute(db)]
+        recalls = [row.cart_id for row in Jobs.select().where(Jobs.kind == JobKind.RECALL).execute(db)]
         dead = Carts.select().where(Carts.live.is_null()).count(db)
-        cleanups = Jobs.select().where(Jobs.kind == jobs.CLEANUP).count(db)
+        cleanups = Jobs.select().where(Jobs.kind == JobKind.CLEANUP).count(db)
     assert [cart.id for cart in live] == recalls
     assert dead == cleanups
 

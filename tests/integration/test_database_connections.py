@@ -12,8 +12,7 @@ from chalicelib.config.settings import load
 from chalicelib.db.database import Database, execute
 from chalicelib.db.models import Jobs
 from chalicelib.errors import DatabaseUnavailable
-from chalicelib.stores import jobs
-from chalicelib.stores.jobs import JobStore
+from chalicelib.stores.jobs import JobKind, JobStore
 
 
 @pytest.fixture
@@ -51,16 +50,16 @@ def test_a_connection_lost_since_it_was_used_is_noticed_before_it_is_used(
         with mysql_database.session() as db:
             kill(db)
         assert abs(mysql_database.clock() - time.time()) < 5
-        mysql_database.transaction(lambda: JobStore(mysql_database, 30).add(1, jobs.WINDOW))
+        mysql_database.transaction(lambda: JobStore(mysql_database, 30).add(1, JobKind.WINDOW))
 
 
 def test_a_connection_lost_within_a_transaction_leaves_nothing_of_it(
     mysql_database: Database, kill: Callable[[peewee.Database], None]
 ) -> None:
     def work() -> None:
-        JobStore(mysql_database, 30).add(1, jobs.WINDOW)
+        JobStore(mysql_database, 30).add(1, JobKind.WINDOW)
         kill(mysql_database.peewee)
-        JobStore(mysql_database, 30).add(2, jobs.WINDOW)
+        JobStore(mysql_database, 30).add(2, JobKind.WINDOW)
 
     with pytest.raises(DatabaseUnavailable):
         mysql_database.transaction(work)

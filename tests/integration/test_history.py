@@ -5,7 +5,7 @@ HISTORY=1000000 makes it a long one indeed, and prints how long each call takes.
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import os
 import statistics
 import time
@@ -15,11 +15,8 @@ from typing import Any
 import pytest
 
 from chalicelib.db.database import Database, execute
-from chalicelib.manifest.reader import parse
-from chalicelib.stores.carts import CartStore
-from chalicelib.stores.jobs import JobStore
-from chalicelib.sweep.lost_messages import ResendStore
-from chalicelib.sweep.overdue_carts import Endings
+from chalicelib.stores.unsent_jobs import UnsentJobStore
+from tests.integration.posting import RETENTION, DatabaseSweep, Posting
 
 HISTORY = int(os.environ.get("HISTORY", "20000"))
 MOST = 40  # rows one call may read
@@ -42,20 +39,18 @@ def past(mysql_database: Database) -> Database:
 
 
 def calls(database: Database) -> dict[str, Callable[[], Any]]:
-    jobs = JobStore(database, 30)
-    carts = CartStore(database, jobs)
-    endings = Endings(database, carts, jobs)
-    manifest = parse(json.dumps({"fileids": [{"id": "1", "path": "a"}]}).encode(), "uid")
+    posting = Posting(database)
+    sweep = DatabaseSweep(database, dataclasses.replace(RETENTION, ttl=14 * DAY, deadline=14 * DAY))
     numbers = iter(range(10**6))
     return {
-        "HEAD of a cart": lambda: carts.find("", "old-1"),
-        "POST of a new cart": lambda: carts.add("", f"new-{next(numbers)}", manifest),
-        "POST that replaces": lambda: carts.add("", "new-0", manifest),
-        "the sweep's jobs": lambda: ResendStore(database, 30).due(1000, lambda: 0),
-        "the sweep's deadlines": lambda: endings.fail_overdue(14 * DAY),
-        "the sweep's expiry": lambda: carts.expire(14 * DAY, 0, 0),
-        "the sweep's dead letters": lambda: endings.give_up(10**9, 0),
-        "the sweep's uploads": lambda: endings.uploads([1, 2, 3]),
+        "HEAD of a cart": lambda: posting.carts.find("", "old-1"),
+        "POST of a new cart": lambda: posting.post(f"new-{next(numbers)}", 1),
+        "POST that replaces": lambda: posting.post("new-0", next(numbers)),
+        "the sweep's jobs": lambda: UnsentJobStore(database, 30).due(1000, lambda: 0),
+        "the sweep's deadlines": sweep.overdue_carts.run,
+        "the sweep's expiry": sweep.expired_bundles.run,
+        "the sweep's dead letters": lambda: sweep.dead_letters.fail_cart_of(10**9, 0),
+        "the sweep's uploads": lambda: posting.carts.upload_ids([1, 2, 3]),
     }
 
 

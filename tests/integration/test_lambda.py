@@ -108,7 +108,7 @@ def test_the_zip_holds_all_of_the_product_and_nothing_else(package: Path) -> Non
     ours = {path.relative_to(ROOT) for path in (ROOT / "chalicelib").rglob("*.py")} | {Path("app.py")}
     shipped = {path.relative_to(package) for path in (package / "chalicelib").rglob("*.py")}
     assert shipped | {Path("app.py")} == ours
-    assert any(path.parts[:2] == ("chalicelib", "migrations") for path in shipped)
+    assert any(path.parts[:3] == ("chalicelib", "db", "migrations") for path in shipped)
     for name in ("workers", "infra", "tests", "moto", "psutil", "gunicorn", "flask"):
         assert not (package / name).exists()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import logging
 import re
 from collections.abc import Callable, Iterator
@@ -12,12 +12,9 @@ import pytest
 
 from chalicelib.db.database import Database, execute
 from chalicelib.db.models import Carts, StagedFiles
-from chalicelib.manifest.reader import Manifest, parse
-from chalicelib.stores.carts import CartStore
-from chalicelib.stores.jobs import JobStore
 from chalicelib.stores.progress import ProgressStore
-from chalicelib.sweep.lost_messages import ResendStore
-from chalicelib.sweep.overdue_carts import Endings
+from chalicelib.stores.unsent_jobs import UnsentJobStore
+from tests.integration.posting import RETENTION, DatabaseSweep, Posting
 
 CARTS, FILES = 400, 4
 TABLES = ("carts", "entries", "windows", "jobs", "staged_files")
@@ -61,8 +58,8 @@ def record() -> Iterator[Callable[[Callable[[], Any]], list[Query]]]:
 @pytest.fixture
 def full(database: Database) -> Database:
     """So many rows that a plan which reads all of them would show."""
-    carts = CartStore(database, JobStore(database, 30))
-    database.transaction(lambda: [carts.add("", f"uid-{number}", manifest(number)) for number in range(CARTS)])
+    posting = Posting(database)
+    database.transaction(lambda: [posting.post(f"uid-{number}", *files(number)) for number in range(CARTS)])
     with database.session() as db:
         common = {"state": "staged", "size": 0, "mtime_ns": 0, "used_at": 0}
         ids = [f"{number}-{file}" for number in range(CARTS) for file in range(FILES)]
@@ -72,9 +69,8 @@ def full(database: Database) -> Database:
     return database
 
 
-def manifest(number: int) -> Manifest:
-    entries = [{"id": f"{number}-{file}", "path": f"d/{file}"} for file in range(FILES)]
-    return parse(json.dumps({"fileids": entries}).encode(), "uid")
+def files(number: int) -> list[str]:
+    return [f"{number}-{file}" for file in range(FILES)]
 
 
 def plan(database: Database, query: Query) -> list[str]:
@@ -89,49 +85,48 @@ def plan(database: Database, query: Query) -> list[str]:
 
 
 def test_no_request_reads_a_whole_table(full: Database, record: Callable[[Callable[[], Any]], list[Query]]) -> None:
-    jobs = JobStore(full, 30)
-    carts, progress = CartStore(full, jobs), ProgressStore(full)
+    posting, progress = Posting(full), ProgressStore(full)
+    carts = posting.carts
     cart = carts.find("", "uid-7")
-    staging = {"head": lambda: carts.find("", "uid-7"), "get": lambda: carts.handed_out(cart, 1e9, 3600)}
+    staging = {"head": lambda: carts.find("", "uid-7"), "get": lambda: carts.record_download(cart, 1e9, 3600)}
     assert carts.begin_staging(cart.id)
     cart = carts.find("", "uid-7")
     calls = staging | {
         "status": lambda: progress.counts(cart),
         "files": lambda: progress.files(cart, 1, 2),
-        "post of the same": lambda: carts.add("", "uid-7", manifest(7)),
-        "post of another": lambda: carts.add("", "uid-8", manifest(9)),
-        "delete": lambda: carts.delete("", "uid-9"),
+        "post of the same": lambda: posting.post("uid-7", *files(7)),
+        "post of another": lambda: posting.post("uid-8", *files(9)),
+        "delete": lambda: posting.service.delete("", "uid-9"),
     }
     assert_none_scans(full, {name: record(call) for name, call in calls.items()})
 
 
 def test_no_message_reads_a_whole_table(full: Database, record: Callable[[Callable[[], Any]], list[Query]]) -> None:
-    jobs = JobStore(full, 30)
-    [hint] = CartStore(full, jobs).add("", "new", manifest(1))
-    claimed = jobs.claim(hint.job_id, hint.token)
+    posting = Posting(full)
+    jobs = posting.jobs
+    [message] = posting.post("new", 1)
+    claimed = jobs.claim(message.job_id, message.token)
     assert claimed is not None
     calls = {
-        "claim": lambda: jobs.claim(hint.job_id, hint.token),
+        "claim": lambda: jobs.claim(message.job_id, message.token),
         "renew": lambda: jobs.renew([claimed]),
         "fenced": lambda: jobs.fenced(claimed, lambda: None),
-        "put off": lambda: jobs.defer(claimed, 1),
-        "drop": lambda: jobs.drop_all(claimed.cart_id),
+        "defer": lambda: jobs.defer(claimed, 1),
+        "delete all": lambda: jobs.delete_all(claimed.cart_id),
     }
     assert_none_scans(full, {name: record(call) for name, call in calls.items()})
 
 
 def test_no_sweep_reads_a_whole_table(full: Database, record: Callable[[Callable[[], Any]], list[Query]]) -> None:
-    jobs = JobStore(full, 30)
-    carts = CartStore(full, jobs)
-    endings, resends = Endings(full, carts, jobs), ResendStore(full, 30)
-    [hint] = carts.add("", "new", manifest(1))
+    posting, unsent, sweep = Posting(full), UnsentJobStore(full, 30), DatabaseSweep(full)
+    [message] = posting.post("new", 1)
     calls = {
-        "due": lambda: resends.due(100, lambda: 0),
-        "unsent": lambda: resends.unsent([hint]),
-        "deadlines": lambda: endings.fail_overdue(3600),
-        "dead letters": lambda: endings.give_up(hint.job_id, hint.token),
-        "uploads": lambda: endings.uploads([1, 2, 3]),
-        "expiry": lambda: carts.expire(3600, 0, 0),
+        "due": lambda: unsent.due(100, lambda: 0),
+        "unsent": lambda: unsent.mark_unsent([message]),
+        "deadlines": sweep.overdue_carts.run,
+        "dead letters": lambda: sweep.dead_letters.fail_cart_of(message.job_id, message.token),
+        "uploads": lambda: posting.carts.upload_ids([1, 2, 3]),
+        "expiry": sweep.expired_bundles.run,
     }
     assert_none_scans(full, {name: record(call) for name, call in calls.items()})
 
@@ -139,8 +134,8 @@ def test_no_sweep_reads_a_whole_table(full: Database, record: Callable[[Callable
 def test_the_sizes_of_all_bundles_are_added_up_from_an_index_alone(
     full: Database, record: Callable[[Callable[[], Any]], list[Query]]
 ) -> None:
-    carts = CartStore(full, JobStore(full, 30))
-    [(sql, given)] = [query for query in record(lambda: carts.expire(3600, 0, 1)) if "SUM" in query[0]]
+    limited = DatabaseSweep(full, dataclasses.replace(RETENTION, limit=1))
+    [(sql, given)] = [query for query in record(limited.expired_bundles.run) if "SUM" in query[0]]
     with full.session() as db:
         explain = "EXPLAIN" if full.is_mysql else "EXPLAIN QUERY PLAN"
         told = str(db.execute_sql(f"{explain} {sql}", given).fetchall())  # type: ignore[no-untyped-call]

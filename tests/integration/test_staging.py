@@ -151,7 +151,7 @@ def test_the_sweep_has_strays_removed_and_lost_files_forgotten(site: Site) -> No
     stray = root / "files" / "00" / ("00" + "e" * 62)
     stray.write_bytes(b"stray")
     (root / "tmp" / "99-1-abc").write_bytes(b"half")
-    worker.parts.volume.path("f0").unlink()
+    worker.volume.path("f0").unlink()
     for _ in range(32):
         with site.system.database.session() as db:
             Volume.update(reconciled_at=0).execute(db)
@@ -160,7 +160,7 @@ def test_the_sweep_has_strays_removed_and_lost_files_forgotten(site: Site) -> No
         left = {path.name for path in (root / "files").rglob("*") if path.is_file()} | {
             path.name for path in (root / "tmp").iterdir()
         }
-        if left == {worker.parts.volume.path(name).name for name in ("f1", "f2")} and accounts(site)[0] == 2 * 8192:
+        if left == {worker.volume.path(name).name for name in ("f1", "f2")} and accounts(site)[0] == 2 * 8192:
             break
     assert accounts(site) == (2 * 8192, 2 * 8192, 2 * 8192)
     assert not stray.exists()

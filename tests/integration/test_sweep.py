@@ -10,10 +10,11 @@ from typing import Any
 import boto3
 import pytest
 
+from chalicelib import job_message
 from chalicelib.aws.bundle_store import key_of
 from chalicelib.db.models import Carts, Jobs, Volume
-from chalicelib.stores import jobs
-from chalicelib.stores.jobs import JobMessage
+from chalicelib.job_message import JobMessage
+from chalicelib.stores.jobs import JobKind
 from tests.integration.conftest import Site
 from tests.integration.worker_site import assert_ready, generated, manifest, rows, state, until, uploads
 
@@ -50,16 +51,16 @@ def change(site: Site, model: Any, **values: Any) -> None:
 def test_a_cart_past_its_deadline_ends_in_error_with_what_it_waited_for(site_of: Callable[..., Site]) -> None:
     site = site_of(CART_DEADLINE="3600")
     site.system.service.create("", "late", manifest(FILES))
-    change(site, Jobs, last_error="waits: the archive is down")
+    change(site, Jobs, wait_reason="the archive is down")
     site.system.service.sweep()
     assert state(site, "late") == "waiting"
     change(site, Carts, used_at=site.system.database.clock() - 3601)
     site.system.service.create("", "young", manifest(FILES))
     site.system.service.sweep()
     assert state(site, "late") == "error"
-    expected = "It was not ready within CART_DEADLINE, 3600 s. Last: waits: the archive is down"
+    expected = "It was not ready within CART_DEADLINE, 3600 s. Last: the archive is down"
     assert message(site, "late") == expected
-    assert [kind for (kind,) in rows(site, Jobs.kind)] != [jobs.RECALL]
+    assert [kind for (kind,) in rows(site, Jobs.kind)] != [JobKind.RECALL]
     site.start_worker()
     assert_ready(site, "young", FILES)
 
@@ -69,7 +70,7 @@ def test_a_cart_that_waits_for_a_dead_archive_says_so_at_its_deadline(site_of: C
     site.simulator.control(down=True)
     site.start_worker()
     site.system.service.create("", "down", manifest(FILES))
-    until(lambda: any("archive is down" in said for (said,) in rows(site, Jobs.last_error)))
+    until(lambda: any("archive is down" in said for (said,) in rows(site, Jobs.wait_reason)))
     change(site, Carts, used_at=0)
     site.system.service.sweep()
     assert state(site, "down") == "error"
@@ -90,7 +91,7 @@ def test_a_job_whose_message_is_a_dead_letter_ends_its_cart_with_the_cause(dead:
     site, url = dead
     site.system.service.create("", "dead", manifest(FILES))
     change(site, Jobs, last_error="ValueError: unheard of")
-    bury(url, jobs.encode(JobMessage(rows(site, Jobs.id)[0][0], 0, "")))
+    bury(url, job_message.encode(JobMessage(rows(site, Jobs.id)[0][0], 0, "")))
     site.system.service.sweep()
     assert state(site, "dead") == "error"
     assert message(site, "dead") == "The queue gave up on this cart's work. Last: ValueError: unheard of"
@@ -101,10 +102,10 @@ def test_a_dead_letter_of_a_job_that_was_taken_since_ends_nothing(dead: tuple[Si
     site, url = dead
     site.system.service.create("", "alive", manifest(FILES))
     [(job_id,)] = rows(site, Jobs.id)
-    bury(url, jobs.encode(JobMessage(job_id, 0, "")))
+    bury(url, job_message.encode(JobMessage(job_id, 0, "")))
     assert site.system.jobs.claim(job_id, 0) is not None
     bury(url, "no message of ours")
-    bury(url, jobs.encode(JobMessage(job_id + 1000, 0, "")))
+    bury(url, job_message.encode(JobMessage(job_id + 1000, 0, "")))
     site.system.service.sweep()
     assert (state(site, "alive"), letters(url)) == ("waiting", 0)
 
@@ -116,11 +117,7 @@ def test_a_dead_letter_of_a_newer_version_is_left_to_a_newer_sweep(dead: tuple[S
     assert letters(url) == 1
 
 
-def test_an_upload_that_no_cart_knows_is_aborted_and_no_other(
-    site_of: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("chalicelib.wiring.ORPHANED", -4.0)
-    site = site_of(LEASE="2")
+def test_an_upload_that_no_cart_knows_is_aborted_and_no_other(site: Site) -> None:
     site.system.service.create("", "known", manifest(FILES))
     [(cart_id,)] = rows(site, Carts.id)
     known = site.system.bundles.begin(key_of(cart_id, 1))
@@ -160,4 +157,4 @@ def test_sweeps_at_once_do_what_one_does(dead: tuple[Site, str]) -> None:
         list(pool.map(lambda _: site.system.service.sweep(), range(8)))
     assert {state(site, f"cart-{number}") for number in range(10)} == {"error"}
     kinds = sorted(kind for kind, cart in rows(site, Jobs.kind, Jobs.cart_id) if cart)
-    assert kinds == [jobs.CLEANUP] * 10
+    assert kinds == [JobKind.CLEANUP] * 10

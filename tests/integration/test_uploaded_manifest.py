@@ -61,7 +61,7 @@ def test_what_is_wrong_with_an_upload_is_told_with_its_place(site: Site, body: b
 
 def test_a_refused_upload_goes_and_one_made_since_stays(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     worker = site.start_worker()
-    digest = worker.parts.uploads.digest
+    digest = worker.system.uploads.digest
     asked = itertools.count()
 
     def late(key: str) -> str | None:
@@ -69,7 +69,7 @@ def test_a_refused_upload_goes_and_one_made_since_stays(site: Site, monkeypatch:
             upload(site, "bad", DOCUMENT)
         return digest(key)
 
-    monkeypatch.setattr(worker.parts.uploads, "digest", late)
+    monkeypatch.setattr(worker.system.uploads, "digest", late)
     upload(site, "bad", b"not json")
     site.system.service.create("", "bad", UPLOADED)
     assert site.wait("bad").state == "error"

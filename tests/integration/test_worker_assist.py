@@ -19,37 +19,36 @@ from tests.integration.worker_site import (
     rows,
     until,
 )
-from workers.handlers.assist import Assist
+from workers.handlers.assist import AssistedPulls, AssistHandler
 from workers.runtime.lease import Lease
 
 FILES = generated(400, 500)
 
 
 @pytest.fixture
-def slow(site_of: Callable[..., Site], monkeypatch: pytest.MonkeyPatch) -> Site:
-    monkeypatch.setattr("workers.staging.spread.PAYS", 0.3)
-    monkeypatch.setattr("workers.handlers.cleanup.WORKERS_STOP", 0.5)
-    site = site_of(PULL_CONCURRENCY="2", LEASE="3")
+def slow(site_of: Callable[..., Site]) -> Site:
+    policies = {"sharing": {"worth": 0.3}, "workers_stopped_after": 3.5}
+    site = site_of(policies, PULL_CONCURRENCY="2", LEASE="3")
     site.simulator.control(latency_ms=10)
     return site
 
 
 @pytest.fixture
 def assisted(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
-    """How many files assistants found out about, and staged."""
-    counted = {"_record_found": 0, "_record_staged": 0}
+    """How many files assistants looked up, and staged."""
+    counted = {"looked up": 0, "staged": 0}
 
-    def count(name: str) -> None:
-        original = getattr(Assist, name)
+    def count(owner: type, name: str) -> None:
+        original = owner._record  # type: ignore[attr-defined]
 
-        def record(self: Assist, lease: object, some: list[object]) -> None:
-            original(self, lease, some)
-            counted[name] += len(some)
+        def record(self: object, lease: object, files: list[object]) -> None:
+            original(self, lease, files)
+            counted[name] += len(files)
 
-        monkeypatch.setattr(Assist, name, record)
+        monkeypatch.setattr(owner, "_record", record)
 
-    for name in counted:
-        count(name)
+    count(AssistHandler, "looked up")
+    count(AssistedPulls, "staged")
     return counted
 
 
@@ -68,12 +67,12 @@ def test_workers_share_a_cart_of_one_window(slow: Site, assisted: dict[str, int]
 
 
 def test_an_assistant_that_answers_late_changes_no_layout(slow: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is waited for only so long; then its hold is over and what it found out counts for nothing."""
-    monkeypatch.setattr("workers.staging.spread.PATIENCE", 0.2)
+    """The cart's job waits only so long; then its lease is lost, so what it found is not recorded."""
+    slow.policies["sharing"] = {"worth": 0.3, "patience": 0.2}
     refused: list[bool] = []
-    original = Assist._record_found
+    original = AssistHandler._record
 
-    def late(self: Assist, lease: Lease, found: list[object]) -> None:
+    def late(self: AssistHandler, lease: Lease, found: list[object]) -> None:
         until(lambda: slow.system.service.find("", "late").windows_total, 20)
         try:
             original(self, lease, found)  # type: ignore[arg-type]
@@ -81,7 +80,7 @@ def test_an_assistant_that_answers_late_changes_no_layout(slow: Site, monkeypatc
             refused.append(True)
             raise
 
-    monkeypatch.setattr(Assist, "_record_found", late)
+    monkeypatch.setattr(AssistHandler, "_record", late)
     for _ in range(2):
         slow.start_worker()
     slow.system.service.create("", "late", manifest(FILES))
@@ -91,9 +90,9 @@ def test_an_assistant_that_answers_late_changes_no_layout(slow: Site, monkeypatc
     assert_volume_exact(slow)
 
 
-def test_without_assistants_the_cart_is_made_alone(slow: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_assistants_the_cart_is_made_alone(slow: Site) -> None:
     """None comes: their messages are lost, or every worker is busy."""
-    monkeypatch.setattr("workers.staging.spread.ASSISTANTS", 0)
+    slow.policies["sharing"] = {"worth": 0.3, "assistants": 0}
     slow.start_worker()
     slow.system.service.create("", "alone", manifest(FILES))
     assert_ready(slow, "alone", FILES)
@@ -105,7 +104,7 @@ def test_what_a_stopped_assistant_leaves_is_done_by_others(slow: Site, assisted:
     for _ in range(2):
         slow.start_worker()
     slow.system.service.create("", "left", manifest(FILES))
-    until(lambda: assisted["_record_found"] or assisted["_record_staged"])
+    until(lambda: any(assisted.values()))
     slow.stop()
     slow.start_worker()
     slow.system.service.sweep()
@@ -128,7 +127,7 @@ def test_a_deleted_cart_loses_its_assistants(slow: Site, assisted: dict[str, int
     for _ in range(2):
         slow.start_worker()
     slow.system.service.create("", "deleted", manifest(FILES))
-    until(lambda: assisted["_record_found"])
+    until(lambda: assisted["looked up"])
     slow.system.service.delete("", "deleted")
     assert [kind for (kind,) in rows(slow, Jobs.kind) if kind != "reconcile"] == ["cleanup"]
     until(lambda: not left(slow), 40, "jobs are left")

@@ -55,11 +55,10 @@ def messages(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
 @pytest.mark.parametrize("hash_name", ["sha1", ""])
 def test_a_thousand_entries_cost_forty_statements_five_messages_and_two_requests_a_file(
-    site: Site, statements: list[str], messages: list[object], hash_name: str, monkeypatch: pytest.MonkeyPatch
+    site_of: Callable[..., Site], statements: list[str], messages: list[object], hash_name: str
 ) -> None:
     # Where this runs beside much else, it must not be taken for a slow archive.
-    monkeypatch.setattr("workers.staging.spread.PAYS", 60)
-    monkeypatch.setattr("workers.staging.stage.RECORDED_EVERY", 60)
+    site = site_of({"sharing": {"worth": 60.0}, "staging": {"record_every": 60.0}})
     site.start_worker()
     post(site, "many", manifest(FILES, hash_name))
     assert_ready(site, "many", FILES)

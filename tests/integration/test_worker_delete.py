@@ -16,6 +16,7 @@ from tests.integration.worker_site import (
     MIB,
     assert_nothing_remains,
     assert_ready,
+    busy,
     generated,
     gets,
     left,
@@ -30,9 +31,8 @@ LARGE = generated(4, 6 * MIB)  # of several windows
 
 
 @pytest.fixture
-def quick(site_of: Callable[..., Site], monkeypatch: pytest.MonkeyPatch) -> Site:
-    monkeypatch.setattr("workers.handlers.cleanup.WORKERS_STOP", 0.5)
-    return site_of(LEASE="2", ARCHIVE_READ_TIMEOUT="3", PART_SIZE="5M", WINDOW_SIZE="5M")
+def quick(site_of: Callable[..., Site]) -> Site:
+    return site_of({"workers_stopped_after": 2.5}, LEASE="2", ARCHIVE_READ_TIMEOUT="3", PART_SIZE="5M", WINDOW_SIZE="5M")
 
 
 def delete(site: Site, uid: str) -> None:
@@ -132,7 +132,7 @@ def test_a_clean_up_during_which_the_store_fails_still_looks_twice(
     delete(quick, "gone")
     time.sleep(2.2)
     finish_put.set()
-    until(lambda: not any(worker.consumer._held for worker in quick.workers) or quick.stored())
+    until(lambda: not busy(quick) or quick.stored())
     assert_nothing_remains(quick)
 
 
@@ -190,5 +190,5 @@ def test_a_bundle_that_a_worker_puts_after_its_cart_was_cleaned_up_goes_again(
     delete(quick, "gone")
     until(lambda: not left(quick))
     thawed.set()
-    until(lambda: not quick.workers[0].consumer._leases())
+    until(lambda: not busy(quick))
     assert quick.stored() == []

@@ -25,10 +25,9 @@ FIRST, SECOND, *_ = FILES
 
 
 @pytest.fixture
-def hasty(site_of: Callable[..., Site], monkeypatch: pytest.MonkeyPatch) -> Site:
+def hasty(site_of: Callable[..., Site]) -> Site:
     """A site that loses patience after a second and looks twice at what dead carts left soon."""
-    monkeypatch.setattr("workers.handlers.cleanup.WORKERS_STOP", 0.5)
-    return site_of(LEASE="2", ARCHIVE_PATIENCE="1", ARCHIVE_READ_TIMEOUT="2")
+    return site_of({"workers_stopped_after": 2.5}, LEASE="2", ARCHIVE_PATIENCE="1", ARCHIVE_READ_TIMEOUT="2")
 
 
 def test_a_missing_file_ends_its_cart_and_the_same_manifest_works_once_the_archive_has_it(hasty: Site) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from chalicelib.aws.job_queue import JobQueue
 from chalicelib.db.models import Jobs
-from chalicelib.stores.jobs import JobMessage
+from chalicelib.job_message import JobMessage
 from tests.integration.conftest import Site
 from tests.integration.worker_site import (
     MIB,
@@ -102,9 +102,9 @@ def test_messages_that_come_late_or_are_not_ours_do_no_harm(site: Site) -> None:
 
 
 def test_a_job_that_waits_is_looked_at_no_more_often_for_having_been_called(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    site_of: Callable[..., Site],
 ) -> None:
-    monkeypatch.setattr("workers.archive.retries.DOWN", 1.0)
+    site = site_of({"retries": {"while_down": 1.0}})
     site.simulator.control(down=True)
     site.system.service.create("", "waits", manifest(FILES))
     site.start_worker()
@@ -127,7 +127,7 @@ def test_a_stopped_worker_hands_its_job_back_for_another_to_take_at_once(site_of
     began = time.monotonic()
     stopped.consumer.drain(1)
     assert time.monotonic() - began < 2
-    stopped.parts.archive.close()
+    stopped.archive.close()
     site.workers.remove(stopped)
     assert [lease_until for (lease_until,) in rows(site, Jobs.lease_until)] == [0]
     assert [attempts for (attempts,) in rows(site, Jobs.attempts)] == [0]
@@ -143,7 +143,7 @@ def test_being_handed_back_many_times_is_no_failure(site: Site, monkeypatch: pyt
         worker = site.start_worker()
         until(lambda: [True for (lease,) in rows(site, Jobs.lease_until) if lease > 0])
         site.stop()
-        assert not worker.consumer._held
+        assert not worker.consumer.is_busy
         call(site)
     site.simulator.control(stall=0)
     site.start_worker()
@@ -151,9 +151,9 @@ def test_being_handed_back_many_times_is_no_failure(site: Site, monkeypatch: pyt
 
 
 def test_work_that_fails_every_time_ends_its_cart_after_five_attempts_without_progress_while_others_go_on(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    site_of: Callable[..., Site],
 ) -> None:
-    monkeypatch.setattr("workers.handlers.cleanup.WORKERS_STOP", 0.5)
+    site = site_of({"workers_stopped_after": 30.5})
     poisoned, *_ = FILES
     site.start_worker()
     (staged_path(site, poisoned) / "in the way").mkdir(parents=True)
@@ -173,10 +173,9 @@ def test_work_that_fails_every_time_ends_its_cart_after_five_attempts_without_pr
 
 
 def test_a_handler_that_dies_with_its_worker_each_time_is_poison_too(
-    site_of: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+    site_of: Callable[..., Site],
 ) -> None:
-    monkeypatch.setattr("workers.handlers.cleanup.WORKERS_STOP", 0.5)
-    site = site_of(LEASE="2")
+    site = site_of({"workers_stopped_after": 2.5}, LEASE="2")
     site.system.service.create("", "deadly", manifest(FILES))
     job_id = rows(site, Jobs.id)[0][0]
     for token in range(5):
@@ -200,7 +199,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(site_of: Callable[..., Site
         Jobs.update(lease_until=0).execute(db)
     taken = site.system.jobs.claim(*rows(site, Jobs.id, Jobs.token)[0])
     assert taken is not None
-    until(lambda: not slow.consumer._held)
+    until(lambda: not slow.consumer.is_busy)
     assert state(site, "taken") == "staging"
     assert rows(site, Jobs.token) == [(taken.token,)]
     site.system.jobs.requeue(taken)
@@ -216,7 +215,7 @@ def test_a_large_cart_whose_every_message_is_lost_is_finished_by_sweeps(
     files = generated(4, 6 * MIB)
     site = site_of(PART_SIZE="5M", WINDOW_SIZE="5M")
     worker = site.start_worker()
-    monkeypatch.setattr(worker.parts.queue, "send", lambda *_, **__: None)
+    monkeypatch.setattr(worker.system.queue, "send", lambda *_, **__: None)
     site.system.service.create("", "sparse", manifest(files))
     done = threading.Event()
 

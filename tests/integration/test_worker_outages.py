@@ -13,6 +13,7 @@ from typing import Any
 import botocore.parsers
 import pytest
 
+from chalicelib.db.database import Database
 from chalicelib.db.models import Jobs, Volume
 from chalicelib.errors import DatabaseUnavailable, StoreUnavailable
 from tests.integration.conftest import Site
@@ -34,14 +35,15 @@ from workers.staging.stage import Stager
 FILES = generated(3, 2000)
 
 
-@pytest.fixture(autouse=True)
-def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.runtime.consumer.PAUSE", 0.05)
+@pytest.fixture
+def site(site_of: Callable[..., Site]) -> Site:
+    """Its workers pause only shortly after a receive that failed."""
+    return site_of({"consumer": {"receive_pause": 0.05}, "unreadable_delay": 0.1})
 
 
 def test_whatever_receiving_raises_a_worker_goes_on_receiving(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     worker = site.start_worker()
-    queue = worker.parts.queue
+    queue = worker.system.queue
     receive, tried = queue.receive, itertools.count()
 
     def garbled(*given: Any) -> Any:
@@ -58,9 +60,9 @@ def test_whatever_receiving_raises_a_worker_goes_on_receiving(site: Site, monkey
 
 
 def test_a_queue_that_does_not_wait_for_messages_is_not_asked_without_pause(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    site_of: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.runtime.consumer.PAUSE", 0.2)
+    site = site_of({"consumer": {"receive_pause": 0.2}})
     worker = site.start_worker()
     asked = list[float]()
 
@@ -68,7 +70,7 @@ def test_a_queue_that_does_not_wait_for_messages_is_not_asked_without_pause(
         asked.append(time.monotonic())
         return []
 
-    monkeypatch.setattr(worker.parts.queue, "receive", at_once)
+    monkeypatch.setattr(worker.system.queue, "receive", at_once)
     site.system.service.create("", "ends-the-long-poll", manifest(FILES))
     until(lambda: asked)
     time.sleep(1)
@@ -78,7 +80,7 @@ def test_a_queue_that_does_not_wait_for_messages_is_not_asked_without_pause(
 def test_whatever_a_heartbeat_raises_the_next_one_comes(site_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     site = site_of(LEASE="2")
     worker = site.start_worker()
-    renew, beats = worker.parts.jobs.renew, list[float]()
+    renew, beats = worker.system.jobs.renew, list[float]()
 
     def failing(jobs: Any) -> Any:
         beats.append(time.monotonic())
@@ -86,14 +88,12 @@ def test_whatever_a_heartbeat_raises_the_next_one_comes(site_of: Any, monkeypatc
             raise RuntimeError("something nobody thought of")
         return renew(jobs)
 
-    monkeypatch.setattr(worker.parts.jobs, "renew", failing)
+    monkeypatch.setattr(worker.system.jobs, "renew", failing)
     until(lambda: len(beats) >= 3)
 
 
 def test_no_messages_are_taken_while_the_database_does_not_answer(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    worker = site.start_worker()
-    down, received = [True], itertools.count()
-    claim, clock, receive = worker.parts.jobs.claim, site.system.database.clock, worker.parts.queue.receive
+    down, received, clock = [False], itertools.count(), site.system.database.clock
 
     def unavailable(work: Any) -> Any:
         def asked(*given: Any) -> Any:
@@ -107,9 +107,12 @@ def test_no_messages_are_taken_while_the_database_does_not_answer(site: Site, mo
         next(received)
         return receive(*given)
 
-    monkeypatch.setattr(worker.parts.jobs, "claim", unavailable(claim))
-    monkeypatch.setattr("chalicelib.db.database.Database.clock", lambda _: unavailable(clock)())
-    monkeypatch.setattr(worker.parts.queue, "receive", counted)
+    monkeypatch.setattr(Database, "clock", lambda _: unavailable(clock)())
+    worker = site.start_worker()
+    receive = worker.system.queue.receive
+    monkeypatch.setattr(worker.system.jobs, "claim", unavailable(worker.system.jobs.claim))
+    monkeypatch.setattr(worker.system.queue, "receive", counted)
+    down[0] = True
     site.system.service.create("", "blind", manifest(FILES))
     time.sleep(1.5)
     assert next(received) <= 2
@@ -131,7 +134,7 @@ def test_an_answer_of_the_store_that_is_none_is_a_fault_of_the_store(
 
 def test_work_waits_while_the_volume_is_read_only(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     worker = site.start_worker()
-    volume, tries = worker.parts.volume, list[float]()
+    volume, tries = worker.volume, list[float]()
     keep = volume.keep
 
     def read_only(*given: Any) -> None:
@@ -142,7 +145,7 @@ def test_work_waits_while_the_volume_is_read_only(site: Site, monkeypatch: pytes
 
     monkeypatch.setattr(volume, "keep", read_only)
     site.system.service.create("", "waits", manifest(FILES))
-    until(lambda: any("Read-only" in said for (said,) in rows(site, Jobs.last_error)))
+    until(lambda: any("Read-only" in said for (said,) in rows(site, Jobs.wait_reason)))
     assert_ready(site, "waits", FILES)
 
 
@@ -166,7 +169,6 @@ def test_a_staged_file_on_bad_blocks_is_staged_anew_and_alone(
 
     monkeypatch.setattr(Stager, "stage", staged)
     monkeypatch.setattr(os, "preadv", reading)
-    monkeypatch.setattr("workers.handlers.window.UNREADABLE", 0.1)
     site.start_worker()
     site.system.service.create("", "bad", manifest(files))
     assert_ready(site, "bad", files)
@@ -202,7 +204,7 @@ def test_a_volume_that_somebody_emptied_is_prepared_anew_and_no_cart_fails(site:
     shutil.rmtree(volume(site) / folder)
     more = generated(3, 3000, "more")
     site.system.service.create("", "during", manifest(FILES | more))
-    until(lambda: any("is gone from the volume" in said for (said,) in rows(site, Jobs.last_error)))
+    until(lambda: any("is missing from the volume" in said for (said,) in rows(site, Jobs.wait_reason)))
     with site.system.database.session() as db:
         Volume.update(reconciled_at=0).execute(db)
     site.system.service.sweep()

@@ -26,6 +26,7 @@ from tests.integration.worker_site import (
     volume,
     volume_files,
 )
+from workers.files import volume as workers_volume
 
 
 def test_a_wrong_hash_of_a_file_that_is_staged_leaves_the_volume_exact(small: Site) -> None:
@@ -168,10 +169,10 @@ def test_the_account_never_counts_a_staged_file_twice(small: Site) -> None:
 
 
 def test_on_a_network_volume_small_and_large_files_of_many_carts_never_wait_for_each_other(
-    site_of: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+    site_of: Callable[..., Site],
 ) -> None:
-    monkeypatch.setattr("workers.files.volume._on_network", lambda folder: True)
     site = site_of(PULL_CONCURRENCY="2")
+    site.volume = workers_volume.Volume(volume(site), limit=0, reserve=5.0, is_network=lambda directory: True)
     site.start_worker()
     carts = {
         f"cart-{number}": generated(100, 500, f"s{number}-") | generated(4, 300_000, f"l{number}-")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from chalicelib.db.models import StagedFiles
@@ -133,7 +134,7 @@ def test_a_cart_of_large_files_is_made_on_a_disk_that_is_really_small(
     def small_disk(_: str) -> SimpleNamespace:
         return SimpleNamespace(total=64 * MIB, used=sum(sizes(site).values()))
 
-    monkeypatch.setattr("workers.files.volume.psutil.disk_usage", small_disk)
+    monkeypatch.setattr(psutil, "disk_usage", small_disk)
     files = generated(12, 15 * MIB)
     for _ in range(2):
         site.start_worker()

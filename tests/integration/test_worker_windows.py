@@ -23,7 +23,7 @@ from tests.integration.worker_site import (
     staged_path,
     until,
 )
-from workers.handlers.window import WindowJob
+from workers.handlers.upload_window import WindowUpload
 
 WINDOWS = generated(5, 6 * MIB)
 ONE = generated(1, 23 * MIB)
@@ -59,7 +59,7 @@ def test_one_worker_with_one_slot_makes_a_cart_of_many_windows(site_of: Callable
 
 def test_a_staged_file_that_vanished_is_staged_again(windowed: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     victim = list(WINDOWS)[2]
-    once(monkeypatch, WindowJob, "_upload", lambda: staged_path(windowed, victim).unlink(missing_ok=True))
+    once(monkeypatch, WindowUpload, "run", lambda: staged_path(windowed, victim).unlink(missing_ok=True))
     windowed.start_worker()
     windowed.system.service.create("", "holed", manifest(WINDOWS))
     assert_ready(windowed, "holed", WINDOWS)
@@ -85,7 +85,7 @@ def test_a_staged_file_that_was_changed_is_never_bundled(
             path.unlink()
             path.mkdir()
 
-    once(monkeypatch, WindowJob, "_upload", change)
+    once(monkeypatch, WindowUpload, "run", change)
     windowed.start_worker()
     windowed.system.service.create("", "spoilt", manifest(files))
     if spoil == "a directory":
@@ -108,7 +108,7 @@ def test_bytes_changed_with_the_same_size_and_time_are_never_bundled(
             file.write(b"rotten")
         os.utime(staged_path(windowed, victim), ns=(before.st_atime_ns, before.st_mtime_ns))
 
-    once(monkeypatch, WindowJob, "_upload", rot)
+    once(monkeypatch, WindowUpload, "run", rot)
     windowed.start_worker()
     windowed.system.service.create("", "rotten", manifest(ONE))
     assert_ready(windowed, "rotten", ONE)

@@ -14,7 +14,8 @@ from typing import Any
 import boto3
 
 from chalicelib.db.models import Carts, Jobs, StagedFiles, Volume
-from chalicelib.stores.jobs import NO_CART, JobMessage
+from chalicelib.job_message import JobMessage
+from chalicelib.stores.jobs import NO_CART
 from infra.local.archive_simulator_files import find
 from tests.integration.conftest import Site
 from workers.files.volume import charge, name_of
@@ -122,6 +123,11 @@ def call(site: Site) -> None:
     """Send every job that nobody holds at once, as a sweep does later."""
     jobs = rows(site, Jobs.id, Jobs.token, Jobs.cart_id, Jobs.lease_until)
     site.system.queue.send([JobMessage(job, token, f"cart-{cart}") for job, token, cart, until in jobs if until == 0])
+
+
+def busy(site: Site) -> bool:
+    """Whether any of the site's workers holds a job."""
+    return any(worker.consumer.is_busy for worker in site.workers)
 
 
 def gets(site: Site, archive_id: str = "") -> int:

@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib.api import responses
 from chalicelib.manifest.reader import parse
-from chalicelib.stores import carts
+from chalicelib.stores.carts import UNFINISHED, CartState
 from infra.local import environment
 from infra.local.archive import SAMPLES
 
@@ -55,10 +55,8 @@ def test_the_readmes_manifest_is_one_of_the_archives_sample_files() -> None:
 
 
 def test_the_readme_tells_the_status_of_every_state() -> None:
-    told = {
-        (cells[0], cells[1]) for cells in rows(README) if cells[0].strip("`") in (*carts.UNFINISHED, "ready", "error")
-    }
-    states = [*carts.UNFINISHED, carts.READY, carts.ERROR]
+    told = {(cells[0], cells[1]) for cells in rows(README) if cells[0].strip("`") in (*UNFINISHED, "ready", "error")}
+    states = [*UNFINISHED, CartState.READY, CartState.ERROR]
     assert told == {(f"`{state}`", str(responses.HEAD_STATUS.get(state, 202))) for state in states} | {
         ("`error`", "404")
     }

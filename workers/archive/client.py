@@ -46,7 +46,10 @@ class FileStatus:
 
 class ArchiveClient:
     def __init__(self, url: str, *, concurrency: int, connect_timeout: float, read_timeout: float) -> None:
-        """`concurrency`: requests in flight at once. `read_timeout`: the longest wait for the next bytes, in seconds."""
+        """`concurrency`:
+
+        requests in flight at once. `read_timeout`: the longest wait for the next bytes, in seconds.
+        """
         transfers = partial(Transfers, url, connect_timeout=connect_timeout, read_timeout=read_timeout)
         self._transfers = transfers(concurrency=concurrency)
         # Separate slots, so that transfers in flight never make a living archive look dead.

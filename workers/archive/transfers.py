@@ -1,8 +1,8 @@
 """Many requests to the archive at once, by libcurl, in the thread that wants their answers.
 
-The cost of a small file is that of its requests. Without a thread for each, and with HTTP parsed in C, they cost a third
-of what Python's own client on threads costs (ADR 0021). The number of requests in flight is bounded per process, and
-the threads that ask take turns. Every wait ends with a timeout; connections are kept, but not trusted for long.
+The cost of a small file is that of its requests. Without a thread for each, and with HTTP parsed in C, they cost a
+third of what Python's own client on threads costs (ADR 0021). The number of requests in flight is bounded per process,
+and the threads that ask take turns. Every wait ends with a timeout; connections are kept, but not trusted for long.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ class Transfers:
         read_timeout: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`concurrency`: requests in flight at once. `read_timeout`: the longest wait for the next bytes, in seconds."""
+        """`concurrency`:
+
+        requests in flight at once. `read_timeout`: the longest wait for the next bytes, in seconds.
+        """
         self._url = url
         self._concurrency = concurrency
         self._connect_timeout = connect_timeout
@@ -50,7 +53,8 @@ class Transfers:
     def run(
         self, items: Iterable[Item], request: Callable[[Item], Request], check: Callable[[], None]
     ) -> Generator[tuple[Item, Outcome], None, None]:
-        """Yield each item with the answer to its request, in any order. An item that `request` refuses is not asked for.
+        """Yield each item with the answer to its request, in any order. An item that `request` refuses is not asked
+        for.
 
         Raises what `check` raises, which is called at least once a second, and what a request's `take` raises. The
         calling thread must not ask for anything else between two answers. If you stop early, close the generator: its

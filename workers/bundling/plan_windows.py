@@ -95,7 +95,12 @@ class WindowPlanner:
         return self._bundles.begin(key_of(cart.id, cart.attempt))
 
     def _record(
-        self, lease: Lease, cart: Cart, windows: list[Window], layout: dict[str, Any], unrecorded: list[CartEntry] | None
+        self,
+        lease: Lease,
+        cart: Cart,
+        windows: list[Window],
+        layout: dict[str, Any],
+        unrecorded: list[CartEntry] | None,
     ) -> list[JobMessage]:
         """Write the layout; the job becomes that of the first window, if that one is taken."""
         taken = windows[0].state == WindowState.TAKEN

@@ -1,7 +1,7 @@
 """Uploads a staged window: as its own parts of the bundle, or as a whole small bundle.
 
-The store's list of parts is the resume point: after a crash, only missing parts are uploaded. Each part is declared with
-a checksum derived from the verified files, so the store rejects bytes that have changed on the volume since.
+The store's list of parts is the resume point: after a crash, only missing parts are uploaded. Each part is declared
+with a checksum derived from the verified files, so the store rejects bytes that have changed on the volume since.
 """
 
 from __future__ import annotations

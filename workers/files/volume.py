@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -38,12 +38,18 @@ class StagedFileGone(Exception):
 
 
 class Volume:
-    def __init__(self, root: Path, limit: int, reserve: float) -> None:
-        """`limit`: bytes that staged files may use, 0 for the whole file system; `reserve`: percentage kept free."""
+    def __init__(
+        self, root: Path, limit: int, reserve: float, is_network: Callable[[Path], bool] | None = None
+    ) -> None:
+        """`limit`: bytes that staged files may use, 0 for the whole file system; `reserve`: percentage kept free.
+
+        `is_network`: whether a directory is on a network file system; asked once, by `prepare`.
+        """
         self._files = root / "files"
         self._tmp = root / "tmp"
         self._limit = limit
         self._reserve = reserve
+        self._is_network = is_network or on_network_file_system
         self.is_remote = True  # whether creating a file takes round trips over a network
 
     def prepare(self) -> None:
@@ -51,7 +57,7 @@ class Volume:
         self._tmp.mkdir(parents=True, exist_ok=True)
         for number in range(DIRECTORIES):
             (self._files / f"{number:02x}").mkdir(parents=True, exist_ok=True)
-        self.is_remote = _on_network(self._tmp)
+        self.is_remote = self._is_network(self._tmp)
 
     def capacity(self) -> int:
         """Bytes that staged files may use when nothing else is on the volume."""
@@ -61,8 +67,8 @@ class Volume:
     def bound(self, used: int, staged: int) -> int:
         """Bytes that staged files may use now, by what else is on the disk.
 
-        `used` bytes are reserved for them, `staged` of these are on the volume already. Files in `tmp/` are part of what
-        is reserved, except those that dead workers left there.
+        `used` bytes are reserved for them, `staged` of these are on the volume already. Files in `tmp/` are part of
+        what is reserved, except those that dead workers left there.
         """
         disk = psutil.disk_usage(str(self._files))
         ours = min(staged + self._temporary_bytes(), max(used, staged))
@@ -90,7 +96,10 @@ class Volume:
 
     @contextmanager
     def writing(self, archive_id: str, claim: Claim, size: int) -> Iterator[int]:
-        """Yield a descriptor of a temporary file of `size` bytes; `keep` gives it its final name. An exception removes it."""
+        """Yield a descriptor of a temporary file of `size` bytes;
+
+        `keep` gives it its final name. An exception removes it.
+        """
         temporary = self._temporary(archive_id, claim)
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
         try:
@@ -208,7 +217,7 @@ def charge(size: int) -> int:
     return -(-size // BLOCK) * BLOCK
 
 
-def _on_network(directory: Path) -> bool:
+def on_network_file_system(directory: Path) -> bool:
     """Whether this is a network file system. There posix_fallocate would write a byte into every block."""
     mounts = [disk for disk in psutil.disk_partitions(all=True) if directory.resolve().is_relative_to(disk.mountpoint)]
     nearest = max(mounts, key=lambda disk: len(disk.mountpoint), default=None)

@@ -138,7 +138,5 @@ class AssistedPulls:
 
     def _still_mine(self, lease: Lease, specs: Sequence[FileSpec]) -> list[FileSpec]:
         found = self._staged_files.find(spec.archive_id for spec in specs)
-        mine = {
-            name for name, file in found.items() if (file.state, file.puller) == (FileState.PULLING, lease.job.id)
-        }
+        mine = {name for name, file in found.items() if (file.state, file.puller) == (FileState.PULLING, lease.job.id)}
         return [spec for spec in specs if spec.archive_id in mine]

@@ -21,9 +21,7 @@ BATCH = 5000  # entries in one transaction
 
 
 class ImportManifestHandler:
-    def __init__(
-        self, jobs: JobStore, carts: CartStore, entries: EntryStore, uploads: UploadStore, limit: int
-    ) -> None:
+    def __init__(self, jobs: JobStore, carts: CartStore, entries: EntryStore, uploads: UploadStore, limit: int) -> None:
         """`limit`: bytes of a manifest, uncompressed."""
         self._jobs = jobs
         self._carts = carts

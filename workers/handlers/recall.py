@@ -1,7 +1,7 @@
 """The first job of a cart: look up its files, recall those on tape, fix the layout.
 
-It continues at once as the job of the cart's first window. While files are on tape it stays a recall, and looks again at
-growing intervals; windows whose files are all online go ahead meanwhile.
+It continues at once as the job of the cart's first window. While files are on tape it stays a recall, and looks again
+at growing intervals; windows whose files are all online go ahead meanwhile.
 """
 
 from __future__ import annotations

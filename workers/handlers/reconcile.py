@@ -1,8 +1,8 @@
 """Brings the catalogue of staged files and the disk back in line after crashes; the sweep queues this job.
 
-Temporary files whose writer is gone are removed at once. The 256 directories take turns, a few per run, so that a run is
-short however many files are staged: a file without a row is removed; a row without its file is deleted, unless a window
-needs it, which then stages the file again.
+Temporary files whose writer is gone are removed at once. The 256 directories take turns, a few per run, so that a run
+is short however many files are staged: a file without a row is removed; a row without its file is deleted, unless a
+window needs it, which then stages the file again.
 """
 
 from __future__ import annotations

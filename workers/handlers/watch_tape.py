@@ -63,7 +63,9 @@ class TapeWatch:
 
     def look_again(self, lease: Lease, cart: Cart) -> Outcome:
         """Find the windows that have come online, and turn them into jobs. Done when no file is on tape any more."""
-        waiting = sum(self._look_at(lease, cart, window) for window in self._windows.in_state(cart.id, WindowState.TAPE))
+        waiting = sum(
+            self._look_at(lease, cart, window) for window in self._windows.in_state(cart.id, WindowState.TAPE)
+        )
         self._finder.raise_errors(cart)
         settle = self._jobs.fenced if waiting else self._jobs.finish
         self._queue.send(settle(lease.job, lambda: self._planner.fill_jobs(cart.id)))

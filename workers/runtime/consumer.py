@@ -55,6 +55,11 @@ class Consumer:
         """Begin to drain. Safe to call within a signal handler."""
         self._signals.put()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether the worker holds any job."""
+        return bool(self._runner.held.all())
+
     def drain(self, grace: float) -> bool:
         """Wait up to `grace` seconds for the handlers to return, then requeue what they still hold.
 

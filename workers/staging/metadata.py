@@ -82,4 +82,6 @@ class MetadataLookup:
 
 def _is_same_file(entry: CartEntry, file: StagedFile | None) -> bool:
     """Whether the staged file is the one that this entry names, judged by its hash."""
-    return file is not None and file.state == FileState.STAGED and file.hashes.get(entry.hash_name) == entry.hash_hex != ""
+    return (
+        file is not None and file.state == FileState.STAGED and file.hashes.get(entry.hash_name) == entry.hash_hex != ""
+    )

@@ -1,7 +1,7 @@
 """Pulls many files onto the volume: small files in the calling thread, large files on a thread pool.
 
-A small file costs little beyond its requests, so threads would only contend; a large file is hashed, which takes a core.
-On a network volume, creating a file takes several round trips: there, a separate pool writes small files.
+A small file costs little beyond its requests, so threads would only contend; a large file is hashed, which takes a
+core. On a network volume, creating a file takes several round trips: there, a separate pool writes small files.
 """
 
 from __future__ import annotations
@@ -64,9 +64,7 @@ class BatchPuller:
         puller = FilePuller(self._archive, self._volume, lease)
         return parallel_map(self._pools.pull, puller.verify, specs, self._limit, lease.check)
 
-    def _pull_small(
-        self, puller: FilePuller, small: Sequence[FileSpec]
-    ) -> Iterator[tuple[FileSpec, Outcome | None]]:
+    def _pull_small(self, puller: FilePuller, small: Sequence[FileSpec]) -> Iterator[tuple[FileSpec, Outcome | None]]:
         with closing(puller.fetch(small)) as fetched:
             if self._volume.is_remote:
                 yield from parallel_map(self._pools.write, puller.store, fetched, WRITTEN_AHEAD)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from chalicelib.aws.job_queue import JobQueue
-from chalicelib.stores.entries import EntryStore
 from chalicelib.stores.carts import Cart
+from chalicelib.stores.entries import EntryStore
 from chalicelib.stores.space_account import SpaceAccountStore
 from workers.files.volume import Volume
 from workers.staging.window_work import WindowWork

@@ -91,9 +91,7 @@ class Reserver:
         self._take(lease, work, actions, found)
         return actions
 
-    def _take_over(
-        self, lease: Lease, work: WindowWork, actions: FileActions, found: Mapping[str, StagedFile]
-    ) -> None:
+    def _take_over(self, lease: Lease, work: WindowWork, actions: FileActions, found: Mapping[str, StagedFile]) -> None:
         """Continue a reservation that an earlier claim of the job made; its unfinished files are pulled again."""
         self._shared_files.end(work.cart.id)
         self._volume.remove_older_temporaries(lease.claim)
@@ -114,9 +112,7 @@ class Reserver:
         self._staged_files.claim(lease.job.id, actions.pull, found, pins=1)
         self._staged_files.pin([spec.archive_id for spec in (*actions.verify, *actions.wait, *actions.ready)])
         taken = (WindowState.TAKEN,)
-        if not self._windows.move(
-            work.cart.id, work.window.number, taken, WindowState.RESERVED, waits_since=None
-        ):
+        if not self._windows.move(work.cart.id, work.window.number, taken, WindowState.RESERVED, waits_since=None):
             raise LeaseLost
 
     def _is_hopeless(self, work: WindowWork) -> bool:

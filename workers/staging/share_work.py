@@ -1,9 +1,9 @@
 """Shares a small cart's files among workers when the archive is slow.
 
 Normally one job does a cart of one window alone: more jobs would cost more than they save. After its first files it
-knows how long the rest will take. If sharing pays, it sends assistants, jobs that any worker may take; each of them, and
-the job itself, takes the next few files until none is left. Nobody waits for an assistant that never started, and the
-files of one that died fall back to the job (ADR 0018).
+knows how long the rest will take. If sharing pays, it sends assistants, jobs that any worker may take; each of them,
+and the job itself, takes the next few files until none is left. Nobody waits for an assistant that never started, and
+the files of one that died fall back to the job (ADR 0018).
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class WorkSharing:
         shared_files: SharedFileStore,
         queue: JobQueue,
         policy: SharingPolicy,
-        clocks: Clocks = Clocks(),  # noqa: B008  immutable
+        clocks: Clocks = Clocks(),
     ) -> None:
         self._jobs = jobs
         self._shared_files = shared_files

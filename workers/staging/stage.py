@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from workers.files.file_spec import FileSpec
-from workers.runtime.outcomes import Defer
 from workers.runtime.lease import Lease
+from workers.runtime.outcomes import Defer
 from workers.staging.failed_files import FailedFiles
 from workers.staging.file_actions import FileActions, decide_actions
 from workers.staging.pull_batch import BatchPuller

@@ -72,9 +72,7 @@ class WindowStore:
         with self._db.session() as db:
             return [Window(*row) for row in query.order_by(Windows.number).tuples().execute(db)]
 
-    def move(
-        self, cart_id: int, number: int, before: Sequence[WindowState], after: WindowState, **values: Any
-    ) -> bool:
+    def move(self, cart_id: int, number: int, before: Sequence[WindowState], after: WindowState, **values: Any) -> bool:
         """Change a window's state by a guarded UPDATE; False when it was in none of the states `before`.
 
         `values`: further columns to set.

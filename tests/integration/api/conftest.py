@@ -16,7 +16,7 @@ import wsgi
 from chalicelib.aws.bundle_store import key_of
 from chalicelib.config.settings import load
 from chalicelib.db.models import Carts
-from chalicelib.stores.carts import EXPIRED, Cart
+from chalicelib.stores.carts import Cart, CartState
 from chalicelib.wiring import System, build
 from tests.integration.api.transports import Answer, OverLambda, OverWSGI, Transport
 from tests.integration.conftest import KEYS
@@ -63,13 +63,13 @@ class Carter:
     def error(self, message: str = "bar.csv: the archive has no file two (1 of 2 files failed)") -> str:
         uid = self.staging()
         cart = self.find(uid)
-        assert self.system.database.transaction(lambda: self.system.carts.fail(cart.id, message))
+        assert self.system.database.transaction(lambda: self.system.endings.fail(cart.id, message))
         return uid
 
     def expired(self) -> str:
         uid = self.ready()
         with self.system.database.session() as db:
-            expired = {"state": EXPIRED, "expired_at": self.system.database.now}
+            expired = {"state": CartState.EXPIRED, "expired_at": self.system.database.now}
             Carts.update(**expired).where(Carts.uid == uid).execute(db)
         return uid
 

@@ -1,0 +1,165 @@
+"""A deploy under way: rows as the previous release writes them, and its SQL on the rows this release writes."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.config.settings import load
+from chalicelib.db import migrations
+from chalicelib.db.database import Database, execute
+from chalicelib.job_message import JobMessage
+from chalicelib.stores.jobs import CleanupPass, Job, JobKind, JobStore
+from chalicelib.stores.unsent_jobs import UnsentJobStore
+from tests.integration.conftest import Site
+from tests.integration.previous_release import LEASE, PreviousRelease
+from tests.integration.test_uploaded_manifest import DOCUMENT, UPLOADED, upload
+
+
+@pytest.fixture
+def old(database: Database) -> PreviousRelease:
+    return PreviousRelease(database)
+
+
+@pytest.fixture
+def jobs(database: Database) -> JobStore:
+    return JobStore(database, LEASE)
+
+
+@pytest.fixture
+def unsent(database: Database) -> UnsentJobStore:
+    return UnsentJobStore(database, LEASE)
+
+
+@pytest.fixture
+def message(database: Database, jobs: JobStore) -> JobMessage:
+    """That of a job of cart 7."""
+    return database.transaction(lambda: jobs.add(7, JobKind.CLEANUP, CleanupPass.FIRST))
+
+
+def full_queue() -> int:
+    """A queue that is said to have every message."""
+    return 10**6
+
+
+def followed(job: Job | None) -> JobMessage:
+    """The message that follows this claim."""
+    assert job is not None
+    return JobMessage(job.id, job.token, "cart-7")
+
+
+def test_what_workers_of_other_releases_read_of_a_job_keeps_its_values() -> None:
+    assert list(JobKind) == ["manifest", "recall", "window", "cleanup", "reconcile", "assist"]
+    assert list(CleanupPass) == [0, 1]
+
+
+def test_a_job_the_previous_release_parked_is_sent_when_it_is_due_whatever_the_queue_holds(
+    old: PreviousRelease, jobs: JobStore, unsent: UnsentJobStore, message: JobMessage
+) -> None:
+    job = old.claim(message)
+    assert job is not None
+    assert old.park(job, "a worker may still be at it", 1)
+    assert unsent.due(10, full_queue) == [followed(job)]
+    assert unsent.due(10, full_queue) == []
+    again = jobs.claim(job.id, job.token)
+    assert again is not None
+    assert (again.window, again.last_error) == (CleanupPass.LAST, "")
+
+
+def test_a_job_whose_message_the_queue_refused_the_previous_release_is_sent_at_once(
+    old: PreviousRelease, unsent: UnsentJobStore, message: JobMessage
+) -> None:
+    old.unsent(message.job_id)
+    assert unsent.due(10, full_queue) == [message]
+
+
+def test_why_the_previous_release_deferred_a_job_is_a_reason_to_wait_and_no_error(
+    database: Database, old: PreviousRelease, jobs: JobStore, message: JobMessage
+) -> None:
+    job = old.claim(message)
+    assert job is not None
+    assert old.defer(job, "tape")
+    assert database.transaction(lambda: jobs.last_problem(7)) == "tape"
+    again = jobs.claim(job.id, job.token)
+    assert again is not None
+    assert again.last_error == ""
+
+
+def test_the_later_of_two_problems_counts_whichever_release_wrote_it(
+    database: Database, old: PreviousRelease, jobs: JobStore, message: JobMessage
+) -> None:
+    def problem() -> str:
+        return database.transaction(lambda: jobs.last_problem(7))
+
+    job = jobs.claim(message.job_id, message.token)
+    assert job is not None
+    assert jobs.defer(job, 0, "the archive is down")
+    job = old.claim(followed(job))
+    assert job is not None
+    assert old.release(job, "ValueError: 7")
+    assert problem() == "ValueError: 7"
+    job = jobs.claim(job.id, job.token)
+    assert job is not None
+    assert job.last_error == "ValueError: 7"
+    assert jobs.defer(job, 0, "the archive is down again")
+    assert problem() == "the archive is down again"
+    assert old.last_error(7) == ""
+
+
+def test_the_previous_release_finds_takes_and_defers_a_job_this_one_parked(
+    database: Database, old: PreviousRelease, jobs: JobStore, unsent: UnsentJobStore, message: JobMessage
+) -> None:
+    job = jobs.claim(message.job_id, message.token)
+    assert job is not None
+    assert jobs.park(job, 0, "a worker may still be at it", CleanupPass.LAST)
+    assert (old.due(with_message=True), old.due(with_message=False)) == ([job.id], [])
+    taken = old.claim(followed(job))
+    assert taken is not None
+    assert (taken.window, taken.attempts, taken.last_error) == (1, 1, "")
+    assert old.defer(taken, "the store is down")
+    assert unsent.due(10, full_queue) == []
+    with database.session() as db:
+        execute(db, "UPDATE jobs SET next_send_at = 1")
+    assert unsent.due(10, full_queue) == [followed(taken)], "at worst it has two messages"
+
+
+def test_the_previous_release_sees_why_an_attempt_of_this_one_failed(
+    old: PreviousRelease, jobs: JobStore, message: JobMessage
+) -> None:
+    job = jobs.claim(message.job_id, message.token)
+    assert job is not None
+    jobs.fail_attempt(job, 0, "ValueError: 7")
+    assert old.last_error(7) == "ValueError: 7"
+    taken = old.claim(followed(job))
+    assert taken is not None
+    assert (taken.attempts, taken.last_error) == (2, "ValueError: 7")
+
+
+def test_a_cart_uploaded_to_the_previous_release_is_known_as_uploaded_once_it_was_read(site: Site) -> None:
+    upload(site, "up", DOCUMENT)
+    site.system.service.create("", "up", UPLOADED)
+    with site.system.database.session() as db:  # the previous release inserts no such column
+        execute(db, "UPDATE carts SET uploaded = 0")
+        assert execute(db, "SELECT digest FROM carts").fetchone()[0].startswith("upload-"), "what it looks for"
+    site.start_worker()
+    cart = site.wait("up")
+    site.system.service.create("", "up", UPLOADED)
+    assert site.system.service.find("", "up") == cart
+
+
+def test_the_migration_marks_the_carts_that_were_uploaded_before_it(
+    database_variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(load(database_variables))
+    every = migrations.available()
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "available", lambda: {n: name for n, name in every.items() if n < 6})
+        migrations.sync(database)
+    cart = "INSERT INTO carts (uid, state, root, digest, files_total, created_at, used_at) VALUES"
+    with database.session() as db:
+        for digest in ("upload-e7", "0" * 64):
+            execute(db, f"{cart} ('{digest}', 'ready', 'r', '{digest}', 1, 1, 1)")
+    migrations.sync(database)
+    with database.session() as db:
+        found = dict(execute(db, "SELECT digest, uploaded FROM carts").fetchall())
+    assert found == {"upload-e7": 1, "0" * 64: 0}
+    database.close()
