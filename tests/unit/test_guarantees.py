@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.chaos import steps
-from tests.chaos.rounds import catalogue
+from tests.chaos.rounds import fault_factories
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "guarantees.md").read_text()
-FAULTS = {name.partition(":")[0] for name in catalogue(mounted=True)} - {"DeathAtStep"}
+FAULTS = {name.partition(":")[0] for name in fault_factories(mounted=True)} - {"DeathAtStep"}
 
 
 @pytest.mark.parametrize("named", sorted(set(re.findall(r"[\w/]*test_\w+\.py::test_\w+", TEXT))))
