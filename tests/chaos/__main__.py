@@ -1,13 +1,14 @@
-"""The fault suite: breaks the real system in every way it knows, and checks that no cart is lost.
+"""The fault suite: breaks the real system in every way it knows and checks that no cart is lost.
 
-Each round posts carts (small ones, shared files, one of several parts, some deleted or replaced while they are made,
-some that cannot be made), lets one to three faults befall the system for some seconds, and then waits until every cart
-has ended. It checks that each ended as it should, that every bundle is byte for byte the one its manifest says, that
-the space account is exact, that nothing lies in the store that should not, and that no uid has two carts. At the end
-all carts are deleted, and nothing may be left of them in the store, on the volume or in the database.
+Each round posts carts (small ones, carts that share files, one of several parts, some deleted or replaced while the
+system works on them, some that must fail), injects one to three faults for a few seconds, and then waits until every
+cart is finished. It checks that each cart ended in an expected state, that every bundle is byte for byte the one its
+manifest describes, that the space account is exact, that the store holds no stray object, and that no uid has two live
+carts. At the end it deletes all carts and checks that nothing of them is left in the store, on the volume or in the
+database.
 
-The faults of a round follow from --seed and the round's number alone; what they meet depends on the machine's timing.
-Disk faults need the right to mount a tmpfs, and are left out without it.
+The faults of a round depend only on --seed and the round's number; what they hit depends on the machine's timing.
+Disk faults need permission to mount a tmpfs; without it they are skipped.
 """
 
 from __future__ import annotations
@@ -21,52 +22,57 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.chaos.report import line, table
-from tests.chaos.rounds import Outcome, Rounds, catalogue
+from tests.chaos.rounds import Outcome, Rounds, fault_factories
 from tests.chaos.site import Site
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    given = _parser().parse_args(arguments)
+    options = _parser().parse_args(arguments)
     for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, signal.default_int_handler)  # SIGINT is ignored in a shell's background
-    if given.list:
-        print("\n".join(sorted(catalogue(mounted=True))))
+        signal.signal(signum, signal.default_int_handler)  # a shell starts background jobs with SIGINT ignored
+    if options.list:
+        print("\n".join(sorted(fault_factories(mounted=True))))
         return 0
-    folder = Path(given.home or tempfile.mkdtemp(prefix="chaos-"))
-    site = Site(folder)
+    site = Site(Path(options.home or tempfile.mkdtemp(prefix="chaos-")))
     outcomes: list[Outcome] = []
-    left: list[str] = []
+    leftovers: list[str] = []
     try:
-        rounds = Rounds(site, given.seed, given.only or ())
-        end = time.monotonic() + given.minutes * 60
-        for number in range(given.first, given.first + given.rounds):
+        rounds = Rounds(site, options.seed, options.only or ())
+        deadline = time.monotonic() + options.minutes * 60
+        for number in range(options.first, options.first + options.rounds):
             outcomes.append(rounds.run(number))
             print(line(outcomes[-1]), flush=True)
-            if time.monotonic() > end or (outcomes[-1].violations and given.stop):
+            if time.monotonic() > deadline or (outcomes[-1].violations and options.stop):
                 break
-        left = rounds.finish()
+        leftovers = rounds.finish()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
     finally:
         site.close()
-    print(table(outcomes, left, given.seed))
-    failed = bool(left) or any(outcome.violations for outcome in outcomes) or not outcomes
+    print(table(outcomes, leftovers, options.seed))
+    failed = bool(leftovers) or any(outcome.violations for outcome in outcomes) or not outcomes
     if failed:
-        print(f"the logs are in {site.home.log}")
+        print(f"logs: {site.home.log}")
     return int(failed)
 
 
 def _parser() -> argparse.ArgumentParser:
-    shape = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__, formatter_class=shape)
-    parser.add_argument("--rounds", type=int, default=60, help="how many rounds (60)")
-    parser.add_argument("--seed", type=int, default=1, help="what the faults are drawn from (1)")
-    parser.add_argument("--minutes", type=float, default=60.0, help="begin no round after so many minutes (60)")
-    parser.add_argument("--first", type=int, default=0, help="the first round's number, to repeat one of a seed")
-    parser.add_argument("--only", action="append", metavar="FAULT", help="faults whose names begin so; may be repeated")
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__, formatter_class=raw)
+    parser.add_argument("--rounds", type=int, default=60, help="number of rounds (default 60)")
+    parser.add_argument("--seed", type=int, default=1, help="seed for the choice of faults (default 1)")
+    parser.add_argument(
+        "--minutes", type=float, default=60.0, help="start no round after this many minutes (default 60)"
+    )
+    parser.add_argument(
+        "--first", type=int, default=0, help="number of the first round; use it to repeat one (default 0)"
+    )
+    parser.add_argument("--only", action="append", metavar="FAULT", help="only faults with this prefix; repeatable")
     parser.add_argument("--stop", action="store_true", help="stop at the first violation")
-    parser.add_argument("--list", action="store_true", help="name all faults and end")
-    parser.add_argument("--home", metavar="DIR", help="where state and logs go, emptied first (a new temporary folder)")
+    parser.add_argument("--list", action="store_true", help="list all faults and exit")
+    parser.add_argument(
+        "--home", metavar="DIR", help="folder for state and logs, emptied first (default: a new temporary one)"
+    )
     return parser
 
 

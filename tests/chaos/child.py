@@ -1,8 +1,8 @@
-"""A process of the product with steps at which it may be killed: `python -m tests.chaos.child worker|api ...`.
+"""Runs a process of the product with chaos hooks installed: `python -m tests.chaos.child worker|api ...`.
 
-CHAOS_ARMED is the folder of armed steps (see steps.py). CHAOS_CLOCK, where set, is a file whose content, in seconds, is
-added to the process's clock: what a jump of the machine's clock does to one worker. CHAOS_DISK is the file that says
-which I/O errors a worker's volume has (see disk.py).
+CHAOS_ARMED is the folder of armed steps (see steps.py). CHAOS_DISK is the control file for I/O errors on a worker's
+volume (see disk.py). CHAOS_CLOCK, if set, is a file that holds seconds to add to the process's clock, as if the clock
+of its machine had jumped.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from pathlib import Path
 from tests.chaos import steps
 from tests.chaos.disk import Disk
 
-LOOK_EVERY = 0.2
+POLL_INTERVAL = 0.2
 
 
 def main() -> None:
     armed, role = Path(os.environ["CHAOS_ARMED"]), sys.argv[1]
     if os.environ.get("CHAOS_CLOCK"):
-        _follow(Path(os.environ["CHAOS_CLOCK"]))
+        _offset_clock(Path(os.environ["CHAOS_CLOCK"]))
     if role == "worker":
         steps.install(steps.WORKER, armed)
         steps.install_poison()
@@ -31,18 +31,18 @@ def main() -> None:
         sys.argv = ["workers"]
         runpy.run_module("workers", run_name="__main__")
     else:
-        steps.install(steps.API, armed)  # gunicorn's workers are forks of this process
+        steps.install(steps.API, armed)  # gunicorn forks its workers from this process
         sys.argv = ["gunicorn", *sys.argv[2:]]
         runpy.run_module("gunicorn", run_name="__main__")
 
 
-def _follow(file: Path) -> None:
+def _offset_clock(file: Path) -> None:
     real, offset = time.time, [0.0]
 
     def watch() -> None:
         while True:
             offset[0] = float(file.read_text() or 0) if file.exists() else 0.0
-            time.sleep(LOOK_EVERY)
+            time.sleep(POLL_INTERVAL)
 
     threading.Thread(target=watch, daemon=True).start()
     time.time = lambda: real() + offset[0]

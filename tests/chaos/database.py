@@ -1,4 +1,4 @@
-"""A MariaDB of our own, with the product as an unprivileged user, and what can be done to it."""
+"""A private MariaDB server, which the product uses as an unprivileged user, and the harm that faults do to it."""
 
 from __future__ import annotations
 
@@ -16,38 +16,39 @@ from infra.local.ports import LOOPBACK
 from tests.chaos.process import Child
 
 NAME, USER, PASSWORD = "chaos", "cartd", "chaos"
-START_WITHIN = 60.0
+START_TIMEOUT = 60.0
 
 Connection: TypeAlias = "pymysql.connections.Connection[Any]"
 
 
 class MariaDB:
     def __init__(self, folder: Path, port: int, log: Path) -> None:
-        """Made anew in `folder`, and started."""
+        """Creates an empty database in `folder` and starts the server."""
         self.port = port
         data = folder / "data"
         folder.mkdir(parents=True)
         command = ["--no-defaults", "--user=root", f"--datadir={data}"]
         install = [_find("mariadb-install-db"), *command, "--auth-root-authentication-method=normal", "--skip-test-db"]
         subprocess.run(install, check=True, capture_output=True)
-        where = [f"--socket={folder / 's'}", f"--bind-address={LOOPBACK}", f"--port={port}"]
-        quick = ["--skip-name-resolve", "--max-connections=300", "--innodb-buffer-pool-size=64M"]
-        self.child = Child("database", [_find("mariadbd"), *command, *where, *quick], {}, log)
+        address = [f"--socket={folder / 's'}", f"--bind-address={LOOPBACK}", f"--port={port}"]
+        tuning = ["--skip-name-resolve", "--max-connections=300", "--innodb-buffer-pool-size=64M"]
+        self.child = Child("database", [_find("mariadbd"), *command, *address, *tuning], {}, log)
         self.start()
-        self.ask(f"CREATE DATABASE {NAME} CHARACTER SET utf8mb4")
-        self.ask(f"CREATE USER '{USER}'@'{LOOPBACK}' IDENTIFIED BY '{PASSWORD}'")
-        self.ask(f"GRANT ALL ON {NAME}.* TO '{USER}'@'{LOOPBACK}'")
+        self.execute(f"CREATE DATABASE {NAME} CHARACTER SET utf8mb4")
+        self.execute(f"CREATE USER '{USER}'@'{LOOPBACK}' IDENTIFIED BY '{PASSWORD}'")
+        self.execute(f"GRANT ALL ON {NAME}.* TO '{USER}'@'{LOOPBACK}'")
 
     def variables(self) -> dict[str, str]:
-        names = {"MYSQL_HOST": LOOPBACK, "MYSQL_PORT": str(self.port), "MYSQL_DATABASE": NAME}
-        return names | {"MYSQL_USER": USER, "MYSQL_PASSWORD": PASSWORD}
+        """The product's settings for this database."""
+        address = {"MYSQL_HOST": LOOPBACK, "MYSQL_PORT": str(self.port), "MYSQL_DATABASE": NAME}
+        return address | {"MYSQL_USER": USER, "MYSQL_PASSWORD": PASSWORD}
 
     def start(self) -> None:
         self.child.start()
-        deadline = time.monotonic() + START_WITHIN
+        deadline = time.monotonic() + START_TIMEOUT
         while True:
             try:
-                self.ask("SELECT 1", database=None)
+                self.execute("SELECT 1")
             except pymysql.MySQLError:
                 if time.monotonic() > deadline:
                     raise
@@ -56,14 +57,16 @@ class MariaDB:
                 return
 
     def kill(self) -> None:
-        """As a power cut: what was committed must be there again after `start`."""
+        """Like a power cut: committed data must be there again after `start`."""
         self.child.signal(signal.SIGKILL)
         self.child.kill_group()
 
     def connect(self, database: str | None = None) -> Connection:
+        """A connection as root."""
         return pymysql.connect(host=LOOPBACK, port=self.port, user="root", database=database, connect_timeout=2)
 
-    def ask(self, statement: str, database: str | None = None) -> list[tuple[Any, ...]]:
+    def execute(self, statement: str, database: str | None = None) -> list[tuple[Any, ...]]:
+        """Run a statement as root and commit; returns its rows."""
         connection = self.connect(database)
         with connection, connection.cursor() as cursor:
             cursor.execute(statement)
@@ -71,28 +74,28 @@ class MariaDB:
             connection.commit()
         return rows
 
-    def rows(self, statement: str) -> list[tuple[Any, ...]]:
-        """Of the product's tables."""
-        return self.ask(statement, NAME)
+    def query(self, statement: str) -> list[tuple[Any, ...]]:
+        """`execute` in the product's database."""
+        return self.execute(statement, NAME)
 
-    def cut_connections(self) -> None:
+    def kill_connections(self) -> None:
         """KILL every connection of the product."""
-        with self.connect() as ours:
-            for (number,) in self.product_connections(ours):
-                self.kill_connection(ours, number)
+        with self.connect() as connection:
+            for number in self.product_connections(connection):
+                self.kill_connection(connection, number)
 
-    def product_connections(self, ours: Connection) -> list[tuple[Any, ...]]:
-        with ours.cursor() as cursor:
+    def product_connections(self, connection: Connection) -> list[int]:
+        with connection.cursor() as cursor:
             cursor.execute("SELECT id FROM information_schema.processlist WHERE user = %s", (USER,))
-            return list(cursor.fetchall())
+            return [number for (number,) in cursor.fetchall()]
 
-    def kill_connection(self, ours: Connection, number: int) -> None:
-        with ours.cursor() as cursor, suppress(pymysql.MySQLError):  # it may have ended by itself
+    def kill_connection(self, connection: Connection, number: int) -> None:
+        with connection.cursor() as cursor, suppress(pymysql.MySQLError):  # it may be closed already
             cursor.execute("KILL %s", (number,))
 
 
 def _find(name: str) -> str:
     found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
     if found is None:
-        raise SystemExit("chaos: MariaDB is missing (on Debian and Ubuntu: apt-get install mariadb-server)")
+        raise SystemExit(f"chaos: {name} is not installed (on Debian and Ubuntu: apt-get install mariadb-server)")
     return found

@@ -1,10 +1,9 @@
-"""A disk with I/O errors, as a worker sees it: `child.py` starts it with the calls it makes on the volume wrapped.
+"""Simulates a disk with I/O errors: `child.py` starts a worker with its `os` calls on the volume wrapped.
 
-The kernels this runs on have no device mapper (dm-flakey would be the real thing), and a remount can make a volume
-read-only but not fail a single block. A worker's I/O on the volume goes through `os`, so that is where it fails; only
-reading a staged file for its hashes alone does not. The control file says with which probability any call fails, and
-which files (by inode, so that a file pulled anew lies on other blocks) can never be read. The product knows nothing of
-it.
+dm-flakey would be the real thing, but the kernels this runs on have no device mapper, and a remount can make a volume
+read-only but cannot fail a single block. Workers access the volume through `os`, so the wrappers fail there; they miss
+only the read of a staged file for its hashes. The control file holds the probability with which any call fails, and
+the inodes that can never be read (inodes, so that a file that is pulled again is on other blocks).
 """
 
 from __future__ import annotations
@@ -20,20 +19,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-LOOK_EVERY = 0.1
+POLL_INTERVAL = 0.1
 BY_PATH = ("open", "stat", "unlink", "utime", "rename", "listdir", "scandir")
 READS = ("read", "pread", "preadv", "readv", "sendfile")
 BY_DESCRIPTOR = (*READS, "write", "writev", "pwrite", "pwritev", "fsync", "posix_fallocate")
 
 
 class Disk:
-    """What the control file says now."""
+    """The failures that the control file asks for."""
 
     def __init__(self, volume: str, control: Path) -> None:
         self._volume = volume
         self._control = control
-        self._share, self._bad = 0.0, frozenset[int]()
-        self._inodes: dict[int, int] = {}  # of the descriptors on the volume
+        self._error_rate, self._bad_inodes = 0.0, frozenset[int]()
+        self._inodes: dict[int, int] = {}  # by file descriptor, for files on the volume
         self._rng = random.Random(os.getpid())
 
     def install(self) -> None:
@@ -42,46 +41,46 @@ class Disk:
         for name in BY_DESCRIPTOR:
             if hasattr(os, name):
                 setattr(os, name, self._by_descriptor(name, getattr(os, name)))
-        threading.Thread(target=self._follow, daemon=True).start()
+        threading.Thread(target=self._poll_control_file, daemon=True).start()
 
-    def _follow(self) -> None:
+    def _poll_control_file(self) -> None:
         while True:
             try:
-                said = json.loads(self._control.read_text())
+                control = json.loads(self._control.read_text())
             except (OSError, ValueError):
-                said = {}
-            self._share, self._bad = said.get("share", 0.0), frozenset(said.get("bad", ()))
-            time.sleep(LOOK_EVERY)
+                control = {}
+            self._error_rate, self._bad_inodes = control.get("share", 0.0), frozenset(control.get("bad", ()))
+            time.sleep(POLL_INTERVAL)
 
     def _by_path(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         fstat = os.fstat
 
         @functools.wraps(call)
-        def wrapped(path: Any = ".", *given: Any, **named: Any) -> Any:
-            ours = isinstance(path, (str, os.PathLike)) and os.fspath(path).startswith(self._volume)
-            if ours:
-                self._perhaps()
-            result = call(path, *given, **named)
-            if ours and name == "open":
+        def wrapper(path: Any = ".", *args: Any, **kwargs: Any) -> Any:
+            on_volume = isinstance(path, (str, os.PathLike)) and os.fspath(path).startswith(self._volume)
+            if on_volume:
+                self._maybe_fail()
+            result = call(path, *args, **kwargs)
+            if on_volume and name == "open":
                 self._inodes[result] = fstat(result).st_ino
             elif name == "open":
-                self._inodes.pop(result, None)  # its number was one of ours before
+                self._inodes.pop(result, None)  # the descriptor's number may have been one of the volume's before
             return result
 
-        return wrapped
+        return wrapper
 
     def _by_descriptor(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(call)
-        def wrapped(descriptor: Any, *given: Any, **named: Any) -> Any:
-            inode = self._inodes.get(given[0] if name == "sendfile" else descriptor)
+        def wrapper(descriptor: Any, *args: Any, **kwargs: Any) -> Any:
+            inode = self._inodes.get(args[0] if name == "sendfile" else descriptor)
             if inode is not None:
-                self._perhaps()
-                if name in READS and inode in self._bad:
+                self._maybe_fail()
+                if name in READS and inode in self._bad_inodes:
                     raise OSError(errno.EIO, os.strerror(errno.EIO))
-            return call(descriptor, *given, **named)
+            return call(descriptor, *args, **kwargs)
 
-        return wrapped
+        return wrapper
 
-    def _perhaps(self) -> None:
-        if self._share and self._rng.random() < self._share:
+    def _maybe_fail(self) -> None:
+        if self._error_rate and self._rng.random() < self._error_rate:
             raise OSError(errno.EIO, os.strerror(errno.EIO))

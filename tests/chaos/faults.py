@@ -1,23 +1,25 @@
-"""A fault: begun when a round's carts are posted, ticked ten times a second while it lasts, ended before the checks."""
+"""The base class of faults. A fault begins when a round's carts are posted and ends before the round is checked."""
 
 from __future__ import annotations
 
 import random
 from typing import ClassVar
 
-from tests.chaos.carts import Wish
+from tests.chaos.clients import Scenario
 from tests.chaos.site import Site
+
+TICKS_PER_SECOND = 10
 
 
 class Fault:
-    """One thing that goes wrong. Its class's docstring is what the summary says of it."""
+    """One thing that goes wrong."""
 
-    #: What a cart may end in besides what its client wants, where the fault is more than can be mended.
+    #: Carts may end in error, because the system cannot recover from this fault.
     may_fail: ClassVar[bool] = False
-    #: Without a hash in its manifest no cart can be right.
+    #: Every manifest needs hashes; without them no bundle is sure to be right.
     needs_hashes: ClassVar[bool] = False
     needs_mount: ClassVar[bool] = False
-    #: Its end waits for carts, which other faults would hold up.
+    #: `end` waits for carts, so the other faults of the round must end first.
     ends_last: ClassVar[bool] = False
 
     def __init__(self, site: Site, rng: random.Random) -> None:
@@ -28,19 +30,19 @@ class Fault:
     def name(self) -> str:
         return type(self).__name__
 
-    def wishes(self, label: str) -> list[Wish]:
-        """Carts that only this fault is about."""
+    def scenarios(self, label: str) -> list[Scenario]:
+        """Carts that only this fault needs."""
         return []
 
     def begin(self) -> None:
-        """The fault sets in."""
+        """Start the fault."""
 
     def tick(self) -> None:
-        """It goes on."""
+        """Called TICKS_PER_SECOND times a second while the fault lasts."""
 
     def end(self) -> None:
-        """It is over; what it broke works again."""
+        """Repair what the fault broke."""
 
-    def often(self, per_second: float) -> bool:
-        """True so many times a second, when asked each tick."""
-        return self.rng.random() < per_second / 10
+    def happens(self, per_second: float) -> bool:
+        """True `per_second` times a second on average, when called on each tick."""
+        return self.rng.random() < per_second / TICKS_PER_SECOND

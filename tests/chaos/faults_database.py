@@ -1,21 +1,21 @@
-"""A database that dies, drops connections, will not write, keeps locks, or makes victims."""
+"""Faults of the database: it dies, drops or refuses connections, is read-only, holds locks, deadlocks or stalls."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from typing import Any
+from contextlib import suppress
 
 import pymysql
 
-from tests.chaos.database import NAME
+from tests.chaos.database import NAME, Connection
 from tests.chaos.faults import Fault
 
-LOCK_TIMEOUT = 10.0  # seconds after which the product's sessions give up waiting for a lock
+LOCK_TIMEOUT = 10.0  # seconds after which the product's sessions stop waiting for a lock
 
 
 class DatabaseKilled(Fault):
-    """kill -9 of the server, which is back some seconds later."""
+    """kill -9 of the server; it restarts some seconds later."""
 
     def begin(self) -> None:
         self.site.wait(self.rng.uniform(0, 1.5))
@@ -26,7 +26,7 @@ class DatabaseKilled(Fault):
 
 
 class DatabaseStopped(Fault):
-    """An orderly restart: SIGTERM, and some seconds later a new server."""
+    """An orderly restart: SIGTERM, and a new server some seconds later."""
 
     def begin(self) -> None:
         self.site.wait(self.rng.uniform(0, 1.5))
@@ -38,61 +38,59 @@ class DatabaseStopped(Fault):
 
 
 class ConnectionsCut(Fault):
-    """KILL of every connection of the product, again and again."""
+    """All connections of the product are killed, again and again."""
 
     def tick(self) -> None:
-        if self.often(3):
-            self.site.database.cut_connections()
+        if self.happens(3):
+            self.site.database.kill_connections()
 
 
 class DatabaseReadOnly(Fault):
-    """SET GLOBAL read_only, as a failover leaves it."""
+    """SET GLOBAL read_only, as after a failover."""
 
     def begin(self) -> None:
         self.site.wait(self.rng.uniform(0, 0.5))
-        self.site.database.ask("SET GLOBAL read_only = 1")
+        self.site.database.execute("SET GLOBAL read_only = 1")
 
     def end(self) -> None:
-        self.site.database.ask("SET GLOBAL read_only = 0")
+        self.site.database.execute("SET GLOBAL read_only = 0")
 
 
 class ConnectionsRefused(Fault):
-    """Too many connections: most of the product's are refused."""
+    """max_connections is so low that the server refuses most of the product's connections."""
 
     def begin(self) -> None:
         self.site.wait(self.rng.uniform(0, 0.5))
-        self._ours = self.site.database.connect()  # one of our own would be refused as well
-        self._ours.cursor().execute("SET GLOBAL max_connections = 10")
-        for (number,) in self.site.database.product_connections(self._ours):
-            self.site.database.kill_connection(self._ours, number)
+        self._connection = self.site.database.connect()  # kept: `end` could not open another
+        self._connection.cursor().execute("SET GLOBAL max_connections = 10")
+        for number in self.site.database.product_connections(self._connection):
+            self.site.database.kill_connection(self._connection, number)
 
     def end(self) -> None:
-        self._ours.cursor().execute("SET GLOBAL max_connections = 300")
-        self._ours.close()
+        self._connection.cursor().execute("SET GLOBAL max_connections = 300")
+        self._connection.close()
 
 
 class _Locks(Fault):
-    """A transaction of ours that keeps locks."""
+    """A transaction of the harness that holds locks."""
 
-    _held: pymysql.connections.Connection[Any]
+    _transaction: Connection
 
     def lock(self, *statements: str) -> None:
-        self._held = self.site.database.connect(NAME)
-        with self._held.cursor() as cursor:
+        self._transaction = self.site.database.connect(NAME)
+        with self._transaction.cursor() as cursor:
             cursor.execute("SET innodb_lock_wait_timeout = 2")
             for statement in statements:
-                try:
+                with suppress(pymysql.MySQLError):  # the server may choose this transaction as the deadlock's victim
                     cursor.execute(statement)
-                except pymysql.MySQLError:
-                    pass  # we were the victim this time
 
     def release(self) -> None:
-        self._held.rollback()
-        self._held.close()
+        self._transaction.rollback()
+        self._transaction.close()
 
 
 class LocksKept(_Locks):
-    """The rows everyone needs stay locked for longer than a lock is waited for."""
+    """Rows that every worker needs stay locked for longer than the lock timeout."""
 
     def begin(self) -> None:
         self.site.wait(self.rng.uniform(0.1, 0.5))
@@ -104,38 +102,38 @@ class LocksKept(_Locks):
 
 
 class Deadlocks(_Locks):
-    """Transactions that take the same locks in the opposite order."""
+    """Transactions take the same locks as the product, in random order."""
 
     def begin(self) -> None:
-        self._over = threading.Event()
+        self._stop = threading.Event()
         self._thread = threading.Thread(target=self._collide, daemon=True)
         self._thread.start()
 
     def end(self) -> None:
-        self._over.set()
+        self._stop.set()
         self._thread.join()
 
     def _collide(self) -> None:
         tables = ["volume", "jobs", "carts", "windows", "staged_files"]
-        while not self._over.wait(0.05):
+        while not self._stop.wait(0.05):
             self.rng.shuffle(tables)
             self.lock(*(f"SELECT * FROM {table} LIMIT 20 FOR UPDATE" for table in tables))
             self.release()
 
 
 class DatabaseStalls(Fault):
-    """Nothing is written for some seconds, and nothing is refused."""
+    """Writes block for some seconds without an error."""
 
     def begin(self) -> None:
         self.site.wait(self.rng.uniform(0, 0.5))
-        self._lock = self.site.database.connect()
-        self._lock.cursor().execute("FLUSH TABLES WITH READ LOCK")
+        self._connection = self.site.database.connect()
+        self._connection.cursor().execute("FLUSH TABLES WITH READ LOCK")
 
     def end(self) -> None:
-        self._lock.close()
+        self._connection.close()
 
 
-DATABASE = (
+DATABASE_FAULTS = (
     DatabaseKilled, DatabaseStopped, ConnectionsCut, ConnectionsRefused, DatabaseReadOnly, LocksKept, Deadlocks,
     DatabaseStalls,
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Processes that die, are told to end, stand still, or have another idea of the time."""
+"""Faults of processes: they are killed, terminated or frozen, or their clock is wrong."""
 
 from __future__ import annotations
 
@@ -6,23 +6,25 @@ import random
 import signal
 import time
 
-from tests.chaos import carts, steps
-from tests.chaos.carts import Wish
+from tests.chaos import steps
+from tests.chaos.clients import Scenario, poison_scenario
 from tests.chaos.faults import Fault
 from tests.chaos.process import Child
 from tests.chaos.site import LEASE, Site
+
+POISON_TIMEOUT = 90.0
 
 
 class WorkersKilled(Fault):
     """kill -9 of a random worker, again and again."""
 
     def tick(self) -> None:
-        if self.often(1.5):
+        if self.happens(1.5):
             self.rng.choice(self.site.workers).signal(signal.SIGKILL)
 
 
 class AllWorkersKilled(Fault):
-    """kill -9 of all workers at one moment, as when their machine dies."""
+    """kill -9 of all workers at once, as when their machine dies."""
 
     def begin(self) -> None:
         self._at = time.monotonic() + self.rng.uniform(0.1, 2.0)
@@ -35,15 +37,15 @@ class AllWorkersKilled(Fault):
 
 
 class WorkersTerminated(Fault):
-    """A storm of SIGTERM, as an autoscaler sends them."""
+    """SIGTERM to random workers, again and again, as from an autoscaler."""
 
     def tick(self) -> None:
-        if self.often(3):
+        if self.happens(3):
             self.rng.choice(self.site.workers).signal(signal.SIGTERM)
 
 
 class WorkersFrozen(Fault):
-    """Workers that stand still for longer than their lease, and then go on as if nothing had happened."""
+    """Two workers freeze for longer than their lease and then continue."""
 
     _frozen: list[Child]
 
@@ -64,7 +66,7 @@ class WorkersFrozen(Fault):
 
 
 class DeathAtStep(Fault):
-    """kill -9 of whoever reaches a named step first."""
+    """kill -9 of the first process that reaches a named step."""
 
     def __init__(self, site: Site, rng: random.Random, step: str) -> None:
         super().__init__(site, rng)
@@ -75,7 +77,7 @@ class DeathAtStep(Fault):
         return f"DeathAtStep:{self._step}"
 
     def begin(self) -> None:
-        # The worker that runs as it is delivered cannot die at a step: it stands aside.
+        # worker-1 runs without the steps, so freeze it: another worker has to reach the step.
         if self._step in steps.WORKER:
             self.site.children["worker-1"].signal(signal.SIGSTOP)
         (self.site.armed / self._step).touch()
@@ -86,56 +88,57 @@ class DeathAtStep(Fault):
 
 
 class Poison(Fault):
-    """A cart whose every attempt kills its worker; the others have to go on."""
+    """A cart kills the worker of every attempt; the other carts must still be made."""
 
     ends_last = True
 
-    def wishes(self, label: str) -> list[Wish]:
-        return [carts.poison(self.rng, label)]
+    def scenarios(self, label: str) -> list[Scenario]:
+        return [poison_scenario(label)]
 
     def begin(self) -> None:
-        self.site.children["worker-1"].wanted = False
+        # worker-1 runs without the poison and would make the cart.
+        self.site.children["worker-1"].keep_running = False
         self.site.children["worker-1"].signal(signal.SIGTERM)
 
     def end(self) -> None:
-        deadline = time.monotonic() + 90
-        while time.monotonic() < deadline and self._under_way():
+        deadline = time.monotonic() + POISON_TIMEOUT
+        while time.monotonic() < deadline and self._unfinished():
             self.site.wait(0.5)
-        self.site.children["worker-1"].wanted = True
+        self.site.children["worker-1"].keep_running = True
 
-    def _under_way(self) -> bool:
-        rows = self.site.database.rows("SELECT state FROM carts WHERE live = 1 AND uid LIKE '%-poison'")
+    def _unfinished(self) -> bool:
+        rows = self.site.database.query("SELECT state FROM carts WHERE live = 1 AND uid LIKE '%-poison'")
         return any(state not in ("ready", "error") for (state,) in rows)
 
 
 class ApiKilled(Fault):
-    """kill -9 of the API's processes under its clients."""
+    """kill -9 of all processes of the API while clients use it."""
 
     def tick(self) -> None:
-        if self.often(1):
+        if self.happens(1):
             self.site.children["api"].kill_group()
 
 
 class SweeperKilled(Fault):
-    """kill -9 of the sweeper, again and again, while messages are lost to a dying worker."""
+    """kill -9 of the sweeper, again and again, while killed workers lose messages."""
 
     def tick(self) -> None:
-        if self.often(2):
+        if self.happens(2):
             self.site.children["sweeper"].signal(signal.SIGKILL)
-        if self.often(0.7):
+        if self.happens(0.7):
             self.rng.choice(self.site.workers).signal(signal.SIGKILL)
 
 
 class ClockJumps(Fault):
-    """One worker's clock is hours or weeks off, and jumps."""
+    """The clock of one worker jumps by seconds to months, while the other workers are killed."""
 
     def begin(self) -> None:
         self._jump()
 
     def tick(self) -> None:
-        if self.often(1):
+        if self.happens(1):
             self._jump()
-        if self.often(0.5):
+        if self.happens(0.5):
             self.rng.choice(self.site.workers[:-1]).signal(signal.SIGKILL)
 
     def end(self) -> None:
@@ -145,6 +148,6 @@ class ClockJumps(Fault):
         self.site.clock.write_text(str(self.rng.choice([-864000, -3600, -30, 30, 3600, 864000, 31536000])))
 
 
-PROCESS = (
+PROCESS_FAULTS = (
     WorkersKilled, AllWorkersKilled, WorkersTerminated, WorkersFrozen, Poison, ApiKilled, SweeperKilled, ClockJumps,
 )  # fmt: skip

@@ -1,48 +1,24 @@
-"""Messages lost, doubled, late, out of order, or for carts that are gone; a queue that fails or forgets everything."""
+"""Faults of the queue: messages are lost, duplicated, delayed or junk; the queue fails or loses its state."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from tests.chaos.faults import Fault
-from tests.chaos.proxy import Exchange, Rule, Sometimes, answers, cut_answer, pass_on
+from tests.chaos.proxy import Exchange, Rule, When, drop_response, relay, respond_with
 from tests.chaos.site import QUEUE
 
-DOWN = json.dumps({"__type": "com.amazonaws.sqs#ServiceUnavailable", "message": "unavailable"}).encode()
-
+UNAVAILABLE = json.dumps({"__type": "com.amazonaws.sqs#ServiceUnavailable", "message": "unavailable"}).encode()
 JUNK = ("{}", "[" * 2000, "null", '{"v": 1, "job": 1e99, "token": 0}', '{"v": 1, "job": -1, "token": 1}', "€")
-
-
-def _sends(exchange: Exchange) -> bool:
-    return "SendMessage" in exchange.headers.get("X-Amz-Target", "")
-
-
-def _receives(exchange: Exchange) -> bool:
-    return "ReceiveMessage" in exchange.headers.get("X-Amz-Target", "")
-
-
-def _swallow(exchange: Exchange) -> None:
-    """The sender is told that its messages were taken; nobody will ever see them."""
-    sent = json.loads(exchange.body()).get("Entries", [])
-    said = [{"Id": entry["Id"], "MessageId": "lost", "MD5OfMessageBody": _md5(entry)} for entry in sent]
-    body = json.dumps({"Successful": said, "Failed": []}).encode()
-    exchange.answer(200, [("Content-Type", "application/x-amz-json-1.0")], body)
-
-
-def _md5(entry: dict[str, str]) -> str:
-    import hashlib  # here: botocore checks it, nobody else does
-
-    return hashlib.md5(entry["MessageBody"].encode(), usedforsecurity=False).hexdigest()
-
-
-def _twice(exchange: Exchange) -> None:
-    exchange.forward()
-    pass_on(exchange)
+BATCH = 10  # the most messages that one request can send
 
 
 class _Queue(Fault):
+    #: Probability that the rule applies to a request.
     share = 0.5
 
     def begin(self) -> None:
@@ -54,46 +30,55 @@ class _Queue(Fault):
     def rule(self) -> Rule:
         return Rule()
 
-    def some(self, which: Callable[[Exchange], bool]) -> Callable[[Exchange], bool]:
-        return lambda exchange: which(exchange) and self.rng.random() < self.share
+    def sampled(self, matches: Callable[[Exchange], bool]) -> Callable[[Exchange], bool]:
+        return lambda exchange: matches(exchange) and self.rng.random() < self.share
+
+    def send(self, bodies: Sequence[str]) -> None:
+        """Put messages into the queue directly, not through the proxy."""
+        sqs = self.site.client("sqs", "sqs")
+        url = sqs.get_queue_url(QueueName=QUEUE)["QueueUrl"]
+        for start in range(0, len(bodies), BATCH):
+            batch = enumerate(bodies[start : start + BATCH])
+            sqs.send_message_batch(QueueUrl=url, Entries=[{"Id": str(n), "MessageBody": body} for n, body in batch])
 
 
 class MessagesLost(_Queue):
-    """Messages that were taken and never come."""
+    """The queue accepts messages and never delivers them."""
 
     share = 0.7
 
     def rule(self) -> Rule:
-        return Sometimes(self.some(_sends), _swallow)
+        return When(self.sampled(_is_send), _accept_and_drop)
 
 
 class MessagesDoubled(_Queue):
-    """Every other batch of messages comes twice."""
+    """Half of all batches of messages are delivered twice."""
 
     def rule(self) -> Rule:
-        return Sometimes(self.some(_sends), _twice)
+        return When(self.sampled(_is_send), _send_twice)
 
 
 class MessagesLate(_Queue):
-    """Messages held up for seconds each, so that they come in another order."""
+    """Messages are delayed by up to four seconds, each by another time, so they arrive out of order."""
 
     def rule(self) -> Rule:
-        return Sometimes(self.some(_sends), self._later)
+        return When(self.sampled(_is_send), self._send_later)
 
-    def _later(self, exchange: Exchange) -> None:
-        headers, body = dict(exchange.headers.items()), exchange.body()
-        _swallow(exchange)
-        site = self.site
+    def _send_later(self, exchange: Exchange) -> None:
+        request = json.loads(exchange.body())
+        _accept_and_drop(exchange)
 
         def send() -> None:
-            for entry in json.loads(body)["Entries"]:
-                site.client("sqs", "sqs").send_message(QueueUrl=_url(headers, body), MessageBody=entry["MessageBody"])
+            with suppress(Exception):  # if the queue restarts meanwhile, the messages are lost: a fault as well
+                for entry in request["Entries"]:
+                    sqs = self.site.client("sqs", "sqs")
+                    sqs.send_message(QueueUrl=request["QueueUrl"], MessageBody=entry["MessageBody"])
 
-        threading.Timer(self.rng.uniform(0.2, 4.0), _quietly(send)).start()
+        threading.Timer(self.rng.uniform(0.2, 4.0), send).start()
 
 
 class MessagesRepeatedLate(_Queue):
-    """Every message ever sent comes again: of jobs done, of carts deleted and replaced."""
+    """Every message is delivered again later, when its job is done or its cart deleted or replaced."""
 
     share = 1.0
 
@@ -102,71 +87,54 @@ class MessagesRepeatedLate(_Queue):
         super().begin()
 
     def rule(self) -> Rule:
-        return Sometimes(self.some(_sends), self._keep)
+        return When(self.sampled(_is_send), self._record)
 
     def tick(self) -> None:
-        if self._bodies and self.often(5):
-            self._send(self.rng.sample(self._bodies, min(10, len(self._bodies))))
+        if self._bodies and self.happens(5):
+            self.send(self.rng.sample(self._bodies, min(10, len(self._bodies))))
 
     def end(self) -> None:
         super().end()
-        self._send(self._bodies)
+        self.send(self._bodies)
 
-    def _keep(self, exchange: Exchange) -> None:
+    def _record(self, exchange: Exchange) -> None:
         self._bodies += [entry["MessageBody"] for entry in json.loads(exchange.body()).get("Entries", [])]
-        pass_on(exchange)
-
-    def _send(self, bodies: list[str]) -> None:
-        sqs = self.site.client("sqs", "sqs")
-        url = sqs.get_queue_url(QueueName=QUEUE)["QueueUrl"]
-        for start in range(0, len(bodies), 10):
-            some = enumerate(bodies[start : start + 10])
-            sqs.send_message_batch(QueueUrl=url, Entries=[{"Id": str(n), "MessageBody": body} for n, body in some])
+        relay(exchange)
 
 
 class JunkMessages(_Queue):
-    """Messages that are no job's: empty, binary, of another version, of jobs that never were."""
+    """The queue delivers messages that belong to no job: malformed, out of range, or of jobs that never existed."""
 
     def tick(self) -> None:
-        if self.often(4):
-            sqs = self.site.client("sqs", "sqs")
-            url = sqs.get_queue_url(QueueName=QUEUE)["QueueUrl"]
-            junk = [
-                "{}",
-                "[" * 2000,
-                "null",
-                '{"v": 1, "job": 1e99, "token": 0}',
-                '{"v": 1, "job": -1, "token": 1}',
-                "€",
-            ]
-            sqs.send_message(QueueUrl=url, MessageBody=self.rng.choice(junk))
+        if self.happens(4):
+            self.send([self.rng.choice(JUNK)])
 
 
 class QueueFails(_Queue):
-    """The queue answers 503 to most requests."""
+    """Most requests to the queue get 503."""
 
     share = 0.7
 
     def rule(self) -> Rule:
-        return Sometimes(self.some(lambda _: True), answers(503, DOWN))
+        return When(self.sampled(lambda _: True), respond_with(503, UNAVAILABLE))
 
 
 class QueueGarbles(_Queue):
-    """The queue, or a proxy before it, answers 200 with something that is no answer."""
+    """The queue, or a proxy in front of it, returns 200 with a body that is not a response of SQS."""
 
     def rule(self) -> Rule:
-        return Sometimes(self.some(lambda _: True), answers(200, b"<html>maintenance</html>"))
+        return When(self.sampled(lambda _: True), respond_with(200, b"<html>maintenance</html>"))
 
 
 class AnswersOfQueueLost(_Queue):
-    """Messages are handed out, and the answer that has them never arrives."""
+    """The queue handles a send or a receive, but the response is lost."""
 
     def rule(self) -> Rule:
-        return Sometimes(self.some(lambda exchange: _receives(exchange) or _sends(exchange)), cut_answer)
+        return When(self.sampled(lambda exchange: _is_receive(exchange) or _is_send(exchange)), drop_response)
 
 
 class QueueUnreachable(_Queue):
-    """No connection to the queue."""
+    """The queue accepts no connection."""
 
     def begin(self) -> None:
         self.site.queue_proxy.down = True
@@ -176,24 +144,36 @@ class QueueUnreachable(_Queue):
 
 
 class QueueForgets(_Queue):
-    """The queue's whole state is lost, in the middle of everything."""
+    """The queue loses its whole state in the middle of the round."""
 
     def end(self) -> None:
         self.site.restart_queue()
 
 
-def _url(headers: dict[str, str], body: bytes) -> str:
-    return str(json.loads(body)["QueueUrl"])
+def _is_send(exchange: Exchange) -> bool:
+    return "SendMessage" in exchange.headers.get("X-Amz-Target", "")
 
 
-def _quietly(work: Callable[[], None]) -> Callable[[], None]:
-    def quiet() -> None:
-        try:
-            work()
-        except Exception:
-            pass  # the queue was restarted meanwhile: then the message is lost, which is a fault as well
+def _is_receive(exchange: Exchange) -> bool:
+    return "ReceiveMessage" in exchange.headers.get("X-Amz-Target", "")
 
-    return quiet
+
+def _accept_and_drop(exchange: Exchange) -> None:
+    """Tell the sender that its messages were accepted, and drop them."""
+    entries = json.loads(exchange.body()).get("Entries", [])
+    accepted = [{"Id": entry["Id"], "MessageId": "lost", "MD5OfMessageBody": _md5(entry)} for entry in entries]
+    body = json.dumps({"Successful": accepted, "Failed": []}).encode()
+    exchange.respond(200, [("Content-Type", "application/x-amz-json-1.0")], body)
+
+
+def _md5(entry: dict[str, str]) -> str:
+    """botocore checks it."""
+    return hashlib.md5(entry["MessageBody"].encode(), usedforsecurity=False).hexdigest()
+
+
+def _send_twice(exchange: Exchange) -> None:
+    exchange.forward()
+    relay(exchange)
 
 
 QUEUE_FAULTS = (

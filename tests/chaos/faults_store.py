@@ -1,20 +1,17 @@
-"""A store that fails, throttles, breaks connections, refuses credentials, or dies."""
+"""Faults of the bundle store: it fails, throttles, breaks connections, rejects credentials, stalls or dies."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from tests.chaos.faults import Fault
-from tests.chaos.proxy import Exchange, Rule, Sometimes, answers, cut_answer, cut_request, stalled
+from tests.chaos.proxy import Exchange, Rule, When, delay, drop_response, reset_mid_request, respond_with
 
 XML = "<?xml version='1.0'?><Error><Code>{}</Code><Message>chaos</Message><RequestId>1</RequestId></Error>"
 
 
-def _error(status: int, code: str) -> Callable[[Exchange], None]:
-    return answers(status, XML.format(code).encode(), {"Content-Type": "application/xml"})
-
-
 class _Store(Fault):
+    #: Probability that the rule applies to a request.
     share = 0.5
 
     def begin(self) -> None:
@@ -26,72 +23,73 @@ class _Store(Fault):
     def rule(self) -> Rule:
         return Rule()
 
-    def some(self, exchange: Exchange) -> bool:
+    def sampled(self, exchange: Exchange) -> bool:
         return self.rng.random() < self.share
 
-    def writes(self, exchange: Exchange) -> bool:
-        return exchange.command == "PUT" and self.some(exchange)
+    def sampled_puts(self, exchange: Exchange) -> bool:
+        return exchange.command == "PUT" and self.sampled(exchange)
+
+    def sampled_others(self, exchange: Exchange) -> bool:
+        return exchange.command != "PUT" and self.sampled(exchange)
 
 
 class StoreFails(_Store):
-    """The store answers 500 to half of all requests."""
+    """Half of all requests to the store get 500."""
 
     def rule(self) -> Rule:
-        return Sometimes(self.some, _error(500, "InternalError"))
+        return When(self.sampled, _error(500, "InternalError"))
 
 
 class StoreThrottles(_Store):
-    """The store answers 503 SlowDown to most requests."""
+    """Most requests to the store get 503 SlowDown."""
 
     share = 0.8
 
     def rule(self) -> Rule:
-        return Sometimes(self.some, _error(503, "SlowDown"))
+        return When(self.sampled, _error(503, "SlowDown"))
 
 
 class UploadsCut(_Store):
     """Connections break in the middle of an upload."""
 
     def rule(self) -> Rule:
-        return Sometimes(self.writes, cut_request)
+        return When(self.sampled_puts, reset_mid_request)
 
 
 class AnswersOfStoreLost(_Store):
-    """The store did it, whatever it was, and the answer never arrives."""
+    """The store handles the request, but the response is lost."""
 
     def rule(self) -> Rule:
-        return Sometimes(self.some, cut_answer)
+        return When(self.sampled, drop_response)
 
 
 class CredentialsExpired(_Store):
-    """Every request is refused: the credentials have expired."""
+    """The store rejects every request because the credentials have expired."""
 
     share = 1.0
 
     def rule(self) -> Rule:
-        return Sometimes(self.some, _error(403, "ExpiredToken"))
+        return When(self.sampled, _error(403, "ExpiredToken"))
 
 
 class StoreGarbles(_Store):
-    """The store, or a proxy before it, answers 200 with something that is no answer."""
+    """The store, or a proxy in front of it, returns 200 with a body that is not a response of S3."""
 
     share = 0.4
 
     def rule(self) -> Rule:
-        return Sometimes(
-            lambda exchange: exchange.command != "PUT" and self.some(exchange), answers(200, b"<html>oops</html")
-        )
+        return When(self.sampled_others, respond_with(200, b"<html>oops</html"))
 
 
 class StoreStalls(_Store):
-    """The store takes seconds to answer."""
+    """The store takes seconds to respond."""
 
     def rule(self) -> Rule:
-        return Sometimes(self.some, stalled(2.5))
+        return When(self.sampled, delay(2.5))
 
 
 class StoreUnreachable(_Store):
-    """No connection to the store."""
+    """The store accepts no connection."""
 
     def begin(self) -> None:
         self.site.store_proxy.down = True
@@ -101,14 +99,18 @@ class StoreUnreachable(_Store):
 
 
 class StoreKilled(_Store):
-    """kill -9 of the store itself; it keeps what it has confirmed."""
+    """kill -9 of the store, which restarts with all that it has acknowledged."""
 
     def begin(self) -> None:
         self.site.wait(self.rng.uniform(0.2, 1))
         self.site.restart_store()
 
 
-STORE = (
+def _error(status: int, code: str) -> Callable[[Exchange], None]:
+    return respond_with(status, XML.format(code).encode(), {"Content-Type": "application/xml"})
+
+
+STORE_FAULTS = (
     StoreFails, StoreThrottles, UploadsCut, AnswersOfStoreLost, CredentialsExpired, StoreGarbles, StoreStalls,
     StoreUnreachable, StoreKilled,
 )  # fmt: skip

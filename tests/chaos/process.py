@@ -1,4 +1,4 @@
-"""One process of the system under test: started, killed, frozen, and looked after until the run ends."""
+"""One process of the system under test: starts, signals, kills and restarts it."""
 
 from __future__ import annotations
 
@@ -16,19 +16,18 @@ from infra.local.process import ROOT
 
 @dataclass(eq=False)
 class Child:
-    """Ends with us, however we die (see tether); so it is started from the main thread only."""
+    """A process that dies with this one, however this one ends; for that, start it only from the main thread."""
 
     name: str
     argv: Sequence[str]
     env: Mapping[str, str]
     log: Path
     cwd: Path = ROOT
-    starts: int = 0
-    wanted: bool = True
+    #: False: do not restart it.
+    keep_running: bool = True
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def start(self) -> None:
-        self.starts += 1
         command = [sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), *self.argv]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -43,7 +42,7 @@ class Child:
 
     @property
     def pid(self) -> int:
-        assert self._process is not None, f"{self.name} was never started"
+        assert self._process is not None, f"{self.name} has not been started"
         return self._process.pid
 
     @property
@@ -51,22 +50,22 @@ class Child:
         return self._process is not None and self._process.poll() is None
 
     def signal(self, number: signal.Signals) -> None:
-        """To the process alone, as an operator does."""
+        """Signals this process only, not its group; does nothing if it is not running."""
         if self.alive:
             os.kill(self.pid, number)
 
     def kill_group(self) -> None:
-        """kill -9 of the process and all it started, waited for."""
+        """kill -9 of the process and all of its group; returns when the process is gone."""
         if self._process is None:
             return
         try:
             os.killpg(self._process.pid, signal.SIGKILL)
         except ProcessLookupError:
-            pass  # all of it has ended
+            pass  # the whole group has exited
         self._process.wait(20)
 
-    def tend(self) -> None:
-        """Start it again if it has ended, as whatever supervises it in production does."""
-        if self.wanted and not self.alive:
+    def restart_if_dead(self) -> None:
+        """What the orchestrator does in production."""
+        if self.keep_running and not self.alive:
             self.kill_group()
             self.start()

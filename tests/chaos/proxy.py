@@ -1,4 +1,4 @@
-"""A loopback HTTP proxy that does to requests what a rule says: the faults of a network and of a service behind it."""
+"""A loopback HTTP proxy whose rule decides what happens to each request: faults of a network or of the service."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import Any
 
 from infra.local.ports import LOOPBACK
 
-OWN = ("expect", "content-length")  # http.client sets the length of what is sent on
+NOT_FORWARDED = ("expect", "content-length")  # http.client sets the length of the forwarded body
 HOP_BY_HOP = ("connection", "transfer-encoding", "keep-alive")
 TIMEOUT = 60.0
 
 
 class Exchange(BaseHTTPRequestHandler):
-    """One connection of a client; its requests are read lazily, so that a rule may cut one in its body."""
+    """A client's connection and its current request. The body is read lazily, so a rule can break off in the body."""
 
     protocol_version = "HTTP/1.1"
     server: Proxy
@@ -31,17 +31,17 @@ class Exchange(BaseHTTPRequestHandler):
         return self._body
 
     def forward(self) -> tuple[int, list[tuple[str, str]], bytes]:
-        """The answer of the service behind."""
+        """Send the request to the service; returns its status, headers and body."""
         connection = http.client.HTTPConnection(LOOPBACK, self.server.upstream, timeout=TIMEOUT)
         try:
-            headers = {name: value for name, value in self.headers.items() if name.lower() not in OWN}
-            connection.request(self.command, self.path, self.server.amend(self.body()), headers)
-            answer = connection.getresponse()
-            return answer.status, answer.getheaders(), answer.read()
+            headers = {name: value for name, value in self.headers.items() if name.lower() not in NOT_FORWARDED}
+            connection.request(self.command, self.path, self.server.rewrite(self.body()), headers)
+            response = connection.getresponse()
+            return response.status, response.getheaders(), response.read()
         finally:
             connection.close()
 
-    def answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+    def respond(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         self.send_response_only(status)
         for name, value in headers:
             if name.lower() not in HOP_BY_HOP and (name.lower() != "content-length" or self.command == "HEAD"):
@@ -52,8 +52,8 @@ class Exchange(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def cut(self) -> None:
-        """End the connection here and now, as a reset."""
+    def reset(self) -> None:
+        """Close the client's connection with a TCP reset."""
         self.close_connection = True
         linger = b"\x01\0\0\0\0\0\0\0"
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -63,88 +63,86 @@ class Exchange(BaseHTTPRequestHandler):
         try:
             super().handle_one_request()
         except OSError:
-            self.close_connection = True  # either side has gone
+            self.close_connection = True  # either side has closed
 
-    def _any(self) -> None:
-        (self.server.rule or PASS).perform(self)
-        self.close_connection = self.close_connection or self._body is None  # what was not read would be taken for more
+    def _handle(self) -> None:
+        (self.server.rule or Rule()).apply(self)
+        self.close_connection = self.close_connection or self._body is None  # an unread body is not the next request
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _any
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _handle
 
     def log_message(self, *_: Any) -> None:
-        """Nothing: the services have their own logs."""
+        """Log nothing: the services have their own logs."""
 
 
 class Rule:
-    """What befalls each request; this one: nothing."""
+    """Decides what happens to each request; this one relays them all."""
 
-    def perform(self, exchange: Exchange) -> None:
-        pass_on(exchange)
-
-
-PASS = Rule()
-
-
-def pass_on(exchange: Exchange) -> None:
-    try:
-        exchange.answer(*exchange.forward())
-    except (ConnectionError, http.client.HTTPException):
-        exchange.body()
-        exchange.cut()  # the service behind is down: so is what the client sees
+    def apply(self, exchange: Exchange) -> None:
+        relay(exchange)
 
 
 @dataclass(frozen=True)
-class Sometimes(Rule):
-    """`action` for those requests `befalls` says yes to."""
+class When(Rule):
+    """Runs `action` for requests that match, and relays the others."""
 
-    befalls: Callable[[Exchange], bool]
+    matches: Callable[[Exchange], bool]
     action: Callable[[Exchange], None]
 
-    def perform(self, exchange: Exchange) -> None:
-        (self.action if self.befalls(exchange) else pass_on)(exchange)
+    def apply(self, exchange: Exchange) -> None:
+        (self.action if self.matches(exchange) else relay)(exchange)
 
 
-def answers(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> Callable[[Exchange], None]:
-    """An answer of the proxy's own; the service never sees the request."""
+def relay(exchange: Exchange) -> None:
+    """Forward the request and its response; a service that is down looks down to the client."""
+    try:
+        exchange.respond(*exchange.forward())
+    except (ConnectionError, http.client.HTTPException):
+        exchange.body()
+        exchange.reset()
+
+
+def respond_with(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> Callable[[Exchange], None]:
+    """Respond without the service, which never sees the request."""
 
     def action(exchange: Exchange) -> None:
         exchange.body()
-        exchange.answer(status, list((headers or {}).items()), body)
+        exchange.respond(status, list((headers or {}).items()), body)
 
     return action
 
 
-def cut_request(exchange: Exchange) -> None:
-    """The connection breaks while the request's body is under way."""
+def reset_mid_request(exchange: Exchange) -> None:
+    """Reset the connection after half of the request's body."""
     exchange.rfile.read(int(exchange.headers.get("Content-Length") or 0) // 2)
-    exchange.cut()
+    exchange.reset()
 
 
-def cut_answer(exchange: Exchange) -> None:
-    """It happened, but whoever asked is never told."""
+def drop_response(exchange: Exchange) -> None:
+    """Forward the request and drop the response, so that the client cannot know what happened."""
     exchange.forward()
-    exchange.cut()
+    exchange.reset()
 
 
-def stalled(seconds: float) -> Callable[[Exchange], None]:
+def delay(seconds: float) -> Callable[[Exchange], None]:
     def action(exchange: Exchange) -> None:
         time.sleep(seconds)
-        pass_on(exchange)
+        relay(exchange)
 
     return action
 
 
 class Proxy(ThreadingHTTPServer):
-    """Listens until closed; `rule` may change at any time, `down` refuses every connection."""
+    """Listens until the process ends. `rule` may change at any time; while `down`, it drops every connection."""
 
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, upstream: int, amend: Callable[[bytes], bytes] = bytes) -> None:
-        """`amend` changes the bodies of what is passed on."""
+    def __init__(self, upstream: int, rewrite: Callable[[bytes], bytes] = bytes) -> None:
+        """`upstream`: the service's port. `rewrite` changes the body of each forwarded request."""
         super().__init__((LOOPBACK, 0), Exchange)
         self.upstream = upstream
-        self.amend = amend
+        self.rewrite = rewrite
         self.rule: Rule | None = None
         self.down = False
         threading.Thread(target=self.serve_forever, name="proxy", daemon=True).start()
@@ -161,4 +159,4 @@ class Proxy(ThreadingHTTPServer):
         return not self.down
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Nothing: broken connections are what this is for."""
+        """Ignore it: broken connections are the purpose of this proxy."""

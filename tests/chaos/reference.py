@@ -1,4 +1,4 @@
-"""What a bundle has to be, computed from its manifest and the archive's files alone, by Python's tarfile."""
+"""The expected bundle of a manifest, made by Python's tarfile from the archive's files, without the product's code."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class File(NamedTuple):
 
 
 def content(archive_id: str) -> bytes:
-    held = find(None, archive_id)
-    assert held is not None, archive_id
-    return b"".join(held.chunks(0, held.size))
+    file = find(None, archive_id)
+    assert file is not None, archive_id
+    return b"".join(file.chunks(0, file.size))
 
 
 def sha1(archive_id: str) -> str:
@@ -28,20 +28,20 @@ def sha1(archive_id: str) -> str:
 
 
 def bundle(root: str, files: Sequence[File]) -> bytes:
-    """The whole tar: directories before the first member that needs them, with that member's time."""
-    out, made = io.BytesIO(), set[str]()
+    """The whole tar. A directory precedes the first member that needs it and has that member's mtime."""
+    out, folders = io.BytesIO(), set[str]()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT, encoding="utf-8") as tar:
         for file in files:
-            held = find(None, file.archive_id)
-            assert held is not None
+            source = find(None, file.archive_id)
+            assert source is not None, file.archive_id
             names = [root, *file.path.split("/")]
             for depth in range(1, len(names)):
                 folder = "/".join(names[:depth])
-                if folder not in made:
-                    made.add(folder)
-                    tar.addfile(_info(folder, held.mtime, tarfile.DIRTYPE, 0o755))
-            info = _info("/".join(names), held.mtime, tarfile.REGTYPE, 0o644)
-            info.size = held.size
+                if folder not in folders:
+                    folders.add(folder)
+                    tar.addfile(_info(folder, source.mtime, tarfile.DIRTYPE, 0o755))
+            info = _info("/".join(names), source.mtime, tarfile.REGTYPE, 0o644)
+            info.size = source.size
             tar.addfile(info, io.BytesIO(content(file.archive_id)))
     return out.getvalue()
 

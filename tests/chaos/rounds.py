@@ -1,4 +1,4 @@
-"""One round: carts are posted while faults befall the system; when they are over, everything must come right."""
+"""One round: clients post carts while faults disturb the system; when the faults are over, all must recover."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from tests.chaos import carts, checks, steps
-from tests.chaos.carts import Client, Wish
-from tests.chaos.faults import Fault
-from tests.chaos.faults_archive import ARCHIVE
-from tests.chaos.faults_database import DATABASE
+from tests.chaos import checks, steps
+from tests.chaos.clients import Client, Scenario, round_scenarios
+from tests.chaos.faults import TICKS_PER_SECOND, Fault
+from tests.chaos.faults_archive import ARCHIVE_FAULTS
+from tests.chaos.faults_database import DATABASE_FAULTS
 from tests.chaos.faults_network import SPLITS, Split
-from tests.chaos.faults_process import PROCESS, DeathAtStep
+from tests.chaos.faults_process import PROCESS_FAULTS, DeathAtStep
 from tests.chaos.faults_queue import QUEUE_FAULTS
-from tests.chaos.faults_store import STORE
+from tests.chaos.faults_store import STORE_FAULTS
 from tests.chaos.faults_volume import VOLUME_FAULTS
 from tests.chaos.site import Site
 
-BOUND = 75.0  # seconds from the end of all faults, in which every cart has to end
-LASTS = (2.0, 4.0)  # seconds a fault goes on
-MORE = (0, 0, 0, 0, 1, 1, 2)  # how many other faults come on top
-LOOK_EVERY = 0.3
+RECOVERY_LIMIT = 75.0  # seconds after the faults within which every cart must be finished
+CLEANUP_LIMIT = RECOVERY_LIMIT + 60
+FAULT_SECONDS = (2.0, 4.0)
+EXTRA_FAULTS = (0, 0, 0, 0, 1, 1, 2)  # number of further faults; one is drawn for each round
+POLL_INTERVAL = 0.3
 
-Make = Callable[[Site, random.Random], Fault]
+FaultFactory = Callable[[Site, random.Random], Fault]
 
 
 @dataclass
@@ -35,107 +36,117 @@ class Outcome:
     faults: list[str]
     carts: int
     seconds: float = 0.0
-    healed: float = 0.0  # seconds from the end of the faults to the end of the last cart
+    recovery: float = 0.0  # seconds from the end of the faults until the last cart is finished
     violations: list[str] = field(default_factory=list)
 
 
-def catalogue(mounted: bool) -> dict[str, Make]:
-    """Every fault there is, by name."""
-    kinds: Sequence[type[Fault]] = (*PROCESS, *QUEUE_FAULTS, *STORE, *ARCHIVE, *DATABASE, *VOLUME_FAULTS)
-    plain: dict[str, Make] = {kind.__name__: kind for kind in kinds if mounted or not kind.needs_mount}
+def fault_factories(mounted: bool) -> dict[str, FaultFactory]:
+    """All faults by name. `mounted`: include those that need a volume mounted by the suite."""
+    faults = (
+        *PROCESS_FAULTS, *QUEUE_FAULTS, *STORE_FAULTS, *ARCHIVE_FAULTS, *DATABASE_FAULTS, *VOLUME_FAULTS,
+    )  # fmt: skip
+    plain: dict[str, FaultFactory] = {fault.__name__: fault for fault in faults if mounted or not fault.needs_mount}
     deaths = {f"DeathAtStep:{step}": partial(DeathAtStep, step=step) for step in (*steps.WORKER, *steps.API)}
     splits = {f"Split:{service}": partial(Split, service=service) for service in SPLITS}
     return plain | deaths | splits
 
 
 class Rounds:
-    """The order of faults follows from the seed alone; each comes once before any comes again."""
+    """Runs rounds. The seed alone sets the order of faults; each comes once before any comes again."""
 
     def __init__(self, site: Site, seed: int, only: Sequence[str] = ()) -> None:
+        """`only`: prefixes of fault names; empty means all faults."""
         self._site = site
         self._seed = seed
-        self._all = catalogue(site.mounted)
-        self._only = [name for name in self._all if not only or any(name.startswith(wanted) for wanted in only)]
-        self._client = Client(site.url, BOUND)
-
-    def names(self, number: int) -> list[str]:
-        turn, place = divmod(number, len(self._only))
-        order = random.Random(f"{self._seed} order {turn}").sample(self._only, len(self._only))
-        rng = random.Random(f"{self._seed} {number} more")
-        more = rng.sample([*self._all], rng.choice(MORE)) if len(self._only) > 1 else []
-        return self._one_a_part([order[place], *more])
-
-    def _one_a_part(self, names: Sequence[str]) -> list[str]:
-        """Each part of the system can be broken in one way at a time; processes die as they like."""
-        parts: dict[str, str] = {}
-        for name in names:
-            made = self._all[name]
-            part = (made.func if isinstance(made, partial) else made).__module__
-            parts.setdefault(name if part == DeathAtStep.__module__ else part, name)
-        return list(parts.values())
+        self._factories = fault_factories(site.mounted)
+        self._names = [name for name in self._factories if not only or name.startswith(tuple(only))]
+        self._client = Client(site.url, RECOVERY_LIMIT)
 
     def run(self, number: int) -> Outcome:
         rng, label = random.Random(f"{self._seed} {number}"), f"s{self._seed}r{number}"
-        faults = [self._all[name](self._site, rng) for name in self.names(number)]
-        wishes = carts.plan(rng, label) + [wish for fault in faults for wish in fault.wishes(label)]
-        for wish in wishes if any(fault.may_fail for fault in faults) else ():
-            wish.ends = (*wish.ends, "error")
-        for wish in wishes if any(fault.needs_hashes for fault in faults) else ():
-            wish.hashed = wish.hashed or "ready" in wish.ends
-        outcome = Outcome(number, [fault.name for fault in faults], len(wishes))
-        began = time.monotonic()
-        clients = self._break(faults, wishes, rng)
-        over = time.monotonic()
-        self._settle(clients, wishes, outcome)
-        outcome.healed = time.monotonic() - over
-        outcome.violations += [*checks.ended_well(self._site, wishes, self._client)]
+        faults = [self._factories[name](self._site, rng) for name in self._fault_names(number)]
+        scenarios = round_scenarios(rng, label) + [one for fault in faults for one in fault.scenarios(label)]
+        _relax(scenarios, faults)
+        outcome = Outcome(number, [fault.name for fault in faults], len(scenarios))
+        start = time.monotonic()
+        clients = self._run_faults(faults, scenarios, rng)
+        faults_over = time.monotonic()
+        self._await_carts(clients, scenarios, outcome)
+        outcome.recovery = time.monotonic() - faults_over
+        outcome.violations += [*checks.outcomes(self._site, scenarios, self._client)]
         outcome.violations += [*checks.database(self._site), *checks.store(self._site)]
-        self._tidy(wishes)
-        outcome.seconds = time.monotonic() - began
+        self._delete_most(scenarios)
+        outcome.seconds = time.monotonic() - start
         return outcome
 
     def finish(self) -> list[str]:
-        """All carts deleted and cleaned up: nothing may be left of them anywhere."""
-        for (uid,) in self._site.database.rows("SELECT uid FROM carts WHERE live = 1"):
+        """Delete all carts and wait for their clean-up; returns what is left of them."""
+        for (uid,) in self._site.database.query("SELECT uid FROM carts WHERE live = 1"):
             self._client.delete(uid)
-        deadline = time.monotonic() + BOUND + 60
-        while time.monotonic() < deadline:
-            # Disk and catalogue are reconciled folder by folder over minutes: here one run follows the other.
-            self._site.database.rows("UPDATE volume SET reconciled_at = 0")
-            if not [*checks.nothing_left(self._site)]:
-                break
+        deadline = time.monotonic() + CLEANUP_LIMIT
+        while time.monotonic() < deadline and [*checks.leftovers(self._site)]:
+            self._site.make_reconcile_due()  # one run checks only some directories: ask for the next at once
             self._site.wait(0.5)
-        return [problem for problem in checks.nothing_left(self._site) if "'reconcile'" not in problem]
+        return [problem for problem in checks.leftovers(self._site) if "'reconcile'" not in problem]
 
-    def _break(self, faults: Sequence[Fault], wishes: Sequence[Wish], rng: random.Random) -> list[threading.Thread]:
-        clients = [threading.Thread(target=self._client.live, args=[wish], daemon=True) for wish in wishes]
+    def _fault_names(self, number: int) -> list[str]:
+        cycle, position = divmod(number, len(self._names))
+        order = random.Random(f"{self._seed} order {cycle}").sample(self._names, len(self._names))
+        rng = random.Random(f"{self._seed} {number} more")
+        extra = rng.sample([*self._factories], rng.choice(EXTRA_FAULTS)) if len(self._names) > 1 else []
+        return self._one_per_component([order[position], *extra])
+
+    def _one_per_component(self, names: Sequence[str]) -> list[str]:
+        """A component can have one fault at a time; only faults of processes combine freely."""
+        chosen: dict[str, str] = {}
+        for name in names:
+            factory = self._factories[name]
+            component = (factory.func if isinstance(factory, partial) else factory).__module__
+            chosen.setdefault(name if component == DeathAtStep.__module__ else component, name)
+        return list(chosen.values())
+
+    def _run_faults(
+        self, faults: Sequence[Fault], scenarios: Sequence[Scenario], rng: random.Random
+    ) -> list[threading.Thread]:
+        """Start the clients and run the faults; returns the clients when the faults are over."""
+        clients = [threading.Thread(target=self._client.run, args=[one], daemon=True) for one in scenarios]
         for fault in faults:
             if isinstance(fault, DeathAtStep):
-                fault.begin()  # armed before the first step is taken
+                fault.begin()  # before a client's POST can take the first step
         for client in clients:
             client.start()
         for fault in faults:
             if not isinstance(fault, DeathAtStep):
                 fault.begin()
-        end = time.monotonic() + rng.uniform(*LASTS)
+        end = time.monotonic() + rng.uniform(*FAULT_SECONDS)
         while time.monotonic() < end:
             for fault in faults:
                 fault.tick()
-            self._site.wait(0.1)
+            self._site.wait(1 / TICKS_PER_SECOND)
         for fault in sorted(faults, key=lambda fault: fault.ends_last):
             fault.end()
         return clients
 
-    def _settle(self, clients: Sequence[threading.Thread], wishes: Sequence[Wish], outcome: Outcome) -> None:
-        deadline = time.monotonic() + BOUND
+    def _await_carts(
+        self, clients: Sequence[threading.Thread], scenarios: Sequence[Scenario], outcome: Outcome
+    ) -> None:
+        deadline = time.monotonic() + RECOVERY_LIMIT
         while time.monotonic() < deadline:
-            if not any(client.is_alive() for client in clients) and not checks.unended(self._site, wishes):
+            if not any(client.is_alive() for client in clients) and not checks.unfinished(self._site, scenarios):
                 return
-            self._site.wait(LOOK_EVERY)
-        late = checks.unended(self._site, wishes)
-        outcome.violations.append(f"not ended within {BOUND:.0f} s: {', '.join(late)}")
+            self._site.wait(POLL_INTERVAL)
+        late = checks.unfinished(self._site, scenarios)
+        outcome.violations.append(f"not finished within {RECOVERY_LIMIT:.0f} s: {', '.join(late)}")
 
-    def _tidy(self, wishes: Sequence[Wish]) -> None:
-        """Most carts go: their clean-up has to go well in the rounds that follow."""
-        for wish in wishes[:-1]:
-            self._client.delete(wish.uid)
+    def _delete_most(self, scenarios: Sequence[Scenario]) -> None:
+        """Delete all carts but the last, so that their clean-up runs during the faults of later rounds."""
+        for scenario in scenarios[:-1]:
+            self._client.delete(scenario.uid)
+
+
+def _relax(scenarios: Sequence[Scenario], faults: Sequence[Fault]) -> None:
+    """Adapt the scenarios to faults that the system cannot recover from, or cannot see without hashes."""
+    for scenario in scenarios if any(fault.may_fail for fault in faults) else ():
+        scenario.expected = (*scenario.expected, "error")
+    for scenario in scenarios if any(fault.needs_hashes for fault in faults) else ():
+        scenario.hashed = scenario.hashed or "ready" in scenario.expected

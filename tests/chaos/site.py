@@ -1,8 +1,8 @@
-"""The real system, each part a process of its own, with a fault-injecting proxy before the store and the queue, and a
-wire from each worker to everything it needs.
+"""The system under test: every part is a process of its own, and faults can be injected between them.
 
-MariaDB, SeaweedFS, moto's SQS and the archive simulator stay up from round to round, as do the workers, the API and the
-sweeper; whatever is killed is started again by `tend`, as an orchestrator does.
+A proxy in front of the store and of the queue injects HTTP faults; a TCP relay between each worker and each service
+injects network partitions. All processes keep running from round to round; `restart_dead` starts those that died, as an
+orchestrator does.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from infra.local.process import ROOT
 from tests.chaos.database import MariaDB
 from tests.chaos.process import Child
 from tests.chaos.proxy import Proxy
-from tests.chaos.wires import Wire
+from tests.chaos.tcp_relay import TcpRelay
 
 WORKERS = 3
 LEASE = 5
-VOLUME = 64 << 20
-START_WITHIN = 60.0
+VOLUME_SIZE = 64 << 20
+START_TIMEOUT = 60.0
 BUCKET, QUEUE = "chaos-bundles", "chaos-jobs"
 SETTINGS = {
     "LEASE": str(LEASE),
@@ -51,19 +51,22 @@ SETTINGS = {
     "BUNDLE_BUCKET": BUCKET,
     "JOB_QUEUE": QUEUE,
 }
-#: What each worker reaches by a wire of its own.
-WIRED = ("database", "queue", "store", "archive")
-#: What the caller's environment must not change.
-OURS = ("MYSQL_", "AWS_", "ARCHIVE", "VOLUME_", "BUNDLE_", "JOB_", "PULL_", "UPLOAD_", "WINDOW_", "PART_", "LEASE")
+#: Services that each worker reaches through a TCP relay of its own.
+RELAYED_SERVICES = ("database", "queue", "store", "archive")
+#: Variables of the caller that the system must not inherit.
+NOT_INHERITED = (
+    "MYSQL_", "AWS_", "ARCHIVE", "VOLUME_", "BUNDLE_", "JOB_", "PULL_", "UPLOAD_", "WINDOW_", "PART_", "LEASE",
+)  # fmt: skip
 
 
 class Site:
     def __init__(
         self, folder: Path, workers: int = WORKERS, settings: Mapping[str, str] | None = None, *, proxied: bool = True
     ) -> None:
-        """Everything started and answering, from empty; `settings` on top of those above.
+        """Empties `folder`, starts everything there and returns when the API responds.
 
-        `proxied`: the store and the queue are reached through the proxies that can break them.
+        `settings` override SETTINGS. `proxied`: the product uses the proxies and TCP relays; otherwise it reaches
+        each service directly, and no fault can be injected.
         """
         self._proxied = proxied
         self.worker_count = workers
@@ -81,7 +84,7 @@ class Site:
         self._start_stand_ins()
         self.archive = RunningSimulator(f"http://{LOOPBACK}:{self.ports['archive']}/")
         self.store_proxy, self.queue_proxy = Proxy(self.ports["s3"]), Proxy(self.ports["sqs"], _short_polls)
-        self.wires = self._wires() if proxied else []
+        self.relays = self._make_relays() if proxied else []
         self._start_product()
         self.url = f"http://{LOOPBACK}:{self.ports['api']}"
         self._await("the API", lambda: is_cart_service(self.ports["api"]))
@@ -91,7 +94,7 @@ class Site:
         return [child for name, child in self.children.items() if name.startswith("worker")]
 
     def client(self, service: str, port: str) -> Any:
-        """A boto3 client past the proxies, for the harness itself."""
+        """A boto3 client for the harness, which does not use the proxies. `port`: the name of the service's port."""
         key, secret = self.home.keys()
         session = boto3.Session(aws_access_key_id=key, aws_secret_access_key=secret, region_name="us-east-1")
         make: Any = session.client
@@ -100,19 +103,20 @@ class Site:
     def s3(self) -> Any:
         return self.client("s3", "s3")
 
-    def tend(self) -> None:
-        """Start again what has ended. Only from the main thread."""
+    def restart_dead(self) -> None:
+        """Call this from the main thread only (see Child)."""
         for child in self.children.values():
-            child.tend()
+            child.restart_if_dead()
 
     def wait(self, seconds: float) -> None:
+        """Sleep, and restart processes that die meanwhile."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            self.tend()
+            self.restart_dead()
             time.sleep(min(0.1, seconds))
 
     def restart_queue(self) -> None:
-        """The queue's whole state is lost: every message, also those in flight."""
+        """Restart the queue without its state: all messages are lost, including those in flight."""
         queue = self.children["queue"]
         queue.kill_group()
         queue.start()
@@ -125,9 +129,13 @@ class Site:
         store.start()
         self._await("the store", lambda: answers(self.ports["s3"]) is not None)
 
+    def make_reconcile_due(self) -> None:
+        """Make the next sweep compare the volume with the database; otherwise a sweep does so every 45 s."""
+        self.database.query("UPDATE volume SET reconciled_at = 0")
+
     def close(self) -> None:
         for child in self.children.values():
-            child.wanted = False
+            child.keep_running = False
             child.signal(signal.SIGCONT)
         for child in self.children.values():
             child.kill_group()
@@ -143,16 +151,12 @@ class Site:
         return Wanted(self.home, api, self.worker_count, own_store=True, own_queue=True, own_archive=False)
 
     def _environment(self) -> dict[str, str]:
-        """The product's, without the proxies."""
-        given = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+        """The product's environment, without the proxies."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)}
         archive = {"ARCHIVE_INTERFACE_URL": f"http://{LOOPBACK}:{self.ports['archive']}/"}
-        chosen = (
-            self._settings
-            | self.database.variables()
-            | archive
-            | {"CHAOS_ARMED": str(self.armed), "CHAOS_DISK": str(self.disk)}
-        )
-        return product_environment(given | chosen, self._wanted(self.ports["api"]), self.ports)
+        hooks = {"CHAOS_ARMED": str(self.armed), "CHAOS_DISK": str(self.disk)}
+        own = self._settings | self.database.variables() | archive | hooks
+        return product_environment(inherited | own, self._wanted(self.ports["api"]), self.ports)
 
     def _start_stand_ins(self) -> None:
         env, base = self._environment(), dict(os.environ)
@@ -169,24 +173,24 @@ class Site:
         env = self._environment() | (proxied if self._proxied else {})
         for tier in services.product(self._wanted(self.ports["api"]), env):
             for service in tier:
-                argv, own = _breakable(service.name, service.argv), dict(service.env)
+                argv, own = _with_hooks(service.name, service.argv), dict(service.env)
                 if service.name == f"worker-{self.worker_count}":
                     own["CHAOS_CLOCK"] = str(self.clock)
                 if self._proxied and service.name.startswith("worker-"):
-                    own |= self._wired(int(service.name.removeprefix("worker-")) - 1)
+                    own |= self._relay_settings(int(service.name.removeprefix("worker-")) - 1)
                 self.children[service.name] = self._child(service.name, argv, own)
 
-    def _wires(self) -> list[dict[str, Wire]]:
-        """One for each worker and each of WIRED."""
+    def _make_relays(self) -> list[dict[str, TcpRelay]]:
+        """For each worker, its relays by service."""
         proxies = {"queue": self.queue_proxy.port, "store": self.store_proxy.port}
         ports = self.ports | proxies
-        return [{name: Wire(ports[name]) for name in WIRED} for _ in range(self.worker_count)]
+        return [{name: TcpRelay(ports[name]) for name in RELAYED_SERVICES} for _ in range(self.worker_count)]
 
-    def _wired(self, worker: int) -> dict[str, str]:
-        """Where this worker finds what it needs."""
-        urls = {name: f"http://{LOOPBACK}:{wire.port}" for name, wire in self.wires[worker].items()}
+    def _relay_settings(self, worker: int) -> dict[str, str]:
+        """Settings that send a worker's traffic through its relays. `worker`: its index, from 0."""
+        urls = {name: f"http://{LOOPBACK}:{relay.port}" for name, relay in self.relays[worker].items()}
         return {
-            "MYSQL_PORT": str(self.wires[worker]["database"].port),
+            "MYSQL_PORT": str(self.relays[worker]["database"].port),
             "AWS_ENDPOINT_URL_SQS": urls["queue"],
             "AWS_ENDPOINT_URL_S3": urls["store"],
             "ARCHIVE_INTERFACE_URL": f"{urls['archive']}/",
@@ -201,21 +205,21 @@ class Site:
         services.provision(self._environment(), self.home.log, [what])
 
     def _await(self, name: str, ready: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + START_WITHIN
+        deadline = time.monotonic() + START_TIMEOUT
         while not ready():
             if time.monotonic() > deadline:
                 raise SystemExit(f"chaos: {name} did not start; see {self.home.log}")
-            self.tend()
+            self.restart_dead()
             time.sleep(0.05)
 
 
 def _short_polls(body: bytes) -> bytes:
-    """moto hands messages to a long poll whose client was killed: 20 s of that would hide all else."""
+    """Shorten long polls: moto delivers messages to a poll whose client was killed; 20 s of that would mask faults."""
     return re.sub(rb'"WaitTimeSeconds": *[0-9]+', b'"WaitTimeSeconds": 1', body)
 
 
-def _breakable(name: str, argv: tuple[str, ...]) -> tuple[str, ...]:
-    """The same process, with steps at which it can be killed; one worker stays as it is delivered."""
+def _with_hooks(name: str, argv: tuple[str, ...]) -> tuple[str, ...]:
+    """The process's command line with chaos hooks (see child.py); worker-1 runs without them, as in production."""
     if name == "api":
         return (sys.executable, "-m", "tests.chaos.child", "api", *argv[argv.index("gunicorn") + 1 :])
     if name.startswith("worker") and name != "worker-1":
@@ -224,7 +228,7 @@ def _breakable(name: str, argv: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _mount(folder: Path) -> bool:
-    """A small tmpfs for the volume, which can be filled and made read-only; False where we may not mount."""
-    size = ["-o", f"size={VOLUME}", "tmpfs", str(folder)]
+    """Mount a small tmpfs, which faults can fill and make read-only; returns False without permission to mount."""
+    size = ["-o", f"size={VOLUME_SIZE}", "tmpfs", str(folder)]
     done = subprocess.run(["mount", "-t", "tmpfs", *size], check=False, capture_output=True)
     return done.returncode == 0

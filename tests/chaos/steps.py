@@ -1,7 +1,7 @@
-"""The named steps of a cart's life, and how a process is made to die of kill -9 exactly there.
+"""The named steps of a cart's life, and hooks that kill a process with kill -9 exactly there.
 
-The product knows nothing of this: `child.py` starts it with these methods wrapped. A step is armed by a file of its
-name; whichever process reaches it first takes the file away and dies, so one arming is one death.
+The product has no code for this: `child.py` starts it with these methods wrapped. A file with the step's name arms a
+step; the first process that reaches the step removes the file and dies, so each file kills one process.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from workers.stores.windows import WindowStore
 
 When = Literal["before", "after"]
 
-#: Of a worker, in the order of "The life of a cart" in docs/architecture.md; several lie within a transaction.
+#: Steps of a worker, in the order of "The life of a cart" in docs/architecture.md; some are inside a transaction.
 WORKER: dict[str, tuple[type, str, When]] = {
     "job-claimed": (JobStore, "claim", "after"),
     "staging-begun": (CartStore, "begin_staging", "after"),
@@ -61,50 +61,51 @@ WORKER: dict[str, tuple[type, str, When]] = {
     "reservations-released": (Reserver, "release_all", "after"),
     "bundles-deleted": (BundleStore, "delete_all", "after"),
 }
-#: Of the API.
+#: Steps of the API.
 API: dict[str, tuple[type, str, When]] = {
     "cart-committed-not-sent": (CartService, "_replace", "after"),
     "cart-deleted-not-sent": (CartService, "_retire", "after"),
     "posted-not-answered": (JobQueue, "send", "after"),
 }
-#: A worker that touches a file of such an id dies, each time.
+#: A worker dies whenever it starts to write a file whose archive id contains this.
 POISON = "poison"
 
 
 def install(steps: dict[str, tuple[type, str, When]], armed: Path) -> None:
+    """`armed`: the folder of the files that arm steps."""
     for name, (owner, method, when) in steps.items():
-        setattr(owner, method, _deadly(getattr(owner, method), armed / name, when))
+        setattr(owner, method, _with_death(getattr(owner, method), armed / name, when))
 
 
 def install_poison() -> None:
     writing = Volume.writing
 
-    def deadly(self: Volume, archive_id: str, owner: str, size: int) -> Any:
+    def die_or_write(self: Volume, archive_id: str, owner: str, size: int) -> Any:
         if POISON in archive_id:
             _die()
         return writing(self, archive_id, owner, size)
 
-    Volume.writing = deadly  # type: ignore[method-assign]
+    Volume.writing = die_or_write  # type: ignore[method-assign]
 
 
-def _deadly(step: Callable[..., Any], armed: Path, when: When) -> Callable[..., Any]:
+def _with_death(step: Callable[..., Any], armed: Path, when: When) -> Callable[..., Any]:
     @functools.wraps(step)
-    def reached(*given: Any, **named: Any) -> Any:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
         if when == "before":
             _die_if(armed)
-        result = step(*given, **named)
+        result = step(*args, **kwargs)
         if when == "after":
             _die_if(armed)
         return result
 
-    return reached
+    return wrapper
 
 
 def _die_if(armed: Path) -> None:
     try:
         armed.rename(armed.with_name(f"{armed.name}.taken"))
     except OSError:
-        return  # not armed, or another process was first
+        return  # not armed, or another process was faster
     _die()
 
 

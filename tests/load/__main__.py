@@ -1,11 +1,11 @@
-"""Load: many clients in a closed loop, each with one live cart, against four workers for some minutes.
+"""Load test: many clients in a closed loop, each with one live cart, against four workers for some minutes.
 
-Every client posts a cart of 1 to 20 files, polls it, downloads it, compares it with the tar its manifest says, deletes
-it and begins again. It must see no answer of 500 and above and lose no cart; the processes' memory must stay flat; and
-when the last cart is deleted, nothing may be left of any. All of it is on this machine's loopback.
+Every client posts a cart of 1 to 20 files, polls it, downloads it, compares it with the tar that its manifest
+describes, deletes it and starts over. The test fails if a client gets a status of 500 or above or loses a cart, if the
+memory of a process grows, or if anything is left after the last cart is deleted. Everything runs on this machine.
 
-In a closed loop a cart waits for those of all other clients, clients / throughput seconds on average, so how long one
-may take depends on how many there are: as long as SLOWEST carts a second allow, and PATIENCE more.
+In a closed loop a cart waits for the carts of all other clients: clients / throughput seconds on average. The time
+limit of a cart therefore grows with the number of clients: clients / MIN_THROUGHPUT + CART_TIMEOUT seconds.
 """
 
 from __future__ import annotations
@@ -25,37 +25,37 @@ from tests.load.client import LoadClient, Tally
 
 WORKERS = 4
 SETTINGS = {"LEASE": "30", "PULL_CONCURRENCY": "8"}
-SETTLED = 0.3  # share of the run after which memory is taken as what it was at first
-GROWTH = 1.25  # what it may be at the end
-CLEAN_UP = 120.0
-SLOWEST = 2.0  # carts a second; two cores shared with clients and stand-ins make 6 to 9
-PATIENCE = 30.0
+WARM_UP = 0.3  # share of the run before the first reading of memory
+MAX_GROWTH = 1.25  # memory at the end over that after the warm-up
+CLEANUP_TIMEOUT = 120.0
+MIN_THROUGHPUT = 2.0  # carts a second; two cores shared with the clients and stand-ins reach 6 to 9
+CART_TIMEOUT = 30.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    given = _parser().parse_args(arguments)
-    site = Site(Path(given.home or tempfile.mkdtemp(prefix="load-")), WORKERS, SETTINGS, proxied=False)
+    options = _parser().parse_args(arguments)
+    site = Site(Path(options.home or tempfile.mkdtemp(prefix="load-")), WORKERS, SETTINGS, proxied=False)
     tally, problems = Tally(), list[str]()
     try:
-        memory = _run(site, given.clients, given.minutes * 60, given.seed, tally)
-        problems += [*tally.lost, *(f"{count} answers {what}" for what, count in tally.failures().items())]
-        problems += [f"{name} grew from {a >> 20} to {b >> 20} MiB" for name, a, b in memory if b > GROWTH * a]
-        problems += _left(site)
-        _report(tally, memory, given.minutes * 60)
+        memory = _run(site, options.clients, options.minutes * 60, options.seed, tally)
+        problems += [*tally.lost, *(f"{count} x {what}" for what, count in tally.failures().items())]
+        problems += [f"{name} grew from {a >> 20} to {b >> 20} MiB" for name, a, b in memory if b > MAX_GROWTH * a]
+        problems += _leftovers(site)
+        _report(tally, memory, options.minutes * 60)
     finally:
         site.close()
-    print("\n".join(problems[:40]) or "no cart lost, no answer of 500 and above, nothing left")
+    print("\n".join(problems[:40]) or "no cart lost, no status of 500 or above, nothing left")
     return int(bool(problems))
 
 
 def _run(site: Site, clients: int, seconds: float, seed: int, tally: Tally) -> list[tuple[str, int, int]]:
-    """The memory of each process of the product, early and at the end."""
+    """Run the clients; returns each process's name, its bytes of memory after the warm-up and at the end."""
     until = time.monotonic() + seconds
-    patience = PATIENCE + clients / SLOWEST
-    threads = [LoadClient(number, seed, site.url, until, patience, tally) for number in range(clients)]
+    cart_timeout = CART_TIMEOUT + clients / MIN_THROUGHPUT
+    threads = [LoadClient(number, seed, site.url, until, cart_timeout, tally) for number in range(clients)]
     for thread in threads:
         thread.start()
-    site.wait(seconds * SETTLED)
+    site.wait(seconds * WARM_UP)
     early = _memory(site)
     while any(thread.is_alive() for thread in threads):
         site.wait(0.5)
@@ -64,40 +64,43 @@ def _run(site: Site, clients: int, seconds: float, seed: int, tally: Tally) -> l
 
 
 def _memory(site: Site) -> dict[str, int]:
-    """RSS of each process and its children."""
-    found = {}
+    """Bytes of RSS of each process with its children, by name."""
+    memory = {}
     for child in [*site.workers, site.children["api"], site.children["sweeper"]]:
         process = psutil.Process(child.pid)
-        found[child.name] = sum(one.memory_info().rss for one in [process, *process.children(recursive=True)])
-    return found
+        family = [process, *process.children(recursive=True)]
+        memory[child.name] = sum(member.memory_info().rss for member in family)
+    return memory
 
 
-def _left(site: Site) -> list[str]:
-    deadline = time.monotonic() + CLEAN_UP
-    while time.monotonic() < deadline and [*checks.nothing_left(site)]:
+def _leftovers(site: Site) -> list[str]:
+    deadline = time.monotonic() + CLEANUP_TIMEOUT
+    while time.monotonic() < deadline and [*checks.leftovers(site)]:
         site.wait(2)
-    return [problem for problem in checks.nothing_left(site) if "'reconcile'" not in problem]
+    return [problem for problem in checks.leftovers(site) if "'reconcile'" not in problem]
 
 
 def _report(tally: Tally, memory: list[tuple[str, int, int]], seconds: float) -> None:
-    asked = sum(tally.statuses.values())
-    print(f"{tally.carts} carts and {asked} requests in {seconds:.0f} s, and until the last cart had ended")
+    requests = sum(tally.statuses.values())
+    print(f"{tally.carts} carts and {requests} requests in {seconds:.0f} s and until the last cart was finished")
     print(f"{'request':22} {'count':>7} {'p50':>8} {'p90':>8} {'p99':>8} {'longest':>8}  ms")
-    for kind, taken in sorted(tally.seconds.items()):
-        ranked = sorted(taken)
-        shown = [ranked[min(len(ranked) - 1, int(len(ranked) * part))] * 1000 for part in (0.5, 0.9, 0.99, 1)]
-        print(f"{kind:22} {len(ranked):7} " + " ".join(f"{value:8.0f}" for value in shown))
-    print("answers: " + ", ".join(f"{what}: {count}" for what, count in sorted(tally.statuses.items())))
-    print("memory:  " + ", ".join(f"{name} {a >> 20} -> {b >> 20} MiB" for name, a, b in memory))
+    for kind, seconds_taken in sorted(tally.seconds.items()):
+        ranked = sorted(seconds_taken)
+        figures = [ranked[min(len(ranked) - 1, int(len(ranked) * share))] * 1000 for share in (0.5, 0.9, 0.99, 1)]
+        print(f"{kind:22} {len(ranked):7} " + " ".join(f"{figure:8.0f}" for figure in figures))
+    print("statuses: " + ", ".join(f"{what}: {count}" for what, count in sorted(tally.statuses.items())))
+    print("memory:   " + ", ".join(f"{name} {a >> 20} -> {b >> 20} MiB" for name, a, b in memory))
 
 
 def _parser() -> argparse.ArgumentParser:
-    shape = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog="python -m tests.load", description=__doc__, formatter_class=shape)
-    parser.add_argument("--clients", type=int, default=200)
-    parser.add_argument("--minutes", type=float, default=5.0)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--home", metavar="DIR", help="where state and logs go, emptied first (a new temporary folder)")
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="python -m tests.load", description=__doc__, formatter_class=raw)
+    parser.add_argument("--clients", type=int, default=200, help="number of clients (default 200)")
+    parser.add_argument("--minutes", type=float, default=5.0, help="length of the run (default 5)")
+    parser.add_argument("--seed", type=int, default=1, help="seed for the choice of files (default 1)")
+    parser.add_argument(
+        "--home", metavar="DIR", help="folder for state and logs, emptied first (default: a new temporary one)"
+    )
     return parser
 
 

@@ -1,4 +1,4 @@
-"""A server that answers as it is told, and an archive client that asks it: for the tests of that client."""
+"""A server with scripted responses and an archive client connected to it, for the tests of that client."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ GOOD_HEADERS = {
     "X-Pacifica-File-Storage-Media": "disk",
 }
 STATUS = b"HTTP/1.1 204 No Content\r\n" + b"".join(
-    b"%s: %s\r\n" % (k.encode(), v.encode()) for k, v in GOOD_HEADERS.items()
+    b"%s: %s\r\n" % (name.encode(), value.encode()) for name, value in GOOD_HEADERS.items()
 )
-PAUSE = 0.3
+SHORT_TIMEOUT = 0.3
 
 
-class Script:
-    """A server that gives each connection one answer and closes it; `requests` is what it was asked."""
+class ScriptedServer:
+    """Sends one response to each connection and closes it. `requests` holds the requests it received."""
 
-    def __init__(self, *answers: bytes) -> None:
+    def __init__(self, *responses: bytes) -> None:
         self.requests: list[str] = []
-        self._answers = answers
+        self._responses = responses
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/"
         threading.Thread(target=self._serve, daemon=True).start()
 
     def close(self) -> None:
         with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)  # wakes the accept
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes up `accept`
         self._listener.close()
 
     def _serve(self) -> None:
-        for answer in self._answers:
+        for response_bytes in self._responses:
             try:
                 peer, _ = self._listener.accept()
             except OSError:
                 return
             with peer:
-                asked = b""
-                while not asked.endswith(b"\r\n\r\n"):
-                    asked += peer.recv(65536)
-                self.requests.append(asked.decode("latin-1"))
-                peer.sendall(answer)
+                request = b""
+                while not request.endswith(b"\r\n\r\n"):
+                    request += peer.recv(65536)
+                self.requests.append(request.decode("latin-1"))
+                peer.sendall(response_bytes)
 
 
 @contextmanager
@@ -61,22 +61,23 @@ def archive_at(
 
 
 @contextmanager
-def answering(*answers: bytes) -> Iterator[tuple[ArchiveClient, Script]]:
-    script = Script(*answers)
+def scripted_archive(*responses: bytes) -> Iterator[tuple[ArchiveClient, ScriptedServer]]:
+    server = ScriptedServer(*responses)
     try:
-        with archive_at(script.url) as archive:
-            yield archive, script
+        with archive_at(server.url) as archive:
+            yield archive, server
     finally:
-        script.close()
+        server.close()
 
 
-def answer(status: str, body: bytes = b"", **headers: str) -> bytes:
+def response(status: str, body: bytes = b"", **headers: str) -> bytes:
+    """The bytes of a response; an underscore in a header's name becomes a hyphen."""
     lines = [f"HTTP/1.1 {status}", *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items())]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 def nothing() -> None:
-    """The check of a job nobody stops."""
+    """A `check` that never stops the job."""
 
 
 def status_of(archive: ArchiveClient, archive_id: str = "1") -> FileStatus:
@@ -90,6 +91,7 @@ def recall(archive: ArchiveClient, archive_id: str = "1") -> None:
 
 
 def whole(archive: ArchiveClient, archive_id: str = "1", start: int = 0, stop: int | None = None) -> bytes:
+    """The file's content, or the given range of it."""
     content = bytearray()
     archive.read(archive_id, content.extend, nothing, start=start, stop=stop)
     return bytes(content)

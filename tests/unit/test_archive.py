@@ -1,4 +1,4 @@
-"""The archive client: what it makes of the archive's answers."""
+"""The archive client: how it interprets the archive's responses."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from chalicelib.errors import ArchiveRefused, ArchiveUnavailable
 from infra.local.archive_simulator import RunningSimulator, running_simulator
 from tests.unit.scripted_archive import (
     GOOD_HEADERS,
-    PAUSE,
+    SHORT_TIMEOUT,
     STATUS,
-    Script,
-    answer,
-    answering,
+    ScriptedServer,
     archive_at,
     nothing,
     recall,
+    response,
+    scripted_archive,
     status_of,
     whole,
 )
@@ -46,8 +46,8 @@ def simulator() -> Iterator[RunningSimulator]:
         ("Fri Jul 14 02:40:00 2017", 1_500_000_000_000_000_000),
     ],
 )
-def test_an_mtime_is_taken_to_the_nanosecond(mtime: str, nanoseconds: int) -> None:
-    with answering(status_with("Last-Modified", mtime)) as (archive, _):
+def test_mtime_is_parsed_to_the_nanosecond(mtime: str, nanoseconds: int) -> None:
+    with scripted_archive(status_with("Last-Modified", mtime)) as (archive, _):
         assert status_of(archive, "1") == FileStatus(11, nanoseconds, "disk")
 
 
@@ -77,8 +77,8 @@ def test_an_mtime_is_taken_to_the_nanosecond(mtime: str, nanoseconds: int) -> No
         ("X-Pacifica-File-Storage-Media", "error"),
     ],
 )
-def test_a_status_that_makes_no_sense_is_an_archive_that_failed(header: str, value: str | None) -> None:
-    with answering(status_with(header, value)) as (archive, _), pytest.raises(ArchiveUnavailable):
+def test_a_malformed_status_raises_archive_unavailable(header: str, value: str | None) -> None:
+    with scripted_archive(status_with(header, value)) as (archive, _), pytest.raises(ArchiveUnavailable):
         status_of(archive, "1")
 
 
@@ -89,27 +89,27 @@ def status_with(header: str, value: str | None) -> bytes:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 411, 300, 301, 304])
-def test_an_answer_that_will_stay_the_same_is_a_refusal(status: int) -> None:
-    with answering(answer(f"{status} No", Location="http://127.0.0.1:9/")) as (archive, script):
+def test_a_permanent_error_raises_archive_refused(status: int) -> None:
+    with scripted_archive(response(f"{status} No", Location="http://127.0.0.1:9/")) as (archive, server):
         with pytest.raises(ArchiveRefused, match=f"^archive answered {status}$"):
             status_of(archive, "1")
-        assert len(script.requests) == 1
+        assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 206, 999])
-def test_an_answer_that_may_change_is_an_archive_that_failed(status: int) -> None:
+def test_a_transient_error_raises_archive_unavailable(status: int) -> None:
     with (
-        answering(answer(f"{status} Later")) as (archive, _),
+        scripted_archive(response(f"{status} Later")) as (archive, _),
         pytest.raises(ArchiveUnavailable, match=f"^archive answered {status}$"),
     ):
         status_of(archive, "1")
 
 
-def test_what_the_archive_says_goes_to_the_log_and_not_into_the_message(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_body_of_an_error_is_logged_but_not_part_of_the_message(caplog: pytest.LogCaptureFixture) -> None:
     body = b"Traceback: /secret/path\r\nforged line"
     caplog.set_level("INFO")
-    failing = answer("500 Error", body, Content_Length=str(len(body)))
-    with answering(failing) as (archive, _), pytest.raises(ArchiveUnavailable) as raised:
+    error = response("500 Error", body, Content_Length=str(len(body)))
+    with scripted_archive(error) as (archive, _), pytest.raises(ArchiveUnavailable) as raised:
         recall(archive, "1")
     assert "secret" not in raised.value.message
     assert "secret" in caplog.text
@@ -128,9 +128,9 @@ def test_a_recall_brings_a_file_online() -> None:
         assert simulator.stats()["totals"]["recalls"] == 1
 
 
-def test_a_recall_answered_only_when_online_times_out_and_is_under_way_all_the_same() -> None:
-    slow = running_simulator(tape=1, recall=1.5 * PAUSE, recall_blocks=True)
-    with slow as simulator, archive_at(simulator.url, read_timeout=PAUSE) as archive:
+def test_a_recall_that_blocks_until_the_file_is_online_times_out_but_continues() -> None:
+    blocking = running_simulator(tape=1, recall=1.5 * SHORT_TIMEOUT, recall_blocks=True)
+    with blocking as simulator, archive_at(simulator.url, read_timeout=SHORT_TIMEOUT) as archive:
         with pytest.raises(ArchiveUnavailable):
             recall(archive, "gen-1-1")
         recall(archive, "gen-1-1")
@@ -144,55 +144,55 @@ def test_a_recall_answered_only_when_online_times_out_and_is_under_way_all_the_s
 @pytest.mark.parametrize(
     "framing",
     [
-        answer("200 OK", b"hello", Content_Length="5"),
-        answer("200 OK", b"3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\n\r\n", Transfer_Encoding="chunked"),
-        answer("200 OK", b"hello", Connection="close"),
-        answer("200 OK", b"hello"),
-        answer("200 OK", b"hello", Content_Encoding="identity"),
+        response("200 OK", b"hello", Content_Length="5"),
+        response("200 OK", b"3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\n\r\n", Transfer_Encoding="chunked"),
+        response("200 OK", b"hello", Connection="close"),
+        response("200 OK", b"hello"),
+        response("200 OK", b"hello", Content_Encoding="identity"),
     ],
 )
-def test_a_body_is_read_however_it_is_framed(framing: bytes) -> None:
-    with answering(framing) as (archive, _):
+def test_a_body_is_read_with_any_framing(framing: bytes) -> None:
+    with scripted_archive(framing) as (archive, _):
         assert whole(archive) == b"hello"
 
 
 @pytest.mark.parametrize(
-    "cut",
+    "truncated",
     [
-        answer("200 OK", b"hel", Content_Length="5"),
-        answer("200 OK", b"", Content_Length="5"),
-        answer("200 OK", b"5\r\nhel", Transfer_Encoding="chunked"),
-        answer("200 OK", b"5\r\nhello\r\n", Transfer_Encoding="chunked"),
-        answer("200 OK", b"zz\r\nhello\r\n0\r\n\r\n", Transfer_Encoding="chunked"),
+        response("200 OK", b"hel", Content_Length="5"),
+        response("200 OK", b"", Content_Length="5"),
+        response("200 OK", b"5\r\nhel", Transfer_Encoding="chunked"),
+        response("200 OK", b"5\r\nhello\r\n", Transfer_Encoding="chunked"),
+        response("200 OK", b"zz\r\nhello\r\n0\r\n\r\n", Transfer_Encoding="chunked"),
     ],
 )
-def test_a_body_cut_short_is_never_taken_for_the_whole(cut: bytes) -> None:
-    with answering(cut) as (archive, _), pytest.raises(ArchiveUnavailable):
+def test_a_truncated_body_raises_archive_unavailable(truncated: bytes) -> None:
+    with scripted_archive(truncated) as (archive, _), pytest.raises(ArchiveUnavailable):
         whole(archive)
 
 
 @pytest.mark.parametrize("fault", ["truncate", "reset", "stall", "error"])
-def test_whatever_breaks_while_reading_is_an_archive_that_failed(simulator: RunningSimulator, fault: str) -> None:
+def test_a_fault_while_reading_raises_archive_unavailable(simulator: RunningSimulator, fault: str) -> None:
     simulator.control(**{fault: 1})
-    with archive_at(simulator.url, read_timeout=PAUSE) as archive, pytest.raises(ArchiveUnavailable):
+    with archive_at(simulator.url, read_timeout=SHORT_TIMEOUT) as archive, pytest.raises(ArchiveUnavailable):
         whole(archive, "gen-300000-1")
 
 
 @pytest.mark.parametrize("encoding", [{"Content_Encoding": "gzip"}, {"Transfer_Encoding": "gzip, chunked"}])
-def test_a_body_encoded_unasked_is_refused(encoding: dict[str, str]) -> None:
-    with answering(answer("200 OK", b"x", **encoding)) as (archive, _), pytest.raises(ArchiveRefused):
+def test_an_unrequested_encoding_raises_archive_refused(encoding: dict[str, str]) -> None:
+    with scripted_archive(response("200 OK", b"x", **encoding)) as (archive, _), pytest.raises(ArchiveRefused):
         whole(archive)
 
 
-def test_an_error_of_the_taker_is_not_the_archives() -> None:
+def test_an_error_in_the_sink_is_raised_unchanged() -> None:
     def full(block: memoryview) -> None:
         raise OSError("disk full")
 
-    with answering(answer("200 OK", b"hello")) as (archive, _), pytest.raises(OSError, match="disk full"):
+    with scripted_archive(response("200 OK", b"hello")) as (archive, _), pytest.raises(OSError, match="disk full"):
         archive.read("1", full, nothing)
 
 
-def test_a_range_is_asked_for_with_both_its_ends(simulator: RunningSimulator) -> None:
+def test_a_range_needs_a_start_and_a_stop(simulator: RunningSimulator) -> None:
     with archive_at(simulator.url) as archive:
         content = whole(archive, "gen-1000000-1")
         assert whole(archive, "gen-1000000-1", 700_000, 700_050) == content[700_000:700_050]
@@ -203,32 +203,32 @@ def test_a_range_is_asked_for_with_both_its_ends(simulator: RunningSimulator) ->
 # requests
 
 
-def test_an_id_stays_one_segment_of_the_url() -> None:
-    with answering(STATUS + b"\r\n") as (archive, script):
+def test_an_id_is_quoted_as_one_segment_of_the_url() -> None:
+    with scripted_archive(STATUS + b"\r\n") as (archive, server):
         status_of(archive, "a/../b?c#d%2e\r\nX: y é")
-    assert script.requests[0].splitlines()[0] == "HEAD /a%2F..%2Fb%3Fc%23d%252e%0D%0AX%3A%20y%20%C3%A9 HTTP/1.1"
+    assert server.requests[0].splitlines()[0] == "HEAD /a%2F..%2Fb%3Fc%23d%252e%0D%0AX%3A%20y%20%C3%A9 HTTP/1.1"
 
 
 @pytest.mark.parametrize("archive_id", ["", ".", "..", "\ud800"])
-def test_an_id_that_names_no_file_is_refused_unasked(archive_id: str) -> None:
-    with answering(STATUS + b"\r\n") as (archive, script):
+def test_an_invalid_id_is_refused_without_a_request(archive_id: str) -> None:
+    with scripted_archive(STATUS + b"\r\n") as (archive, server):
         with pytest.raises(ArchiveRefused):
             status_of(archive, archive_id)
-        assert script.requests == []
+        assert server.requests == []
 
 
-def test_the_archive_may_live_under_a_path() -> None:
-    script = Script(STATUS + b"\r\n", answer("200 OK"))
-    with archive_at(script.url + "archive/") as archive:
+def test_the_url_of_the_archive_may_have_a_path() -> None:
+    server = ScriptedServer(STATUS + b"\r\n", response("200 OK"))
+    with archive_at(server.url + "archive/") as archive:
         status_of(archive, "1")
         assert archive.alive()
-    script.close()
-    assert [request.split()[1] for request in script.requests] == ["/archive/1", "/archive/"]
+    server.close()
+    assert [request.split()[1] for request in server.requests] == ["/archive/1", "/archive/"]
 
 
-def test_a_recall_says_that_it_has_no_body_and_a_read_asks_for_plain_bytes() -> None:
-    with answering(answer("200 OK"), answer("200 OK")) as (archive, script):
+def test_a_recall_sends_content_length_0_and_a_read_accepts_only_identity() -> None:
+    with scripted_archive(response("200 OK"), response("200 OK")) as (archive, server):
         recall(archive, "1")
         whole(archive)
-    assert "Content-Length: 0\r\n" in script.requests[0]
-    assert "Accept-Encoding: identity\r\n" in script.requests[1]
+    assert "Content-Length: 0\r\n" in server.requests[0]
+    assert "Accept-Encoding: identity\r\n" in server.requests[1]

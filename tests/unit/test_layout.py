@@ -1,4 +1,4 @@
-"""The tar layout, held to Python's tarfile byte for byte, and to GNU tar and bsdtar as its readers."""
+"""The tar layout: byte for byte that of Python's tarfile, and readable by GNU tar and bsdtar."""
 
 from __future__ import annotations
 
@@ -29,14 +29,12 @@ mtimes = (
     | st.integers(-(10**10), 10**11).map(lambda seconds: seconds * SECOND)
     | st.just(8**11 * SECOND - 1)
 )
-
-
 small = st.integers(0, 3000)
 
 
 @st.composite
 def members(draw: st.DrawFn, sizes: st.SearchStrategy[int] = small) -> list[Member]:
-    """Members with paths of their own, each with the directories it is the first to need."""
+    """Members with unique paths; `new_dirs` counts the directories that no earlier member needs."""
     folders: set[str] = set()
     made = []
     for number in range(draw(st.integers(0, 6))):
@@ -53,7 +51,7 @@ def data_of(index: int, size: int) -> bytes:
 
 
 def tarinfos(member: Member) -> list[tarfile.TarInfo]:
-    """What tarfile is to be told for the member and the directories it brings."""
+    """What tarfile writes for the member: its new directories, then the file."""
     folders = member.path.split("/")
     count = len(folders)
     infos = [tarfile.TarInfo("/".join(folders[:depth])) for depth in range(count - member.new_dirs, count)]
@@ -100,12 +98,12 @@ def whole_bytes(members: Sequence[Member]) -> bytes:
 @given(members())
 @example([Member("root/" + "d" * 94 + "/" + "f" * 100, 1, 1, 2)])
 @example([Member("/".join(["root", *"abcdefgh" * 40]), 1, 1, 321)])
-def test_the_tar_is_the_one_that_tarfile_writes(run: list[Member]) -> None:
+def test_the_tar_equals_the_one_that_tarfile_writes(run: list[Member]) -> None:
     assert whole_bytes(run) == written_by_tarfile(run)
 
 
 @given(members(sizes=st.integers(8**11 - 2, 8**11 + 2) | st.integers(0, 10**15)))
-def test_headers_are_those_of_tarfile_for_sizes_beyond_eight_gibibytes_too(run: list[Member]) -> None:
+def test_headers_equal_those_of_tarfile_even_beyond_eight_gibibytes(run: list[Member]) -> None:
     for member in run:
         expected = b"".join(info.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict") for info in tarinfos(member))
         assert headers(member) == expected
@@ -113,7 +111,7 @@ def test_headers_are_those_of_tarfile_for_sizes_beyond_eight_gibibytes_too(run: 
 
 
 @given(st.integers(85, 110), st.integers(0, 3), st.integers(980, 1010))
-def test_the_length_of_a_record_counts_its_own_digits(short: int, accents: int, long: int) -> None:
+def test_the_length_of_a_pax_record_includes_its_own_digits(short: int, accents: int, long: int) -> None:
     for length in (short, long):
         name = "é" * accents + "n" * (length - accents)
         member = Member(name, 0, 0, 0)
@@ -138,7 +136,7 @@ def test_tarfile_reads_back_every_member(run: list[Member]) -> None:
 
 
 @given(members(), st.data())
-def test_any_ranges_that_partition_the_tar_concatenate_to_it(run: list[Member], data: st.DataObject) -> None:
+def test_ranges_that_partition_the_tar_concatenate_to_it(run: list[Member], data: st.DataObject) -> None:
     layout = complete(run)
     whole = written_by_tarfile(run)
     cuts = data.draw(st.lists(st.integers(0, layout.length), max_size=8))
@@ -148,7 +146,7 @@ def test_any_ranges_that_partition_the_tar_concatenate_to_it(run: list[Member], 
 
 
 @given(members(), st.data())
-def test_any_windows_that_partition_the_members_concatenate_to_the_tar(run: list[Member], data: st.DataObject) -> None:
+def test_windows_that_partition_the_members_concatenate_to_the_tar(run: list[Member], data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.sets(st.integers(1, max(1, len(run) - 1)), max_size=3)))
     bounds = [0, *(at for at in cuts if at < len(run)), len(run)]
     whole = written_by_tarfile(run)
@@ -156,19 +154,19 @@ def test_any_windows_that_partition_the_members_concatenate_to_the_tar(run: list
     for start, stop in pairwise(bounds):
         tail = end_length(sum(map(member_length, run))) if stop == len(run) else 0
         window = Run(run[start:stop], tail=tail)
-        got = b"".join(
+        actual = b"".join(
             data_of(piece.index + start, run[piece.index + start].size)[piece.start :][: piece.length]
             if isinstance(piece, Span)
             else piece
             for piece in window.pieces(0, window.length)
         )
-        assert got == whole[at : at + window.length]
+        assert actual == whole[at : at + window.length]
         at += window.length
     assert at == len(whole)
 
 
 @given(members())
-def test_offsets_tell_where_each_member_begins_and_where_the_last_one_ends(run: list[Member]) -> None:
+def test_offsets_are_where_each_member_begins_and_the_last_one_ends(run: list[Member]) -> None:
     layout = complete(run)
     assert layout.offsets.typecode == "Q"
     assert len(layout.offsets) == len(run) + 1
@@ -178,7 +176,7 @@ def test_offsets_tell_where_each_member_begins_and_where_the_last_one_ends(run: 
         assert stop - start == member_length(member)
 
 
-def test_the_end_of_an_empty_tar_is_one_record() -> None:
+def test_an_empty_tar_is_one_record_of_zeros() -> None:
     assert whole_bytes([]) == bytes(10_240)
 
 
@@ -186,14 +184,14 @@ readers = pytest.mark.parametrize("program", ["tar", "bsdtar"])
 UTF8 = {**os.environ, "LC_ALL": "C.UTF-8"}
 
 
-def need(program: str) -> None:
+def skip_without(program: str) -> None:
     if not shutil.which(program):
         pytest.skip(f"{program} is not installed")
 
 
 @readers
 def test_other_programs_unpack_the_same_files(program: str, tmp_path: Path) -> None:
-    need(program)
+    skip_without(program)
     paths = [
         "r/a",
         "r/é/漢字 🚀.txt",
@@ -217,7 +215,7 @@ def test_other_programs_unpack_the_same_files(program: str, tmp_path: Path) -> N
 
 @readers
 def test_other_programs_list_members_beyond_eight_gibibytes(program: str, tmp_path: Path) -> None:
-    need(program)
+    skip_without(program)
     big = [Member("root/big", 9 * GIB + 1, 0, 1), Member("root/after", 3, 0, 0)]
     run = complete(big)
     with (tmp_path / "bundle.tar").open("wb") as sparse:

@@ -1,4 +1,4 @@
-"""How much of the volume may be used, by what lies on it and what is promised."""
+"""How much of the volume may be used, given the data on it and the reservations."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ Disk = Callable[[int, int], None]
 
 @pytest.fixture
 def volume(tmp_path: Path) -> Volume:
-    made = Volume(tmp_path, limit=0, reserve=5)
-    made.prepare()
-    return made
+    volume = Volume(tmp_path, limit=0, reserve=5)
+    volume.prepare()
+    return volume
 
 
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
-    """Sets what the file system says of itself: bytes in all and used."""
+    """Sets the total and the used bytes that the file system reports."""
 
-    def say(total: int, used: int) -> None:
+    def report(total: int, used: int) -> None:
         monkeypatch.setattr("workers.files.volume.psutil.disk_usage", lambda _: SimpleNamespace(total=total, used=used))
 
-    return say
+    return report
 
 
-def leave(root: Path, name: str, size: int) -> Path:
+def write_temporary(root: Path, name: str, size: int) -> Path:
     path = root / "tmp" / name
     path.write_bytes(b"x" * size)
     return path
@@ -42,20 +42,20 @@ def test_an_empty_volume_may_be_filled_up_to_its_reserve(volume: Volume, disk: D
     assert volume.bound(0, 0) == volume.capacity() == 95 * MIB
 
 
-def test_what_others_use_lowers_the_bound_but_not_the_capacity(volume: Volume, disk: Disk) -> None:
+def test_other_data_on_the_disk_lowers_the_bound_but_not_the_capacity(volume: Volume, disk: Disk) -> None:
     disk(100 * MIB, 30 * MIB)
     assert volume.bound(10 * MIB, 10 * MIB) == 75 * MIB
     assert volume.capacity() == 95 * MIB
 
 
-def test_files_that_are_being_pulled_are_not_taken_for_others(volume: Volume, disk: Disk, tmp_path: Path) -> None:
-    leave(tmp_path, "1-1-aa", 4 * MIB)
+def test_files_being_pulled_do_not_count_as_other_data(volume: Volume, disk: Disk, tmp_path: Path) -> None:
+    write_temporary(tmp_path, "1-1-aa", 4 * MIB)
     disk(100 * MIB, 14 * MIB)
     assert volume.bound(20 * MIB, 10 * MIB) == 95 * MIB
 
 
-def test_what_dead_workers_left_beyond_all_promises_counts_as_taken(volume: Volume, disk: Disk, tmp_path: Path) -> None:
-    leave(tmp_path, "1-1-aa", 4 * MIB)
+def test_leftovers_beyond_all_reservations_count_as_other_data(volume: Volume, disk: Disk, tmp_path: Path) -> None:
+    write_temporary(tmp_path, "1-1-aa", 4 * MIB)
     disk(100 * MIB, 14 * MIB)
     assert volume.bound(10 * MIB, 10 * MIB) == 91 * MIB
 
@@ -69,7 +69,7 @@ def test_a_limit_bounds_a_larger_disk(tmp_path: Path, disk: Disk) -> None:
     assert limited.bound(0, 0) == 8 * MIB
 
 
-def test_a_hold_drops_what_earlier_ones_on_its_job_left_and_nothing_else(volume: Volume, tmp_path: Path) -> None:
-    old, own, other = (leave(tmp_path, name, 1) for name in ("7-1-aa", "7-2-aa", "71-1-aa"))
+def test_drop_older_removes_the_files_of_earlier_claims_on_the_same_job_only(volume: Volume, tmp_path: Path) -> None:
+    old, own, other = (write_temporary(tmp_path, name, 1) for name in ("7-1-aa", "7-2-aa", "71-1-aa"))
     volume.drop_older("7-2")
     assert [path.exists() for path in (old, own, other)] == [False, True, True]

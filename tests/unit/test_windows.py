@@ -1,4 +1,4 @@
-"""How a bundle is cut into windows and parts: sizes only, up to the largest there can be."""
+"""How a bundle is cut into windows and parts, up to the largest possible sizes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KIB, MIB, GIB, TB = 1 << 10, 1 << 20, 1 << 30, 10**12
 DEFAULTS = {"part_size": 64 * MIB, "window_size": GIB, "window_files": 1000}
 SMALL = Plan(part_size=5 * MIB, window_size=20 * MIB, window_files=4)
 
-minimums = st.fixed_dictionaries(
+any_settings = st.fixed_dictionaries(
     {
         "part_size": st.integers(5 * MIB, 5 * GIB) | st.just(64 * MIB),
         "window_size": st.integers(0, 100 * GIB) | st.just(GIB),
@@ -32,18 +32,18 @@ lengths = (
 )
 
 
-def repeated(pattern: list[int], most_bytes: int, most_files: int) -> list[int]:
-    """The pattern again and again, as long as a bundle of so many bytes and files may be."""
+def repeated(pattern: list[int], max_bytes: int, max_files: int) -> list[int]:
+    """The pattern repeated until the next length would exceed `max_bytes` or `max_files`."""
 
-    def fitting() -> Iterator[int]:
+    def lengths() -> Iterator[int]:
         total = 0
         for number, length in enumerate(cycle(pattern)):
             total += length
-            if number == most_files or total > most_bytes:
+            if number == max_files or total > max_bytes:
                 return
             yield length
 
-    return list(fitting())
+    return list(lengths())
 
 
 def parts_of(lengths: list[int], cutting: Plan) -> list[int]:
@@ -52,28 +52,28 @@ def parts_of(lengths: list[int], cutting: Plan) -> list[int]:
     return [part for size in windows for part in split(size, cutting.part_size)]
 
 
-def hold_to_the_store(parts: list[int]) -> None:
+def assert_store_accepts(parts: list[int]) -> None:
     assert len(parts) <= 10_000
     assert max(parts) <= 5 * GIB
     assert all(part >= 5 * MIB for part in parts[:-1])
 
 
 @settings(max_examples=60)
-@given(st.lists(lengths, min_size=1, max_size=6), st.integers(MIB, 50 * TB), minimums)
-def test_no_bundle_has_more_parts_than_the_store_takes(
-    pattern: list[int], most_bytes: int, least: dict[str, int]
+@given(st.lists(lengths, min_size=1, max_size=6), st.integers(MIB, 50 * TB), any_settings)
+def test_no_bundle_has_parts_that_the_store_rejects(
+    pattern: list[int], max_bytes: int, plan_settings: dict[str, int]
 ) -> None:
-    members = repeated(pattern, most_bytes, 30_000) or [KIB]
+    members = repeated(pattern, max_bytes, 30_000) or [KIB]
     total = sum(members)
-    parts = parts_of(members, plan(total, len(members), **least))
+    parts = parts_of(members, plan(total, len(members), **plan_settings))
     assert sum(parts) == total + end_length(total)
-    hold_to_the_store(parts)
+    assert_store_accepts(parts)
 
 
 @pytest.mark.parametrize(
-    ("pattern", "most_files"),
+    ("pattern", "max_files"),
     [
-        ([5 * MIB, 50 * TB // 550], 1_100),  # small and large in turn: the most windows that size can close
+        ([5 * MIB, 50 * TB // 550], 1_100),  # small, large, small, ...: the most windows that size can close
         ([2 * GIB + 512], 24_000),
         ([5 * MIB] * 999 + [40 * GIB], 1_000_000),
         ([50 * MIB], 1_000_000),
@@ -81,13 +81,13 @@ def test_no_bundle_has_more_parts_than_the_store_takes(
         ([50 * TB], 1),
     ],
 )
-def test_the_largest_bundles_fit(pattern: list[int], most_files: int) -> None:
-    members = repeated(pattern, 50 * TB, most_files)
-    hold_to_the_store(parts_of(members, plan(sum(members), len(members), **DEFAULTS)))
+def test_the_largest_bundles_fit(pattern: list[int], max_files: int) -> None:
+    members = repeated(pattern, 50 * TB, max_files)
+    assert_store_accepts(parts_of(members, plan(sum(members), len(members), **DEFAULTS)))
 
 
 @pytest.mark.parametrize("total", [TB, 5 * TB, 50 * TB])
-def test_ten_million_files_grow_the_windows_to_leave_half_of_the_parts_at_least(total: int) -> None:
+def test_windows_of_ten_million_files_need_at_most_half_of_the_parts(total: int) -> None:
     grown = plan(total, 10_000_000, **DEFAULTS)
     windows = 10_000_000 // grown.window_files + 2 * total // grown.window_size + 1
     assert windows <= 5_000
@@ -96,11 +96,11 @@ def test_ten_million_files_grow_the_windows_to_leave_half_of_the_parts_at_least(
 
 
 @given(st.integers(1, 500 * GIB), st.integers(1, 500_000))
-def test_what_fits_is_cut_as_the_settings_say(total: int, entries: int) -> None:
+def test_a_bundle_that_fits_is_cut_by_the_settings(total: int, entries: int) -> None:
     assert plan(total, entries, **DEFAULTS) == Plan(**DEFAULTS)
 
 
-def test_more_than_the_store_can_hold_is_refused_with_the_figure() -> None:
+def test_a_bundle_too_large_for_the_store_is_refused_with_its_size() -> None:
     with pytest.raises(PermanentError, match="50000000000001"):
         plan(50 * TB + 1, 1, **DEFAULTS)
 
@@ -118,14 +118,12 @@ def test_more_than_the_store_can_hold_is_refused_with_the_figure() -> None:
         ([MIB] * 6, [(5, 5 * MIB), (1, MIB)]),
     ],
 )
-def test_a_window_closes_before_the_member_it_has_no_room_for(
-    members: list[int], windows: list[tuple[int, int]]
-) -> None:
+def test_a_window_closes_before_a_member_that_does_not_fit(members: list[int], windows: list[tuple[int, int]]) -> None:
     assert list(cut(members, SMALL)) == windows
 
 
 @given(st.lists(st.integers(1, 30 * MIB), max_size=60), st.integers(1, 40 * MIB), st.integers(1, 20))
-def test_windows_are_all_the_members_in_order(members: list[int], size: int, files: int) -> None:
+def test_windows_cover_all_members_in_order(members: list[int], size: int, files: int) -> None:
     at = 0
     windows = list(cut(members, Plan(5 * MIB, size, files)))
     for count, length in windows:
@@ -136,7 +134,7 @@ def test_windows_are_all_the_members_in_order(members: list[int], size: int, fil
 
 
 @given(st.integers(1, 50 * TB), st.integers(5 * MIB, 5 * GIB))
-def test_parts_are_even_and_each_a_part_the_store_takes(length: int, part_size: int) -> None:
+def test_parts_are_even_and_of_a_size_that_the_store_accepts(length: int, part_size: int) -> None:
     parts = split(min(length, 20_000 * part_size), part_size)
     assert sum(parts) == min(length, 20_000 * part_size)
     assert max(parts) - min(parts) <= 1
