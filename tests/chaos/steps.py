@@ -17,9 +17,11 @@ from chalicelib.aws.bundle_store import BundleStore
 from chalicelib.aws.job_queue import JobQueue
 from chalicelib.service import CartService
 from chalicelib.stores.carts import CartStore
-from chalicelib.stores.jobs import JobStore
+from chalicelib.stores.jobs import Claim, JobStore
 from workers.bundling.plan_windows import WindowPlanner
 from workers.files.volume import Volume
+from workers.staging.eviction import Evictor
+from workers.staging.release import SpaceReleaser
 from workers.staging.reserve import Reserver
 from workers.staging.stage import Stager
 from workers.stores.recalls import RecallStore
@@ -34,21 +36,21 @@ WORKER: dict[str, tuple[type, str, When]] = {
     "staging-begun": (CartStore, "begin_staging", "after"),
     "recall-claimed": (RecallStore, "claim", "after"),
     "upload-begun": (BundleStore, "begin", "after"),
-    "windows-inserted": (WindowStore, "lay_out", "after"),
-    "layout-committed": (WindowPlanner, "lay_out", "after"),
-    "files-evicted": (StagedFileStore, "evict", "after"),
+    "windows-inserted": (WindowStore, "insert", "after"),
+    "layout-committed": (WindowPlanner, "plan", "after"),
+    "files-evicted": (Evictor, "free", "after"),
     "files-claimed": (StagedFileStore, "claim", "after"),
     "window-reserved": (Reserver, "reserve", "after"),
     "file-written": (Volume, "keep", "before"),
     "file-renamed": (Volume, "keep", "after"),
-    "files-recorded": (StagedFileStore, "staged", "after"),
+    "files-recorded": (StagedFileStore, "record_staged", "after"),
     "window-counted-as-staged": (CartStore, "window_staged", "after"),
     "window-staged": (Stager, "stage", "after"),
     "bundle-put": (BundleStore, "put", "after"),
     "part-uploaded": (BundleStore, "upload", "after"),
     "window-counted-as-done": (CartStore, "window_done", "after"),
     "last-window-done": (CartStore, "all_windows_done", "after"),
-    "windows-handed-out": (WindowPlanner, "next_windows", "after"),
+    "windows-handed-out": (WindowPlanner, "next_jobs", "after"),
     "bundle-completed": (BundleStore, "complete", "after"),
     "cart-marked-ready": (CartStore, "ready", "after"),
     "job-finishing": (JobStore, "finish", "before"),
@@ -58,7 +60,7 @@ WORKER: dict[str, tuple[type, str, When]] = {
     "messages-sent": (JobQueue, "send", "after"),
     "message-deleting": (JobQueue, "delete", "before"),
     "cart-failed": (CartStore, "fail", "after"),
-    "reservations-released": (Reserver, "release_all", "after"),
+    "reservations-released": (SpaceReleaser, "release_cart", "after"),
     "bundles-deleted": (BundleStore, "delete_all", "after"),
 }
 #: Steps of the API.
@@ -80,10 +82,10 @@ def install(steps: dict[str, tuple[type, str, When]], armed: Path) -> None:
 def install_poison() -> None:
     writing = Volume.writing
 
-    def die_or_write(self: Volume, archive_id: str, owner: str, size: int) -> Any:
+    def die_or_write(self: Volume, archive_id: str, claim: Claim, size: int) -> Any:
         if POISON in archive_id:
             _die()
-        return writing(self, archive_id, owner, size)
+        return writing(self, archive_id, claim, size)
 
     Volume.writing = die_or_write  # type: ignore[method-assign]
 

@@ -30,7 +30,7 @@ from tests.unit.scripted_archive import (
 )
 from workers.archive.client import FileStatus
 from workers.runtime.lease import WorkerStopping
-from workers.runtime.parallel import ahead
+from workers.runtime.parallel import parallel_map
 
 ROOT = Path(__file__).parents[2]
 FUZZ_WITH_EAGER_GC = """
@@ -161,7 +161,7 @@ def test_an_error_in_the_consumer_frees_the_slots(simulator: RunningSimulator) -
     sizes = {f"gen-1000-{number}": 1000 for number in range(20)}
     with archive_at(simulator.url, concurrency=2) as archive, ThreadPoolExecutor(1) as pool:
         with pytest.raises(OSError, match="disk full") as raised, closing(archive.contents(sizes, nothing)) as contents:
-            list(ahead(pool, fail, contents))
+            list(parallel_map(pool, fail, contents, 64))
         assert len(list(archive.statuses(sizes, nothing))) == 20
         assert raised.value.__traceback__
 

@@ -16,7 +16,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from workers.tar.layout import Member, Run, Span, end_length, headers, member_length
+from workers.tar.headers import Member, end_length, headers, member_length
+from workers.tar.layout import Run, Span
 
 SECOND = 10**9
 GIB = 1 << 30

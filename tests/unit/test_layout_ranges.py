@@ -6,7 +6,8 @@ import tracemalloc
 
 import pytest
 
-from workers.tar.layout import Member, Run, Span
+from workers.tar.headers import Member
+from workers.tar.layout import Run, Span
 
 GIB = 1 << 30
 

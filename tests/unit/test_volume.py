@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
+from chalicelib.stores.jobs import Claim
 from workers.files.volume import Volume
 
 MIB = 1 << 20
@@ -26,7 +28,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     """Sets the total and the used bytes that the file system reports."""
 
     def report(total: int, used: int) -> None:
-        monkeypatch.setattr("workers.files.volume.psutil.disk_usage", lambda _: SimpleNamespace(total=total, used=used))
+        monkeypatch.setattr(psutil, "disk_usage", lambda _: SimpleNamespace(total=total, used=used))
 
     return report
 
@@ -71,5 +73,5 @@ def test_a_limit_bounds_a_larger_disk(tmp_path: Path, disk: Disk) -> None:
 
 def test_drop_older_removes_the_files_of_earlier_claims_on_the_same_job_only(volume: Volume, tmp_path: Path) -> None:
     old, own, other = (write_temporary(tmp_path, name, 1) for name in ("7-1-aa", "7-2-aa", "71-1-aa"))
-    volume.drop_older("7-2")
+    volume.remove_older_temporaries(Claim(7, 2))
     assert [path.exists() for path in (old, own, other)] == [False, True, True]

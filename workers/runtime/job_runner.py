@@ -99,6 +99,8 @@ class JobRunner:
             return
         except LeaseLost:
             log.info("job %d: lease lost", lease.job.id)
+            if self.stopping.is_set():
+                return  # the drain has requeued the job, and its message with it
         except DatabaseUnavailable as error:
             log.warning("job %d waits for the database: %s", lease.job.id, error.message)
             # Its lease ends soon; then the message is delivered again.

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.errors import PermanentError
-from workers.tar.layout import Plan, cut, end_length, plan, split
+from workers.bundling.part_limits import PartSizes, cut_windows, fit_part_limit, split_window
+from workers.tar.headers import end_length
 
 KIB, MIB, GIB, TB = 1 << 10, 1 << 20, 1 << 30, 10**12
 DEFAULTS = {"part_size": 64 * MIB, "window_size": GIB, "window_files": 1000}
-SMALL = Plan(part_size=5 * MIB, window_size=20 * MIB, window_files=4)
+SMALL = PartSizes(part_size=5 * MIB, window_size=20 * MIB, window_files=4)
 
 any_settings = st.fixed_dictionaries(
     {
@@ -46,10 +47,10 @@ def repeated(pattern: list[int], max_bytes: int, max_files: int) -> list[int]:
     return list(lengths())
 
 
-def parts_of(lengths: list[int], cutting: Plan) -> list[int]:
-    windows = [size for _, size in cut(lengths, cutting)]
+def parts_of(lengths: list[int], cutting: PartSizes) -> list[int]:
+    windows = [size for _, size in cut_windows(lengths, cutting)]
     windows[-1] += end_length(sum(lengths))
-    return [part for size in windows for part in split(size, cutting.part_size)]
+    return [part for size in windows for part in split_window(size, cutting.part_size)]
 
 
 def assert_store_accepts(parts: list[int]) -> None:
@@ -65,7 +66,7 @@ def test_no_bundle_has_parts_that_the_store_rejects(
 ) -> None:
     members = repeated(pattern, max_bytes, 30_000) or [KIB]
     total = sum(members)
-    parts = parts_of(members, plan(total, len(members), **plan_settings))
+    parts = parts_of(members, fit_part_limit(total, len(members), PartSizes(**plan_settings)))
     assert sum(parts) == total + end_length(total)
     assert_store_accepts(parts)
 
@@ -83,12 +84,12 @@ def test_no_bundle_has_parts_that_the_store_rejects(
 )
 def test_the_largest_bundles_fit(pattern: list[int], max_files: int) -> None:
     members = repeated(pattern, 50 * TB, max_files)
-    assert_store_accepts(parts_of(members, plan(sum(members), len(members), **DEFAULTS)))
+    assert_store_accepts(parts_of(members, fit_part_limit(sum(members), len(members), PartSizes(**DEFAULTS))))
 
 
 @pytest.mark.parametrize("total", [TB, 5 * TB, 50 * TB])
 def test_windows_of_ten_million_files_need_at_most_half_of_the_parts(total: int) -> None:
-    grown = plan(total, 10_000_000, **DEFAULTS)
+    grown = fit_part_limit(total, 10_000_000, PartSizes(**DEFAULTS))
     windows = 10_000_000 // grown.window_files + 2 * total // grown.window_size + 1
     assert windows <= 5_000
     assert windows + total // grown.part_size <= 10_000
@@ -97,12 +98,12 @@ def test_windows_of_ten_million_files_need_at_most_half_of_the_parts(total: int)
 
 @given(st.integers(1, 500 * GIB), st.integers(1, 500_000))
 def test_a_bundle_that_fits_is_cut_by_the_settings(total: int, entries: int) -> None:
-    assert plan(total, entries, **DEFAULTS) == Plan(**DEFAULTS)
+    assert fit_part_limit(total, entries, PartSizes(**DEFAULTS)) == PartSizes(**DEFAULTS)
 
 
 def test_a_bundle_too_large_for_the_store_is_refused_with_its_size() -> None:
     with pytest.raises(PermanentError, match="50000000000001"):
-        plan(50 * TB + 1, 1, **DEFAULTS)
+        fit_part_limit(50 * TB + 1, 1, PartSizes(**DEFAULTS))
 
 
 @pytest.mark.parametrize(
@@ -119,13 +120,13 @@ def test_a_bundle_too_large_for_the_store_is_refused_with_its_size() -> None:
     ],
 )
 def test_a_window_closes_before_a_member_that_does_not_fit(members: list[int], windows: list[tuple[int, int]]) -> None:
-    assert list(cut(members, SMALL)) == windows
+    assert list(cut_windows(members, SMALL)) == windows
 
 
 @given(st.lists(st.integers(1, 30 * MIB), max_size=60), st.integers(1, 40 * MIB), st.integers(1, 20))
 def test_windows_cover_all_members_in_order(members: list[int], size: int, files: int) -> None:
     at = 0
-    windows = list(cut(members, Plan(5 * MIB, size, files)))
+    windows = list(cut_windows(members, PartSizes(5 * MIB, size, files)))
     for count, length in windows:
         assert length == sum(members[at : at + count])
         at += count
@@ -135,7 +136,7 @@ def test_windows_cover_all_members_in_order(members: list[int], size: int, files
 
 @given(st.integers(1, 50 * TB), st.integers(5 * MIB, 5 * GIB))
 def test_parts_are_even_and_of_a_size_that_the_store_accepts(length: int, part_size: int) -> None:
-    parts = split(min(length, 20_000 * part_size), part_size)
+    parts = split_window(min(length, 20_000 * part_size), part_size)
     assert sum(parts) == min(length, 20_000 * part_size)
     assert max(parts) - min(parts) <= 1
     assert max(parts) <= max(part_size, 10 * MIB)
