@@ -1,4 +1,4 @@
-"""The HTTP API: routes only. Each parses, calls one use case and builds the answer; docs/api.md has the schemas."""
+"""The HTTP API: routes only. Each parses the request, calls one use case and builds the response; see docs/api.md."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from chalice.app import Chalice, Rate, Request, Response
 
 from chalicelib.api import responses
-from chalicelib.api.once import once
+from chalicelib.api.lazy import lazy
 from chalicelib.config import logs
 from chalicelib.config.settings import load
 from chalicelib.errors import BadRequest, BodyTooLarge, CartError, CartNotFound, TransientError
@@ -23,11 +23,11 @@ from chalicelib.service import CartService
 from chalicelib.stores.carts import CartState
 from chalicelib.wiring import API_TIMEOUTS, build
 
-OWNER = ""  # one name space of uids, until clients are told apart
+OWNER = ""  # all carts have one owner: the API does not authenticate clients
 STATUS_OF = ((BodyTooLarge, 413), (BadRequest, 400), (CartNotFound, 404), (TransientError, 503), (CartError, 500))
-ANY = ["*/*"]  # what a client says of its body decides nothing
+ANY = ["*/*"]  # accept any Content-Type; the body is parsed as JSON
 PAGE, LONGEST_PAGE = 1000, 10000
-UNPACKED = 4  # times MAX_BODY, the most a gzipped body may unpack to
+UNPACKED = 4  # a gzipped body may unpack to this many times MAX_BODY
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ Route = Callable[..., Response]
 
 
 class Api(Chalice):
-    """Chalice keeps the request it is answering on itself; here each thread of a WSGI server has its own."""
+    """Keeps the current request per thread. Chalice stores it on the app object, which WSGI server threads share."""
 
     _of_thread = threading.local()
 
@@ -48,13 +48,13 @@ class Api(Chalice):
         self._of_thread.request = request
 
 
-app = Api(app_name="pacifica-data-cart", env={})  # or it would write itself into the process's environment
+app = Api(app_name="pacifica-data-cart", env={})  # by default chalice writes to os.environ
 app.debug = False
 
 
-@once
+@lazy
 def service() -> CartService:
-    """The use cases, built at the first request: importing this module does no I/O."""
+    """The use cases, built at the first request, so that importing this module does no I/O."""
     settings = load(os.environ)
     logs.configure(settings.log_level)
     return build(settings, API_TIMEOUTS).service
@@ -65,11 +65,11 @@ def max_body() -> int:
     return load(os.environ).max_body
 
 
-def answering(route: Route) -> Route:
-    """Turn what a route raises into its status and JSON; a client never sees a traceback."""
+def handling_errors(route: Route) -> Route:
+    """Turn the route's exceptions into error responses; clients never see a traceback."""
 
     @functools.wraps(route)
-    def answered(**parameters: str) -> Response:
+    def handled(**parameters: str) -> Response:
         try:
             return route(**{name: unquote(value) for name, value in parameters.items()})
         except CartError as error:
@@ -81,42 +81,42 @@ def answering(route: Route) -> Route:
             log.exception("%s failed", _method())
             return responses.failure(_method(), 500, "The server failed; its log says why.")
 
-    return answered
+    return handled
 
 
 @app.middleware("http")
-def in_our_words(request: Request | None, get_response: Callable[[Any], Response]) -> Response:
-    """What chalice answers by itself, a wrong method above all, said as every other error is."""
+def uniform_errors(request: Request | None, get_response: Callable[[Any], Response]) -> Response:
+    """Give the errors that chalice answers itself, such as 405, the format of all others."""
     response = get_response(request)
     if request is None or not isinstance(response.body, dict):
         return response
-    ours = responses.failure(_method(), response.status_code, str(response.body.get("Message", "")))
-    ours.headers = {**ours.headers, **response.headers}
-    return ours
+    uniform = responses.failure(_method(), response.status_code, str(response.body.get("Message", "")))
+    uniform.headers = {**uniform.headers, **response.headers}
+    return uniform
 
 
 @app.route("/", methods=["GET"], content_types=ANY)
-@answering
-def up() -> Response:
+@handling_errors
+def index() -> Response:
     return responses.document(200, {"message": "Pacifica Cartd Interface Up and Running"})
 
 
 @app.route("/{uid}", methods=["POST"], content_types=ANY)
-@answering
+@handling_errors
 def create(uid: str) -> Response:
     service().create(OWNER, uid, _body())
     return responses.document(201, {"message": "Cart Processing has begun"})
 
 
 @app.route("/{uid}/manifest", methods=["POST"], content_types=ANY)
-@answering
+@handling_errors
 def upload(uid: str) -> Response:
     url, life = service().upload(OWNER, uid)
     return responses.document(200, {"url": url, "method": "PUT", "expires_in": life})
 
 
 @app.route("/{uid}", methods=["HEAD"], content_types=ANY)
-@answering
+@handling_errors
 def head(uid: str) -> Response:
     try:
         return responses.state(service().find(OWNER, uid))
@@ -126,7 +126,7 @@ def head(uid: str) -> Response:
 
 
 @app.route("/{uid}", methods=["GET"], content_types=ANY)
-@answering
+@handling_errors
 def download(uid: str) -> Response:
     filename = _query("filename")
     cart, bundle = service().download(OWNER, uid, filename)
@@ -138,20 +138,20 @@ def download(uid: str) -> Response:
 
 
 @app.route("/{uid}", methods=["DELETE"], content_types=ANY)
-@answering
+@handling_errors
 def delete(uid: str) -> Response:
     service().delete(OWNER, uid)
     return responses.document(200, {"message": "Cart Deleted Successfully"})
 
 
 @app.route("/{uid}/status", methods=["GET"], content_types=ANY)
-@answering
+@handling_errors
 def status(uid: str) -> Response:
     return responses.document(200, service().status(OWNER, uid))
 
 
 @app.route("/{uid}/files", methods=["GET"], content_types=ANY)
-@answering
+@handling_errors
 def files(uid: str) -> Response:
     after, most = _number("after", -1, 1 << 31), _number("limit", PAGE, LONGEST_PAGE)
     return responses.document(200, service().files(OWNER, uid, after, max(1, most)))
@@ -159,7 +159,7 @@ def files(uid: str) -> Response:
 
 @app.schedule(Rate(1, unit=Rate.MINUTES))
 def sweep(event: Any) -> dict[str, int]:
-    """Repair what a crash left; EventBridge runs it every minute."""
+    """Repair what crashes left behind; EventBridge calls this every minute."""
     return {"sent_again": service().sweep()}
 
 
@@ -202,5 +202,5 @@ def _method() -> str:
 
 def _request() -> Request:
     request = app.current_request
-    assert request is not None, "routes run within a request"
+    assert request is not None, "outside a request"
     return request

@@ -1,4 +1,4 @@
-"""`pacifica-cartd-cmd`: what an operator does to the database by hand."""
+"""`pacifica-cartd-cmd`: an operator's database commands."""
 
 from __future__ import annotations
 
@@ -17,10 +17,8 @@ from chalicelib.errors import CartError
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="pacifica-cartd-cmd", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("dbsync", help="make the tables, or bring them up to what this code needs").set_defaults(
-        run=dbsync
-    )
-    commands.add_parser("dbchk", help="exit 1 when the tables are older than this code").set_defaults(run=dbchk)
+    commands.add_parser("dbsync", help="create the tables, or migrate them to this version").set_defaults(run=dbsync)
+    commands.add_parser("dbchk", help="exit 1 if the tables are older than this code").set_defaults(run=dbchk)
     options = parser.parse_args(arguments)
     try:
         settings = load(os.environ)

@@ -16,7 +16,8 @@ from chalicelib.db.database import Database
 from chalicelib.endings import CartEndings
 from chalicelib.errors import CartNotFound, InvalidManifest, StoreUnavailable
 from chalicelib.job_message import JobMessage
-from chalicelib.manifest.reader import Entry, check_uid, is_uploaded, parse
+from chalicelib.manifest.checks import check_uid
+from chalicelib.manifest.reader import Entry, is_uploaded, parse
 from chalicelib.stores import progress
 from chalicelib.stores.carts import Cart, CartState, CartStore, LiveCartExists
 from chalicelib.stores.entries import EntryStore

@@ -1,4 +1,4 @@
-"""`python -m chalicelib.sweeper`: the sweep where no scheduled Lambda runs it."""
+"""`python -m chalicelib.sweeper`: sweeps periodically where no scheduled Lambda does."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import queue
 import signal
 import sys
 import time
+from collections.abc import Callable
 
 from chalicelib.config import logs
 from chalicelib.config.settings import load
@@ -17,7 +18,8 @@ from chalicelib.wiring import build
 log = logging.getLogger(__name__)
 
 
-def main() -> int:
+def main(monotonic: Callable[[], float] = time.monotonic) -> int:
+    """Sweep every SWEEP_INTERVAL until SIGTERM or SIGINT; the exit code."""
     try:
         settings = load(os.environ)
     except CartError as error:
@@ -28,10 +30,10 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: signals.put(None))
     service = build(settings).service
-    while not _told_to_stop(signals, settings.sweep_interval):
+    while not _signalled(signals, settings.sweep_interval, monotonic):
         try:
             sent = service.sweep()
-        except Exception as error:  # one failed sweep is the next one's work
+        except Exception as error:  # the next sweep repairs what this one did not
             log.warning("sweep failed: %s", error)
         else:
             if sent:
@@ -39,10 +41,10 @@ def main() -> int:
     return 0
 
 
-def _told_to_stop(signals: queue.SimpleQueue[None], within: float) -> bool:
-    """Wait up to `within` seconds for a signal, looking up each second: a handler runs only when this thread does."""
-    deadline = time.monotonic() + within
-    while (left := deadline - time.monotonic()) > 0:
+def _signalled(signals: queue.SimpleQueue[None], timeout: float, monotonic: Callable[[], float]) -> bool:
+    """Wait up to `timeout` seconds for a signal, waking every second: Python runs handlers only in this thread."""
+    deadline = monotonic() + timeout
+    while (left := deadline - monotonic()) > 0:
         try:
             signals.get(timeout=min(1.0, left))
         except queue.Empty:

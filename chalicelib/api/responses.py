@@ -1,4 +1,4 @@
-"""HTTP answers, as the wire protocol in docs/api.md has them. No body is ever built for HEAD or 204."""
+"""Builds the HTTP responses that docs/api.md describes. HEAD and 204 never have a body."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ JSON: Headers = {"Content-Type": "application/json"}
 STATUS, MESSAGE, PROGRESS = "X-Pacifica-Status", "X-Pacifica-Message", "X-Pacifica-Progress"
 RETRY_AFTER = "5"  # seconds
 LONGEST_HEADER = 512
-UNAVAILABLE = "unavailable"  # on HEAD: the cart may be well, it is the service that is not
+UNAVAILABLE = "unavailable"  # status on HEAD when the service failed: this says nothing about the cart
 HEAD_STATUS: dict[str, int] = {CartState.READY: 204, CartState.ERROR: 500}
 
 
@@ -25,11 +25,11 @@ def document(status: int, body: dict[str, Any]) -> Response:
 
 
 def failure(method: str, status: int, message: str) -> Response:
-    """An error: JSON with status and message, or on HEAD the two headers."""
+    """An error: JSON with status and message; on HEAD, the two headers."""
     retry: Headers = {"Retry-After": RETRY_AFTER} if status == 503 else {}
     if method == "HEAD":
-        what = UNAVAILABLE if status >= 500 else CartState.ERROR
-        return _bare(status, {STATUS: what, MESSAGE: header_value(message), **retry})
+        state = UNAVAILABLE if status >= 500 else CartState.ERROR
+        return _bare(status, {STATUS: state, MESSAGE: header_value(message), **retry})
     return Response(
         status_code=status,
         body=json.dumps({"status": CartState.ERROR, "message": message}),
@@ -38,7 +38,7 @@ def failure(method: str, status: int, message: str) -> Response:
 
 
 def state(cart: Cart) -> Response:
-    """The answer to HEAD."""
+    """The response to HEAD: the cart's state, message and progress as headers."""
     message = cart.message if cart.state == CartState.ERROR else ""
     headers: Headers = {STATUS: cart.state, MESSAGE: header_value(message), PROGRESS: _progress(cart)}
     if cart.state in UNFINISHED:
@@ -70,7 +70,7 @@ def not_ready(cart: Cart) -> Response:
 
 
 def header_value(text: str) -> str:
-    """`text` as one printable ASCII line of a header, shortened."""
+    """`text` as one line of at most 512 printable ASCII characters."""
     line = "".join(char if " " <= char <= "~" else "?" for char in " ".join(text.split()))
     return line if len(line) <= LONGEST_HEADER else line[: LONGEST_HEADER - 3] + "..."
 

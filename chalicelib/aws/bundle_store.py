@@ -1,4 +1,4 @@
-"""The bundle store: S3. A bundle appears in it whole, by one PUT or by CompleteMultipartUpload."""
+"""The bundle store: an S3 bucket. Bundles appear in it complete, by one PUT or by CompleteMultipartUpload."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from chalicelib.errors import StoreUnavailable
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-CARTS = "carts/"  # what the keys of all bundles begin with
+CARTS = "carts/"  # prefix of all bundles' keys
 DIFFERS = ("BadDigest", "XAmzContentChecksumMismatch")
 ABSENT = ("NoSuchKey", "NoSuchUpload", "404", "NotFound")
 
@@ -42,11 +42,11 @@ class Part:
 
 
 class ObjectMissing(Exception):
-    """The multipart upload was completed or aborted."""
+    """The object or the multipart upload does not exist: an upload was completed or aborted."""
 
 
 class ChecksumMismatch(Exception):
-    """What was sent does not have the checksum it was declared with."""
+    """The bytes the store received do not have the declared checksum."""
 
 
 def key_of(cart_id: int, attempt: int) -> str:
@@ -58,22 +58,22 @@ def prefix_of(cart_id: int) -> str:
 
 
 def cart_of(key: str) -> int:
-    """The cart whose key this is; 0 when it is none's."""
+    """The cart this key belongs to; 0 if it is no bundle's key."""
     number = key.removeprefix(CARTS).partition("/")[0]
     return int(number) if number.isascii() and number.isdigit() else 0
 
 
 class BundleStore:
-    """One bucket. Every fault of the store is StoreUnavailable; thread-safe."""
+    """One bucket. Raises StoreUnavailable for every fault of the store. Thread-safe."""
 
     def __init__(self, client: S3Client, signer: Signer, bucket: str) -> None:
-        """`signer` gives a client to sign with and the seconds a URL it signs stays valid."""
+        """`signer` returns a client to sign with and the seconds its URLs are valid."""
         self._client = client
         self._signer = signer
         self._bucket = bucket
 
     def presign(self, key: str, disposition: str) -> tuple[str, int]:
-        """A download's URL and the seconds it stays valid. No request is made."""
+        """A download URL and the seconds it is valid. No request is made."""
         parameters = {
             "Bucket": self._bucket,
             "Key": key,
@@ -85,7 +85,7 @@ class BundleStore:
             return client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=life), life
 
     def put(self, key: str, body: IO[bytes], size: int, checksum: str) -> str:
-        """Store a whole bundle of `size` bytes; its ETag. Raises BytesDiffer as `upload`."""
+        """Store a whole bundle of `size` bytes; its ETag. Raises ChecksumMismatch like `upload`."""
         with faults("put"):
             answer = self._client.put_object(
                 Bucket=self._bucket,
@@ -98,7 +98,7 @@ class BundleStore:
         return answer["ETag"].strip('"')
 
     def begin(self, key: str) -> str:
-        """Begin a multipart upload; its id."""
+        """Start a multipart upload; its id."""
         with faults("begin"):
             answer = self._client.create_multipart_upload(
                 Bucket=self._bucket,
@@ -110,9 +110,9 @@ class BundleStore:
         return answer["UploadId"]
 
     def upload(self, key: str, upload_id: str, number: int, body: IO[bytes], size: int, checksum: str) -> None:
-        """Store one part, whose CRC64NVME (base64) the store checks.
+        """Store one part of `size` bytes; the store verifies its CRC64NVME (base64).
 
-        Raises UploadGone when the upload is no more, BytesDiffer when the bytes sent have another checksum.
+        Raises ObjectMissing if the upload does not exist, ChecksumMismatch if the bytes have another checksum.
         """
         with faults("upload"):
             self._client.upload_part(
@@ -126,7 +126,7 @@ class BundleStore:
             )
 
     def parts(self, key: str, upload_id: str, after: int = 0, most: int = 1000) -> list[Part]:
-        """Up to `most` stored parts numbered above `after`, in order. Raises UploadGone."""
+        """Up to `most` stored parts numbered above `after`, in order. Raises ObjectMissing."""
         with faults("list parts"):
             answer = self._client.list_parts(
                 Bucket=self._bucket, Key=key, UploadId=upload_id, PartNumberMarker=after, MaxParts=most
@@ -138,7 +138,7 @@ class BundleStore:
         ]
 
     def complete(self, key: str, upload_id: str, parts: list[Part], checksum: str) -> Stored | None:
-        """Make the bundle of its parts. Safe to repeat; None when neither the upload nor the bundle is there."""
+        """Make the bundle from its parts. Idempotent. None if neither the upload nor the bundle exists."""
         listed: Any = [{"PartNumber": part.number, "ETag": part.etag} for part in parts]
         try:
             with faults("complete"):
@@ -151,7 +151,7 @@ class BundleStore:
                     ChecksumType="FULL_OBJECT",
                 )
         except ObjectMissing:
-            log.info("upload of %s is no more: it was completed before, or aborted", key)
+            log.info("the upload of %s was completed or aborted before", key)
         return self.find(key)
 
     def find(self, key: str) -> Stored | None:
@@ -163,7 +163,7 @@ class BundleStore:
         return Stored(answer["ContentLength"], answer["ETag"].strip('"'))
 
     def delete_all(self, cart_id: int) -> None:
-        """Remove every bundle and unfinished upload there ever was of a cart, also those no row knows of."""
+        """Remove all bundles and unfinished uploads of a cart, including those no row records."""
         prefix = prefix_of(cart_id)
         with faults("list uploads"):
             uploads = self._client.list_multipart_uploads(Bucket=self._bucket, Prefix=prefix).get("Uploads", [])
@@ -174,7 +174,7 @@ class BundleStore:
             self.delete(bundle["Key"], "")
 
     def begun(self, ago: float) -> list[tuple[str, str]]:
-        """Key and id of the unfinished uploads of carts that were begun more than `ago` seconds ago."""
+        """Key and id of all carts' unfinished uploads that were started more than `ago` seconds ago."""
         before = datetime.now(UTC) - timedelta(seconds=ago)
         with faults("list uploads"):
             pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=CARTS)
@@ -182,7 +182,7 @@ class BundleStore:
         return [(upload["Key"], upload["UploadId"]) for upload in found if upload["Initiated"] < before]
 
     def delete(self, key: str, upload_id: str, *, bundle: bool = True) -> None:
-        """Remove the bundle and what an unfinished upload of it holds, or the upload alone; fine when it is gone."""
+        """Remove the bundle and its unfinished upload, or the upload alone. Idempotent."""
         if upload_id:
             try:
                 with faults("abort"):
@@ -196,7 +196,7 @@ class BundleStore:
 
 @contextmanager
 def faults(doing: str) -> Iterator[None]:
-    """Every fault of the store as StoreUnavailable, but UploadGone for what is absent and BytesDiffer."""
+    """Translate the store's faults into ObjectMissing, ChecksumMismatch or StoreUnavailable."""
     try:
         yield
     except botocore.exceptions.ClientError as error:

@@ -1,7 +1,7 @@
 """The Content-Disposition of a download (RFC 6266, RFC 8187). Pure.
 
-Invariant: whatever a client asks for, the value is one line of printable ASCII, and the name in it is one file's: it
-has no slash, no leading dot and at most 255 bytes.
+Invariant: the value is one line of printable ASCII, and the name in it has no slash, no leading dot and at most 255
+bytes, whatever name the client asks for.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from urllib.parse import quote
 
 MAX_NAME = 255
 MAX_SUFFIX = 32
-ATTR_CHARS = "!#$&+-.^_`|~"  # RFC 8187, beside letters and digits
-TURNS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+ATTR_CHARS = "!#$&+-.^_`|~"  # RFC 8187, in addition to letters and digits
+DIRECTIONAL = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
 UNSAFE = re.compile(r'[/\\"]')
 
 
 def attachment(filename: str | None, now: datetime) -> str:
-    """The header's value for `filename`, or for `data_<now, UTC>.tar` where there is none.
+    """The header's value for `filename`; without one, for `data_<now, UTC>.tar`.
 
-    A name beyond ASCII is told twice: for old clients as far as ASCII goes, then in full.
+    A name that is not ASCII appears twice: an ASCII approximation for old clients, then in full.
     """
     name = _cut(_clean(filename or "")) or _default(now)
     fallback = _cut(_clean(_ascii(name))) or "_"
@@ -42,18 +42,21 @@ def _clean(name: str) -> str:
 
 
 def _unprintable(character: str) -> bool:
-    """Controls, line ends, lone surrogates, and what turns the direction of the text to disguise a name."""
-    return unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or unicodedata.bidirectional(character) in TURNS
+    """Control characters, line ends, lone surrogates, and direction overrides, which can disguise a name."""
+    return (
+        unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
+        or unicodedata.bidirectional(character) in DIRECTIONAL
+    )
 
 
 def _ascii(name: str) -> str:
-    """Accents are dropped, other signs become `_`; so does `%`, which some clients take for an escape."""
+    """Drop accents; other characters become `_`, and so does `%`, which some clients treat as an escape."""
     letters = (character for character in unicodedata.normalize("NFKD", name) if not unicodedata.combining(character))
     return "".join(letter if letter.isascii() and letter != "%" else "_" for letter in letters)
 
 
 def _cut(name: str) -> str:
-    """At most 255 bytes of UTF-8, at the cost of the stem rather than of the suffix."""
+    """Shorten to 255 bytes of UTF-8, keeping the suffix."""
     if len(name.encode()) <= MAX_NAME:
         return name
     stem, dot, suffix = name.rpartition(".")

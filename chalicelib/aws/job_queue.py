@@ -1,4 +1,4 @@
-"""The job queue: SQS, standard, with a dead-letter queue behind it."""
+"""The job queue: a standard SQS queue with a dead-letter queue."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from chalicelib.job_message import JobMessage
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-BATCH = 10  # the most messages SQS takes or gives at once
-LONGEST_DELAY = 900  # seconds
+BATCH = 10  # messages per SQS call
+LONGEST_DELAY = 900  # seconds; the limit of SQS
 FAULTS = (
     botocore.exceptions.ClientError,
     botocore.exceptions.BotoCoreError,
-    botocore.parsers.ResponseParserError,  # an answer that is none, as a proxy on the way gives it
+    botocore.parsers.ResponseParserError,  # a response that is not SQS's, for example from a proxy
 )
 
 log = logging.getLogger(__name__)
@@ -35,12 +35,12 @@ class Message:
 
 
 class JobQueue:
-    """Send, receive, extend, settle. `name` is the queue's name or its URL; thread-safe."""
+    """Sends, receives, hides and deletes messages. `name` is the queue's name or URL. Thread-safe."""
 
     def __init__(self, client: SQSClient, name: str) -> None:
         self._client = client
         self._name = name
-        self._found = name if "://" in name else ""
+        self._url = name if "://" in name else ""
 
     def send(self, messages: Sequence[JobMessage], delay: float = 0) -> list[JobMessage]:
         """Send messages, each visible after `delay` seconds.
@@ -52,14 +52,14 @@ class JobQueue:
             try:
                 unsent += self._send_batch(messages[start : start + BATCH], delay)
             except FAULTS as error:
-                log.warning("not sent, left to the sweep: %s", error)
+                log.warning("not sent, the sweep will: %s", error)
                 return [*unsent, *messages[start:]]
         return unsent
 
     def receive(self, most: int, wait: int, visibility: int) -> list[Message]:
-        """Up to `most` messages, waiting up to `wait` seconds; hidden from others for `visibility` seconds."""
+        """Up to `most` messages, waiting up to `wait` seconds; others do not see them for `visibility` seconds."""
         answer = self._client.receive_message(
-            QueueUrl=self._url(),
+            QueueUrl=self._queue_url(),
             MaxNumberOfMessages=min(most, BATCH),
             WaitTimeSeconds=wait,
             VisibilityTimeout=visibility,
@@ -77,7 +77,7 @@ class JobQueue:
         """
         try:
             counts = self._client.get_queue_attributes(
-                QueueUrl=self._url(),
+                QueueUrl=self._queue_url(),
                 AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
             )["Attributes"]
         except FAULTS as error:
@@ -86,16 +86,16 @@ class JobQueue:
         return int(counts["ApproximateNumberOfMessages"]) + int(counts["ApproximateNumberOfMessagesNotVisible"])
 
     def extend(self, receipts: Sequence[str], visibility: int) -> None:
-        """Hide received messages for another `visibility` seconds; 0 gives them back at once."""
+        """Hide received messages for another `visibility` seconds; 0 makes them visible at once."""
         for start in range(0, len(receipts), BATCH):
             entries = [
                 {"Id": str(number), "ReceiptHandle": receipt, "VisibilityTimeout": visibility}
                 for number, receipt in enumerate(receipts[start : start + BATCH])
             ]
-            self._client.change_message_visibility_batch(QueueUrl=self._url(), Entries=entries)  # type: ignore[arg-type]
+            self._client.change_message_visibility_batch(QueueUrl=self._queue_url(), Entries=entries)  # type: ignore[arg-type]
 
     def delete(self, receipt: str) -> None:
-        self._client.delete_message(QueueUrl=self._url(), ReceiptHandle=receipt)
+        self._client.delete_message(QueueUrl=self._queue_url(), ReceiptHandle=receipt)
 
     def _send_batch(self, messages: Sequence[JobMessage], delay: float) -> list[JobMessage]:
         entries = [
@@ -107,13 +107,13 @@ class JobQueue:
             }
             for number, message in enumerate(messages)
         ]
-        answer = self._client.send_message_batch(QueueUrl=self._url(), Entries=entries)  # type: ignore[arg-type]
+        answer = self._client.send_message_batch(QueueUrl=self._queue_url(), Entries=entries)  # type: ignore[arg-type]
         refused = answer.get("Failed", [])
         for failed in refused:
-            log.warning("not sent, left to the sweep: %s", failed.get("Message", failed["Code"]))
+            log.warning("not sent, the sweep will: %s", failed.get("Message", failed["Code"]))
         return [messages[int(failed["Id"])] for failed in refused]
 
-    def _url(self) -> str:
-        if not self._found:
-            self._found = self._client.get_queue_url(QueueName=self._name)["QueueUrl"]
-        return self._found
+    def _queue_url(self) -> str:
+        if not self._url:
+            self._url = self._client.get_queue_url(QueueName=self._name)["QueueUrl"]
+        return self._url

@@ -1,4 +1,4 @@
-"""Manifests too large for a request body: the client puts them into the store, a worker reads them from there."""
+"""Manifests too large for a request body: clients PUT them into the store, workers read them from there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BLOCK = 1 << 18
 
 
 def manifest_key(owner: str, uid: str) -> str:
-    """`uid` is checked, so it is safe in a key; an owner never holds a slash."""
+    """The object's key. A checked `uid` is safe in it, and no owner contains a slash."""
     return f"manifests/{owner}/{uid}"
 
 
@@ -25,14 +25,14 @@ class UploadStore:
         self._bucket = bucket
 
     def presign(self, key: str) -> tuple[str, int]:
-        """A URL to PUT the manifest to, and the seconds it stays valid."""
+        """A URL to PUT the manifest to, and the seconds it is valid."""
         parameters = {"Bucket": self._bucket, "Key": key}
         with faults("sign"):
             client, life = self._signer()
             return client.generate_presigned_url("put_object", Params=parameters, ExpiresIn=life), life
 
     def digest(self, key: str) -> str | None:
-        """What tells this upload from another; None when nothing was uploaded."""
+        """Identifies the content of the upload; None if there is no upload."""
         try:
             with faults("find the manifest"):
                 answer = self._client.head_object(Bucket=self._bucket, Key=key)
@@ -41,7 +41,7 @@ class UploadStore:
         return f"upload-{answer['ETag'].strip(chr(34))}"[:64]
 
     def read(self, key: str) -> Iterator[bytes]:
-        """The upload as a stream of blocks; nothing when it is gone. Raises StoreUnavailable."""
+        """The upload as a stream of blocks, which is empty if the upload is gone. Raises StoreUnavailable."""
         try:
             with faults("read the manifest"):
                 body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"]

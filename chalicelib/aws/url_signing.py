@@ -1,8 +1,8 @@
-"""Who signs a download's URL, so that it stays valid as long as promised.
+"""Credentials that sign download URLs, so that a URL is valid as long as promised.
 
-A URL dies with the credentials that signed it. Long-lived ones outlive any URL. A Lambda's own expire at a time it is
-not told, so there a role is assumed, whose credentials name their end: they are used again only while they outlive the
-promise, and where even new ones do not (a chained role lives an hour at most), the life told is the true one.
+A URL expires with the credentials that signed it. Long-lived credentials outlive any URL. A Lambda cannot tell when its
+own credentials expire, so it assumes a role whose credentials have a known end. They are reused while they outlive a
+new URL. If even fresh ones do not (a chained role is limited to an hour), the shorter life is returned.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SHORTEST = 900  # seconds; STS, AssumeRole DurationSeconds
 
 
 def fixed_signer(client: Callable[[], S3Client], life: int) -> Signer:
-    """Signs with the process's own credentials; the client is built at the first use."""
+    """Signs with the process's own credentials; builds the client at the first use."""
     built: list[S3Client] = []
     lock = threading.Lock()
 
@@ -42,8 +42,8 @@ def assumed_signer(
     life: int,
     clock: Callable[[], float],
 ) -> Signer:
-    """Signs with credentials of `role`, taken anew when they would not outlive a URL of `life` seconds."""
-    held: list[tuple[S3Client, float]] = []
+    """Signs with credentials of `role`; assumes it again when they would not outlive a URL of `life` seconds."""
+    cached: list[tuple[S3Client, float]] = []
     lock = threading.Lock()
 
     def assume() -> tuple[S3Client, float]:
@@ -60,9 +60,9 @@ def assumed_signer(
 
     def sign() -> tuple[S3Client, int]:
         with lock:
-            if not held or held[0][1] - clock() < life:
-                held[:] = [assume()]
-            signing, end = held[0]
+            if not cached or cached[0][1] - clock() < life:
+                cached[:] = [assume()]
+            signing, end = cached[0]
             return signing, min(life, int(end - clock()))
 
     return sign

@@ -1,7 +1,7 @@
-"""Variables a container link sets, as the plain ones the settings know.
+"""Translates the variables of container links into those the settings read.
 
 A link named `mysql` sets MYSQL_PORT=tcp://host:port and MYSQL_ENV_MYSQL_USER and so on; one named `archivei` sets
-ARCHIVEI_PORT=tcp://host:port. Variables set plainly win. Source: Docker's "Legacy container links".
+ARCHIVEI_PORT=tcp://host:port. Plain variables take precedence. See Docker's "Legacy container links".
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ MYSQL_LINKED = ("MYSQL_DATABASE", "MYSQL_USER", "MYSQL_PASSWORD")
 
 
 def resolve_links(environ: Mapping[str, str]) -> dict[str, str]:
-    """A copy of `environ` with what its links say put into MYSQL_* and ARCHIVE_INTERFACE_URL."""
+    """A copy of `environ` with MYSQL_* and ARCHIVE_INTERFACE_URL filled in from its links."""
     resolved = dict(environ)
     _mysql_address(resolved)
     for name in MYSQL_LINKED:

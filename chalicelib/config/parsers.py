@@ -1,4 +1,4 @@
-"""From the text of an environment variable to its value; each raises ValueError with what the text must be. Pure."""
+"""Parsers of environment variables. Each raises ValueError that says what the text must be. Pure."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def percent(value: str) -> float:
 
 
 def size(value: str) -> int:
-    """Bytes, with an optional K, M, G or T for powers of 1,024."""
+    """Bytes, with an optional suffix K, M, G or T for powers of 1,024."""
     factors = {"K": KIB, "M": MIB, "G": GIB, "T": GIB * KIB}
     suffix = value[-1:].upper()
     number = int(value[:-1]) * factors[suffix] if suffix in factors else int(value)
@@ -65,7 +65,7 @@ def size(value: str) -> int:
 
 def part_size(value: str) -> int:
     if not 5 * MIB <= size(value) <= 5 * GIB:
-        raise ValueError("must be 5M to 5G, as S3 has it for a part")
+        raise ValueError("must be 5M to 5G, the limits of S3 for a part")
     return size(value)
 
 
@@ -74,17 +74,17 @@ def url(value: str) -> str:
     whole = value if "://" in value else f"http://{value}"
     parts = urlsplit(whole)
     if any(character.isspace() for character in value):
-        raise ValueError("must have no blanks")
+        raise ValueError("must not contain whitespace")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("must be host:port/ or a http(s) URL")
     parts.port  # noqa: B018  raises ValueError for a bad port
     if parts.query or parts.fragment:
-        raise ValueError("must have no query and no fragment")
+        raise ValueError("must not have a query or a fragment")
     return whole.rstrip("/") + "/"
 
 
 def switch(value: str) -> bool:
-    """The seed says "set": any value but an explicit no turns it on."""
+    """True for any value except an explicit no: the variable counts as a flag that is set or not."""
     return value.strip().lower() not in ("0", "false", "no", "off")
 
 

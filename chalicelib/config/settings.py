@@ -1,6 +1,6 @@
-"""Settings, read once from an environment mapping; every bad variable is named at once.
+"""Settings, read once from an environment mapping; one error names every bad variable.
 
-The table in docs/settings.md is made from the fields below and held to them by a test.
+A test compares the table in docs/settings.md with the fields below.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from chalicelib.config.parsers import (
 )
 from chalicelib.errors import SettingsError
 
-LAMBDA_MAX_BODY = 4 * MIB  # an event is at most 6 MB, and base64 adds a third
+LAMBDA_MAX_BODY = 4 * MIB  # an event has at most 6 MB, and base64 adds a third
 SECRET = ("MYSQL_PASSWORD",)
 
 
 def setting(env: str, parse: Callable[[str], Any], default: Any, doc: str) -> Any:
-    """A field of Settings: its variable, the parser (raises ValueError), the default and its effect."""
+    """A field of Settings: its variable, parser (raises ValueError), default and effect."""
     shown = env not in SECRET
     return dataclasses.field(default=default, repr=shown, metadata={"env": env, "parse": parse, "doc": doc})
 
@@ -46,108 +46,121 @@ class Settings:
     """One attribute per environment variable. Sizes are bytes, times are seconds."""
 
     volume_path: Path | None = setting(
-        "VOLUME_PATH", folder, None, "Root directory of the volume all workers share. Required by the workers."
+        "VOLUME_PATH", folder, None, "Root directory of the volume that all workers share. Workers require it."
     )
     volume_limit: int = setting(
-        "VOLUME_LIMIT", size, 0, "Bytes of the volume the carts may use; 0 means what the file system reports."
+        "VOLUME_LIMIT", size, 0, "Bytes of the volume the workers may fill; 0 means the size its file system reports."
     )
-    volume_reserve: float = setting("VOLUME_RESERVE", percent, 5.0, "Percentage of the volume that is kept free.")
+    volume_reserve: float = setting("VOLUME_RESERVE", percent, 5.0, "Percentage of the volume kept free.")
     lru_buffer_time: float = setting(
-        "LRU_BUFFER_TIME", seconds, 0.0, "Seconds after its last use in which nothing is evicted."
+        "LRU_BUFFER_TIME",
+        seconds,
+        0.0,
+        "Seconds after its last use in which a staged file is not evicted and a bundle does not expire.",
     )
     archive_url: str = setting(
-        "ARCHIVE_INTERFACE_URL", url, "http://127.0.0.1:8080/", "The archive interface: host:port/ or a URL."
+        "ARCHIVE_INTERFACE_URL", url, "http://127.0.0.1:8080/", "Address of the archive interface: host:port/ or a URL."
     )
     archive_patience: float = setting(
         "ARCHIVE_PATIENCE",
         seconds,
         60.0,
-        "Seconds a file may fail with 5xx or broken connections before its cart does.",
+        "Seconds a file may fail with 5xx or broken connections before its cart fails.",
     )
     archive_connect_timeout: float = setting(
-        "ARCHIVE_CONNECT_TIMEOUT", period, 10.0, "Seconds to wait for a connection to the archive."
+        "ARCHIVE_CONNECT_TIMEOUT", period, 10.0, "Timeout of connecting to the archive, in seconds."
     )
     archive_read_timeout: float = setting(
-        "ARCHIVE_READ_TIMEOUT", period, 60.0, "Seconds to wait for the archive's next bytes."
+        "ARCHIVE_READ_TIMEOUT", period, 60.0, "Timeout of waiting for the archive's next bytes, in seconds."
     )
     recall_timeout: float = setting(
         "RECALL_TIMEOUT", period, 7 * 86400.0, "Seconds a file may stay on tape after its recall before its cart fails."
     )
-    pull_concurrency: int = setting("PULL_CONCURRENCY", positive, 16, "Archive requests under way at once, per worker.")
-    upload_concurrency: int = setting("UPLOAD_CONCURRENCY", positive, 4, "Parts under way at once, per worker.")
-    job_concurrency: int = setting("JOB_CONCURRENCY", positive, 4, "Jobs a worker holds at once.")
-    part_size: int = setting("PART_SIZE", part_size, 64 * MIB, "Smallest size of a part; it grows with the bundle.")
-    window_size: int = setting("WINDOW_SIZE", size, GIB, "Bytes of the bundle in one window of work.")
-    window_files: int = setting("WINDOW_FILES", positive, 1000, "Files in one window of work.")
+    pull_concurrency: int = setting("PULL_CONCURRENCY", positive, 16, "Concurrent archive requests per worker.")
+    upload_concurrency: int = setting("UPLOAD_CONCURRENCY", positive, 4, "Concurrent part uploads per worker.")
+    job_concurrency: int = setting("JOB_CONCURRENCY", positive, 4, "Jobs a worker runs at once.")
+    part_size: int = setting(
+        "PART_SIZE", part_size, 64 * MIB, "Smallest part size in bytes; large bundles have larger parts."
+    )
+    window_size: int = setting("WINDOW_SIZE", size, GIB, "Bytes of the bundle in one window.")
+    window_files: int = setting("WINDOW_FILES", positive, 1000, "Most files in one window.")
     lease: float = setting(
-        "LEASE", period, 30.0, "Seconds after which a silent worker's job goes to another; the queue's visibility too."
+        "LEASE",
+        period,
+        30.0,
+        "Seconds after which a silent worker loses its job; the visibility timeout of messages follows from it.",
     )
-    sweep_interval: float = setting("SWEEP_INTERVAL", period, 15.0, "Seconds between sweeps where no Lambda runs them.")
-    mysql_host: str = setting("MYSQL_HOST", text, "", "MySQL or MariaDB server; SQLite is used when it is not set.")
+    sweep_interval: float = setting(
+        "SWEEP_INTERVAL", period, 15.0, "Seconds between sweeps of `python -m chalicelib.sweeper`."
+    )
+    mysql_host: str = setting("MYSQL_HOST", text, "", "MySQL or MariaDB server; if it is not set, SQLite is used.")
     mysql_port: int = setting(
-        "MYSQL_PORT", port, 3306, "Its port; `tcp://host:port`, as a container link sets it, too."
+        "MYSQL_PORT", port, 3306, "Port of that server; a container link's `tcp://host:port` is accepted, too."
     )
-    mysql_database: str = setting("MYSQL_DATABASE", text, "pacifica_cartd", "Its database.")
-    mysql_user: str = setting("MYSQL_USER", text, "cartd", "Its user.")
-    mysql_password: str = setting("MYSQL_PASSWORD", text, "", "The user's password.")
+    mysql_database: str = setting("MYSQL_DATABASE", text, "pacifica_cartd", "Name of the database.")
+    mysql_user: str = setting("MYSQL_USER", text, "cartd", "User of the database.")
+    mysql_password: str = setting("MYSQL_PASSWORD", text, "", "Password of that user.")
     mysql_secret: str = setting(
-        "MYSQL_SECRET_ARN", text, "", "Secret of Secrets Manager with user and password; read again after a rotation."
+        "MYSQL_SECRET_ARN", text, "", "Secret in Secrets Manager with user and password; read again after a rotation."
     )
     mysql_ca: str = setting(
         "MYSQL_CA",
         text,
         "",
-        "CA certificates, a PEM file or its text; the server must then prove itself by TLS.",
+        "CA certificates, as a PEM file or its text, to verify the server by TLS.",
     )
     sqlite_path: Path = setting(
-        "SQLITE_PATH", folder, Path("/tmp/pacifica-cartd.db"), "Database file used when MYSQL_HOST is not set."
+        "SQLITE_PATH", folder, Path("/tmp/pacifica-cartd.db"), "Database file, used if `MYSQL_HOST` is not set."
     )
-    database_logging: bool = setting("DATABASE_LOGGING", switch, False, "Set to print every Peewee query.")
+    database_logging: bool = setting("DATABASE_LOGGING", switch, False, "If set, every Peewee query is logged.")
     database_connect_attempts: int = setting(
-        "DATABASE_CONNECT_ATTEMPTS", positive, 3, "Times a connection to the database is tried."
+        "DATABASE_CONNECT_ATTEMPTS", positive, 3, "How often to try to connect to the database."
     )
     database_wait: float = setting("DATABASE_WAIT", seconds, 10.0, "Seconds between these tries.")
-    bundle_bucket: str = setting("BUNDLE_BUCKET", text, "pacifica-cart-bundles", "The bundle store's bucket.")
+    bundle_bucket: str = setting("BUNDLE_BUCKET", text, "pacifica-cart-bundles", "Bucket of the bundle store.")
     store_endpoint: str = setting(
-        "AWS_ENDPOINT_URL_S3", url, "", "The store's address where it is not AWS's own; boto3 reads it too."
+        "AWS_ENDPOINT_URL_S3", url, "", "Address of the store if it is not AWS's own; boto3 reads it, too."
     )
     bundle_public_endpoint: str = setting(
-        "BUNDLE_PUBLIC_ENDPOINT", url, "", "The store's address as clients see it; used only to sign."
+        "BUNDLE_PUBLIC_ENDPOINT", url, "", "Address of the store in signed URLs, if clients reach it by another one."
     )
-    bundle_url_life: int = setting("BUNDLE_URL_LIFE", positive, 3600, "Seconds a download's URL stays valid.")
+    bundle_url_life: int = setting("BUNDLE_URL_LIFE", positive, 3600, "Seconds a download URL is valid.")
     bundle_signing_role: str = setting(
-        "BUNDLE_SIGNING_ROLE", text, "", "Role assumed to sign, so that a URL outlives a Lambda's own credentials."
+        "BUNDLE_SIGNING_ROLE", text, "", "Role to assume for signing, so that URLs outlive a Lambda's own credentials."
     )
-    bundle_ttl: float = setting(
-        "BUNDLE_TTL", period, 14 * 86400.0, "Seconds after its last download in which a bundle is kept."
-    )
+    bundle_ttl: float = setting("BUNDLE_TTL", period, 14 * 86400.0, "Seconds a bundle is kept after its last download.")
     bundle_limit: int = setting(
-        "BUNDLE_LIMIT", size, 0, "Bytes of bundles that are kept, least recently used go first; 0 means no limit."
+        "BUNDLE_LIMIT",
+        size,
+        0,
+        "Bytes of all bundles kept; beyond them, the least recently used expire. 0 means no limit.",
     )
-    max_manifest: int = setting("MAX_MANIFEST", size, 2 * GIB, "Bytes of an uploaded manifest, unpacked.")
-    job_queue: str = setting("JOB_QUEUE", text, "pacifica-cart-jobs", "Name or URL of the SQS queue of jobs.")
+    max_manifest: int = setting(
+        "MAX_MANIFEST", size, 2 * GIB, "Largest uploaded manifest, in bytes after decompression."
+    )
+    job_queue: str = setting("JOB_QUEUE", text, "pacifica-cart-jobs", "Name or URL of the SQS queue.")
     job_dead_queue: str = setting(
         "JOB_DEAD_QUEUE",
         text,
         "",
-        "Name or URL of its dead-letter queue; `JOB_QUEUE` with `-dead` behind it if not set.",
+        "Name or URL of its dead-letter queue; the default is `JOB_QUEUE` with the suffix `-dead`.",
     )
     cart_deadline: float = setting(
-        "CART_DEADLINE", period, 14 * 86400.0, "Seconds after its POST in which a cart has to be ready, or it fails."
+        "CART_DEADLINE", period, 14 * 86400.0, "Seconds after its POST after which an unfinished cart fails."
     )
-    max_body: int = setting("MAX_BODY", size, 64 * MIB, "Largest request body; 4M by default in Lambda.")
+    max_body: int = setting("MAX_BODY", size, 64 * MIB, "Largest request body in bytes; in Lambda, the default is 4M.")
     log_level: str = setting("LOG_LEVEL", log_level, "INFO", "DEBUG, INFO, WARNING or ERROR.")
 
     @property
     def visibility(self) -> int:
-        """Seconds a received message stays hidden: just longer than the lease, so that the lease ends first."""
+        """Seconds a received message stays hidden: slightly longer than the lease, so that the lease expires first."""
         return math.ceil(self.lease) + 1
 
 
 def load(environ: Mapping[str, str], *, worker: bool = False) -> Settings:
-    """Settings of `environ`; `worker` says that the volume is needed.
+    """Settings from `environ`; an empty variable counts as not set. `worker`: VOLUME_PATH is required.
 
-    Raises SettingsError naming every variable that is missing or bad. An empty variable counts as not set.
+    Raises SettingsError, which names every missing or bad variable.
     """
     values: dict[str, Any] = {}
     problems: list[str] = []
@@ -171,17 +184,17 @@ def load(environ: Mapping[str, str], *, worker: bool = False) -> Settings:
 
 
 def _reason(error: Exception) -> str:
-    said = str(error)
-    return "must be a number" if "literal" in said or "could not convert" in said else said
+    reason = str(error)
+    return "must be a number" if "literal" in reason or "could not convert" in reason else reason
 
 
 def _shown(env: str, raw: str) -> str:
-    return "" if env in SECRET or "@" in raw else f" (it is {raw!r})"  # what has an @ may have a password before it
+    return "" if env in SECRET or "@" in raw else f" (it is {raw!r})"  # a URL with an @ may contain a password
 
 
 def _contradictions(values: Mapping[str, Any]) -> list[str]:
     if values.get("lease", 30.0) < 2:
-        return ["LEASE: must be at least 2 seconds, or no heartbeat can keep it"]
+        return ["LEASE: must be at least 2 seconds, for heartbeats to keep it"]
     if values.get("bundle_url_life", 1) > 7 * 86400:
-        return ["BUNDLE_URL_LIFE: must be at most 604800, the longest a SigV4 signature is valid"]
+        return ["BUNDLE_URL_LIFE: must be at most 604800, the longest life of a SigV4 signature"]
     return []

@@ -1,7 +1,7 @@
-"""Who the database is told we are, and how it proves who it is.
+"""User and password for the database, and the TLS check of its server.
 
-User and password come from the settings, or from a secret of Secrets Manager, which may be rotated at any time: what
-was read is kept until a login with it is refused, and then read again. boto3 is imported only where a secret is named.
+User and password come from the settings or from a secret in Secrets Manager. A secret may be rotated at any time: it is
+cached until a login with it is refused, then read again. boto3 is imported only if a secret is named.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Login = tuple[str, str]
 
 class Credentials(Protocol):
     def __call__(self, refused: Login | None = None) -> Login:
-        """User and password; `refused` are those the server would not take, so that they are read anew."""
+        """User and password. `refused`: those the server has refused, so that they are read again."""
 
 
 def credentials_of(settings: Settings) -> Credentials:
@@ -30,7 +30,10 @@ def credentials_of(settings: Settings) -> Credentials:
 
 
 def tls_of(settings: Settings) -> ssl.SSLContext | None:
-    """Checks the server's certificate and name by MYSQL_CA; None leaves it to the driver, which checks nothing."""
+    """A context that checks the server's certificate and name against MYSQL_CA; None if that is not set.
+
+    Without a context the driver checks neither. Raises SettingsError.
+    """
     if not settings.mysql_ca:
         return None
     source = "cadata" if "-----BEGIN" in settings.mysql_ca else "cafile"
@@ -48,7 +51,7 @@ class _Secret:
         self._lock = threading.Lock()
 
     def __call__(self, refused: Login | None = None) -> Login:
-        with self._lock:  # of the threads that are refused at once, one reads
+        with self._lock:  # if several threads are refused at once, only one reads the secret
             if self._held is None or self._held == refused:
                 self._held = self._read()
             return self._held
@@ -69,5 +72,5 @@ class _Secret:
         except botocore.exceptions.BotoCoreError as error:
             raise DatabaseUnavailable(f"Secrets Manager did not answer: {type(error).__name__}") from error
         except (ValueError, KeyError, AttributeError):
-            # Not chained: what is said of bad JSON may show a part of it.
+            # Not chained: the parser's message may quote a part of the secret.
             raise DatabaseUnavailable("MYSQL_SECRET_ARN is not JSON with a password.") from None

@@ -1,8 +1,8 @@
-"""The one way to the database: MySQL or MariaDB when a host is set, SQLite (WAL) otherwise.
+"""Access to the database: MySQL or MariaDB when a host is set, SQLite (WAL) otherwise.
 
-Invariant 2 of docs/architecture.md rests on what is set up here and in mysql.py: an UPDATE's row count is the rows
-*found*, READ COMMITTED on MySQL, BEGIN IMMEDIATE with a busy time-out on SQLite. Times are the database's own clock,
-as seconds since the epoch in UTC.
+Invariant 2 of docs/architecture.md rests on the setup here and in mysql.py: an UPDATE's row count is the rows *found*,
+READ COMMITTED on MySQL, BEGIN IMMEDIATE with a busy timeout on SQLite. Times come from the database's own clock, as
+seconds since the epoch in UTC.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import peewee
@@ -25,15 +26,28 @@ from chalicelib.errors import DatabaseUnavailable
 T = TypeVar("T")
 
 CHUNK = 1000  # rows per statement: far below MySQL's packet and SQLite's variable limits
-IDLE = 10.0  # seconds after which a connection is pinged before it is trusted
 NO_SUCH_TABLE = 1146  # MySQL
-RETRIED = (1020, 1205, 1213)  # MySQL: record changed, lock wait time-out, deadlock
+RETRIED = (1020, 1205, 1213)  # MySQL: record changed, lock wait timeout, deadlock
 
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Times in seconds. A transaction that lost against another is tried `tries` times in all.
+
+    The pause before the second try is random, `pause_min` to `pause_max`; each further pause is twice as long. A
+    connection idle for `idle` is pinged before it is used.
+    """
+
+    tries: int = 8
+    pause_min: float = 0.005
+    pause_max: float = 0.05
+    idle: float = 10.0
+
+
 class _Literal(peewee.SQL):
-    """SQL whose values go to the driver as they are, all at once."""
+    """SQL whose parameters peewee passes to the driver as they are."""
 
     def __sql__(self, ctx: Any) -> Any:
         ctx.literal(self.sql)
@@ -42,23 +56,33 @@ class _Literal(peewee.SQL):
 
 
 class Database:
-    """Connections (one a thread), transactions and the few things the two dialects say differently."""
+    """One connection per thread, transactions, and what differs between the two dialects."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._attempts = settings.database_connect_attempts
-        self._wait = settings.database_wait
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        retries: RetryPolicy = RetryPolicy(),
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._connect_tries = settings.database_connect_attempts
+        self._connect_pause = settings.database_wait
+        self._retries = retries
+        self._monotonic = monotonic
+        self._sleep = sleep
         self._used = threading.local()
         self.is_mysql = bool(settings.mysql_host)
         self._parameter = "%s" if self.is_mysql else "?"
         self.peewee: peewee.Database = MySQL(settings) if self.is_mysql else _sqlite(settings)
         if settings.database_logging:
-            _print_queries()
+            logging.getLogger("peewee").setLevel(logging.DEBUG)
 
     @contextmanager
     def session(self) -> Iterator[peewee.Database]:
-        """A live connection for this thread; what goes wrong with it becomes DatabaseUnavailable.
+        """A live connection for this thread. Raises DatabaseUnavailable for any fault of it.
 
-        Within a transaction it is that one's, and what goes wrong is for the transaction to see.
+        Within a transaction it is the transaction's, and faults propagate as they are, for the transaction to handle.
         """
         if self.peewee.in_transaction():
             yield self.peewee
@@ -73,20 +97,21 @@ class Database:
             if error.args[0] != NO_SUCH_TABLE:
                 raise
             raise DatabaseUnavailable("The database has no tables yet: run `pacifica-cartd-cmd dbsync`.") from error
-        self._used.at = time.monotonic()
+        self._used.at = self._monotonic()
 
     def transaction(self, work: Callable[[], T]) -> T:
-        """Run `work` in one transaction, again when the server made it the victim of a deadlock."""
+        """Run `work` in one transaction; retry it after a deadlock or a lock timeout."""
+        retries = self._retries
         with self.session():
-            for attempt in range(8):
+            for attempt in range(retries.tries):
                 try:
                     with self._atomic():
                         return work()
                 except peewee.OperationalError as error:
-                    if attempt == 7 or not _is_contention(error):
+                    if attempt == retries.tries - 1 or not _is_contention(error):
                         raise
-                    log.info("transaction tried again: %s", _brief(error))
-                    time.sleep(random.uniform(0.005, 0.05) * 2**attempt)
+                    log.info("retrying a transaction: %s", _brief(error))
+                    self._sleep(random.uniform(retries.pause_min, retries.pause_max) * 2**attempt)
             raise AssertionError("unreachable")
 
     @property
@@ -104,36 +129,40 @@ class Database:
     def upsert(
         self, query: Any, target: Sequence[Any], replace: Sequence[Any], update: Mapping[Any, Any] | None = None
     ) -> Any:
-        """An INSERT that, where `target` exists already, replaces the columns `replace` and sets those of `update`."""
+        """Make an INSERT update the row where the key `target` exists.
+
+        It then replaces the columns `replace` by the new values and sets those of `update`.
+        """
         changes = {"preserve": list(replace), "update": update or {}}
         if self.is_mysql:
             return query.on_conflict(**changes)
         return query.on_conflict(conflict_target=list(target), **changes)
 
     def values(self, rows: Sequence[Sequence[Any]]) -> peewee.SQL:
-        """Rows for `insert_from`: peewee's insert_many takes a node for each value, ten times as long.
+        """A VALUES list for `insert_from`.
 
-        What needs no quotes is written out, which spares the driver to escape it.
+        Integers, NULL and '' are written into the SQL, because PyMySQL's escaping is the main cost of a row:
+        executemany takes up to 2.8 times the CPU (docs/performance.md), peewee's insert_many ten times.
         """
-        given: list[Any] = []
+        parameters: list[Any] = []
 
-        def told(value: Any) -> str:
+        def written(value: Any) -> str:
             if type(value) is int or value == 0:
                 return str(int(value))
             if value is None or value == "":
                 return "NULL" if value is None else "''"
-            given.append(value)
+            parameters.append(value)
             return self._parameter
 
-        written = [f"({', '.join([told(value) for value in row])})" for row in rows]
-        return _Literal(f"VALUES {', '.join(written)}", given)
+        lines = [f"({', '.join([written(value) for value in row])})" for row in rows]
+        return _Literal(f"VALUES {', '.join(lines)}", parameters)
 
     def listed(self, values: Sequence[Any]) -> peewee.SQL:
-        """Values for the right side of an IN, at the same saving."""
+        """The right side of an IN, without a peewee node per value."""
         return _Literal(f"({', '.join([self._parameter] * len(values))})", values)
 
     def text_of(self, query: Any) -> str:
-        """A query's SQL in this dialect, for `execute` with other values in the place of its own."""
+        """The query's SQL in this dialect, to run by `execute` with other parameters."""
         text: str = self.peewee.get_sql_context().sql(query).query()[0]  # type: ignore[no-untyped-call]
         return text
 
@@ -147,52 +176,55 @@ class Database:
 
     def _ensure_connected(self) -> None:
         if not self.peewee.is_closed():
-            recent = time.monotonic() - getattr(self._used, "at", 0.0) < IDLE
-            if not self.is_mysql or (self._is_open() if recent else self._answers()):
+            recent = self._monotonic() - getattr(self._used, "at", 0.0) < self._retries.idle
+            if not self.is_mysql or (self._is_open() if recent else self._answers_ping()):
                 return
             self._drop()
         self._connect()
 
     def _connect(self) -> None:
-        for attempt in range(1, self._attempts + 1):
+        for attempt in range(1, self._connect_tries + 1):
             try:
                 self.peewee.connect(reuse_if_open=True)
             except (peewee.OperationalError, peewee.InterfaceError, DatabaseUnavailable) as error:
-                log.warning("no database connection (try %d of %d): %s", attempt, self._attempts, _brief(error))
-                if attempt == self._attempts:
+                log.warning("no database connection (try %d of %d): %s", attempt, self._connect_tries, _brief(error))
+                if attempt == self._connect_tries:
                     raise DatabaseUnavailable("The database cannot be reached.") from error
-                time.sleep(self._wait)
+                self._sleep(self._connect_pause)
             else:
-                self._used.at = time.monotonic()
+                self._used.at = self._monotonic()
                 return
 
     def _is_open(self) -> bool:
-        """Without asking: all that a server sends unasked is its farewell, so there must be nothing to read."""
+        """Whether the connection is alive, without a round trip.
+
+        An idle server writes only when it closes the connection, so a readable socket is dead.
+        """
         try:
             connection: Any = self.peewee.connection()  # type: ignore[no-untyped-call]
-            waiting = select.poll()
-            waiting.register(connection._sock, select.POLLIN)
-            return not waiting.poll(0)
-        except Exception:  # it was closed on our side
+            poll = select.poll()
+            poll.register(connection._sock, select.POLLIN)
+            return not poll.poll(0)
+        except Exception:  # this side has closed it
             return False
 
-    def _answers(self) -> bool:
+    def _answers_ping(self) -> bool:
         try:
             connection: Any = self.peewee.connection()  # type: ignore[no-untyped-call]
             connection.ping(reconnect=False)
-        except Exception:  # whatever a dead socket raises: the answer is no
+        except Exception:  # a dead socket raises many kinds of errors
             return False
         return True
 
     def _drop(self) -> None:
         try:
             self.close()
-        except Exception as error:  # closing a broken connection may fail; it is gone either way
+        except Exception as error:  # a broken connection may fail to close; it is discarded either way
             log.debug("closing a broken connection: %s", error)
 
 
 def execute(db: peewee.Database, sql: str, values: Sequence[Any] = ()) -> Any:
-    """Run literal SQL; its cursor."""
+    """Run SQL text; the cursor."""
     return db.execute_sql(sql, values or None)  # type: ignore[no-untyped-call]
 
 
@@ -214,7 +246,3 @@ def _is_contention(error: Exception) -> bool:
 
 def _brief(error: Exception) -> str:
     return str(error).replace("\n", " ")[:200]
-
-
-def _print_queries() -> None:
-    logging.getLogger("peewee").setLevel(logging.DEBUG)

@@ -1,6 +1,6 @@
-"""The tables, as the migrations make them. Times are seconds since the epoch (UTC), sizes are bytes.
+"""The tables as the migrations create them. Times are seconds since the epoch (UTC), sizes are bytes.
 
-Bound to no database: every query is executed on the one it is given.
+The models are bound to no database: each query names the one it runs on.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ class Carts(Table):
     id = pw.BigAutoField()
     owner = pw.CharField(max_length=255, default="")
     uid = pw.CharField(max_length=255)
-    #: 1 for the one live cart of an owner and uid, NULL for those deleted or replaced
+    #: 1 for the one live cart of an owner and uid, NULL for deleted and replaced ones
     live = pw.SmallIntegerField(null=True, default=1)
     state = pw.CharField(max_length=16, default="waiting")
     message = pw.CharField(max_length=1024, default="")
     root = pw.CharField(max_length=255)
-    #: sha256 of the canonical manifest: the same manifest again is no new work
+    #: sha256 of the canonical manifest, to recognise the same manifest posted again
     digest = pw.CharField(max_length=64)
     #: 1 when the manifest was uploaded to the store, so that the digest is not that of its content
     uploaded = pw.SmallIntegerField(default=0)
-    #: counts layouts; part of the bundle's key, so that a new layout never meets an old one's parts
+    #: counts layouts; part of the bundle's key, so that a new layout never mixes with an old one's parts
     attempt = pw.IntegerField(default=1)
     upload_id = pw.CharField(max_length=1024, default="")
     part_size = pw.BigIntegerField(default=0)
@@ -51,7 +51,7 @@ class Carts(Table):
     deleted_at = pw.DoubleField(null=True)
     expired_at = pw.DoubleField(null=True)
     used_at = pw.DoubleField()
-    #: until when the last URL that was handed out is valid
+    #: when the last URL that was handed out expires
     url_until = pw.DoubleField(default=0)
 
     class Meta:
@@ -66,7 +66,7 @@ class Entries(Table):
     hash_name = pw.CharField(max_length=16)
     hash_hex = pw.CharField(max_length=128)
     new_dirs = pw.IntegerField()
-    #: bytes and nanoseconds; None until the archive was asked, a number in every layout
+    #: bytes and nanoseconds; None until the archive has answered, a number in every layout
     size: Any = pw.BigIntegerField(null=True)
     mtime_ns: Any = pw.BigIntegerField(null=True)
     on_tape = pw.SmallIntegerField(default=0)
@@ -88,14 +88,14 @@ class Windows(Table):
     #: length in the bundle, and the number of the first of its parts
     length = pw.BigIntegerField()
     first_part = pw.IntegerField()
-    #: tape -> online -> taken -> reserved -> staged -> done; dropped when its cart came to nothing
+    #: tape -> online -> taken -> reserved -> staged -> done; dropped when its cart failed or was deleted
     state = pw.CharField(max_length=16)
     #: CRC64NVME of its bytes in the bundle, once they are in the store
     checksum = pw.CharField(max_length=16, default="")
-    #: how much of it has been counted as staged in its cart
+    #: how much of it its cart has counted as staged
     counted_files = pw.IntegerField(default=0)
     counted_bytes = pw.BigIntegerField(default=0)
-    #: when it began to wait for space; the oldest cart that waits goes first
+    #: when it began to wait for space; the oldest waiting cart goes first
     waits_since = pw.DoubleField(null=True)
 
     class Meta:
@@ -137,7 +137,7 @@ class StagedFiles(Table):
     puller = pw.BigIntegerField(default=0)
     size = pw.BigIntegerField()
     mtime_ns = pw.BigIntegerField()
-    #: every hash known of it: JSON, name -> hex
+    #: all its known hashes: JSON, name -> hex
     hashes = pw.CharField(max_length=2048, default="{}")
     #: reserved windows that need it
     pins = pw.IntegerField(default=0)
@@ -150,14 +150,14 @@ class StagedFiles(Table):
 class Volume(Table):
     """One row: the space account, in bytes as the file system counts them.
 
-    `used` is the sum over all staged_files, `staged` over those that lie on the volume already.
+    `used` is the sum over all staged_files, `staged` over those that are on the volume.
     """
 
     id = pw.IntegerField(primary_key=True)
     used = pw.BigIntegerField()
     staged = pw.BigIntegerField(default=0)
     version = pw.BigIntegerField(default=0)
-    #: when the sweep last had catalogue and disk reconciled, and the first of the 256 directories not looked at since
+    #: when the sweep last added a reconcile job, and the first of the 256 directories for the next one
     reconciled_at = pw.DoubleField(default=0)
     reconciled_to = pw.IntegerField(default=0)
 
@@ -166,10 +166,10 @@ class Volume(Table):
 
 
 class Recalls(Table):
-    """Files asked for from tape and not seen online since; what is not asked for yet is claimed for a while."""
+    """Files recalled from tape and not yet seen online; a file not recalled yet is claimed for a minute."""
 
     archive_id = pw.CharField(max_length=255, primary_key=True)
-    #: the recall job that asks; a row whose job is gone is void
+    #: the job that recalls it; a row whose job is gone is void
     job_id = pw.BigIntegerField()
     requested_at = pw.DoubleField(null=True)
     claimed_until = pw.DoubleField()
@@ -179,7 +179,7 @@ class Recalls(Table):
 
 
 class Shares(Table):
-    """Files of a job that assistants may take: those from `next` to `stop` (exclusive) are nobody's yet."""
+    """Files of a job that assistants may take: no one has taken those from `next` to `stop` (exclusive)."""
 
     cart_id = pw.BigIntegerField(primary_key=True)
     job_id = pw.BigIntegerField()

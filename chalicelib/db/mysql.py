@@ -1,4 +1,4 @@
-"""Connections to MySQL and MariaDB: how they log in, and what is set up on each."""
+"""Connections to MySQL and MariaDB: login and session settings."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class MySQL(peewee.MySQLDatabase):
         return connection
 
     def _logged_in(self) -> Any:
-        """A connection; a login that is refused is tried again with credentials read anew: they may have rotated."""
+        """A connection. If the login is refused, the credentials are read again, since they may have been rotated."""
         login = self._credentials()
         try:
             return self._login(*login)

@@ -1,4 +1,4 @@
-"""Gzip from clients, unpacked only as far as a limit. Pure."""
+"""Decompresses gzip from clients, up to a limit. Pure."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Iterable, Iterator
 
 GZIP = 16 + zlib.MAX_WBITS
 MAGIC = b"\x1f\x8b"
-STEP = 1 << 18  # bytes unpacked at once, whatever a few packed bytes claim to be
+STEP = 1 << 18  # bytes decompressed at once, however far a few compressed bytes would expand
 
 
 class TooLarge(Exception):
-    """Unpacked, it is over the limit."""
+    """The decompressed content is over the limit."""
 
 
 def unpacked(blocks: Iterable[bytes], limit: int) -> Iterator[bytes]:
-    """The content of `blocks`, which may be gzipped or not, in bounded blocks.
+    """The content of `blocks`, gzipped or not, as blocks of bounded size.
 
-    Raises TooLarge beyond `limit` bytes, ValueError for gzip that is broken or cut short.
+    Raises TooLarge after `limit` bytes, ValueError if the gzip is invalid or truncated.
     """
     total = 0
     for block in _plain(iter(blocks)):
@@ -49,12 +49,12 @@ def _gunzipped(first: bytes, blocks: Iterator[bytes]) -> Iterator[bytes]:
         yield block
         packed = unpacker.unconsumed_tail
         if len(block) == STEP and not unpacker.eof:
-            continue  # it may hold more than it was let give out
+            continue  # it may have more output than STEP allowed
         if unpacker.eof:
             packed = unpacker.unused_data or next(blocks, b"")
             if not packed:
                 return
-            unpacker = zlib.decompressobj(GZIP)  # gzip files may follow one another
+            unpacker = zlib.decompressobj(GZIP)  # gzip files may be concatenated
         elif not packed:
             packed = next(blocks, b"")
             if not packed:

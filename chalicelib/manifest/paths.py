@@ -1,7 +1,7 @@
-"""Which text may be a name or a path inside a bundle, and which paths a manifest has taken so far.
+"""Checks of names and paths inside a bundle, and the tree of a manifest's paths. Pure.
 
-Invariant: a path that passes here stays below its root on every system that unpacks the bundle, and has one spelling.
-The checks raise ValueError with the reason; who calls them knows the place it belongs to.
+Invariant: a path that passes stays below its root on every system that unpacks the bundle, and has only one spelling.
+The checks raise ValueError with the reason; callers add the place.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from hashlib import blake2b
 
 MAX_SEGMENT = 255
 MAX_PATH = 4096
-MAX_DEPTH = 512  # segments; every one may be a directory with a header of its own
-# C0, DEL and C1 controls, and the two separators that some software takes for the end of a line.
+MAX_DEPTH = 512  # segments; each may be a directory with its own header
+# C0, DEL and C1 controls, and two separators that some software treats as line ends.
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def check_path(raw: object) -> str:
-    """The path without the one leading `/` that clients send for a file without a folder."""
+    """The path without one leading `/`: the existing client sends it for files without a folder."""
     path = check_text(raw).removeprefix("/")
     if not path:
         raise ValueError("is empty")
@@ -40,7 +40,7 @@ def check_name(raw: object) -> str:
 
 
 def check_text(raw: object) -> str:
-    """A string that is not empty and holds nothing that any header, path or log would stumble over."""
+    """A non-empty string without characters that break a header, a path or a log line."""
     if not isinstance(raw, str):
         raise ValueError(f"must be a string, not {kind(raw)}")
     if not raw:
@@ -62,12 +62,12 @@ def byte_length(text: str) -> int:
 
 
 def shown(text: str) -> str:
-    """`text` fit for a message: escaped, on one line, at most some 80 characters."""
+    """`text` for a message: escaped, on one line, at most about 80 characters."""
     return repr(text) if len(text) <= 60 else f"{text[:60]!r}..."[:80]
 
 
 def kind(raw: object) -> str:
-    """What JSON calls the type of `raw`."""
+    """The JSON name of the type of `raw`."""
     kinds = {dict: "an object", list: "a list", str: "a string", bool: "true or false", float: "a decimal number"}
     return "null" if raw is None else kinds.get(type(raw), "a number")
 
@@ -82,10 +82,10 @@ def _check_segment(segment: str) -> None:
 
 
 class PathTree:
-    """The files and directories of a manifest so far, some 25 bytes for each however long its path.
+    """The files and directories of a manifest so far, about 25 bytes each.
 
-    A path is kept as the 128 bits of its digest, of which the first 16 choose a bucket: a string of records that is
-    searched at C speed. A dict would take several times the memory, and a million entries are to be affordable.
+    A path is stored as a digest of 128 bits. The first 16 choose a bucket, a byte string of records that is searched
+    at C speed. A dict would take several times the memory, which matters at a million entries.
     """
 
     def __init__(self) -> None:
@@ -93,9 +93,9 @@ class PathTree:
         self._last_folder: str | None = None
 
     def claim(self, path: str, number: int) -> int:
-        """Take `path` for the file of entry `number`; how many directories, the root included, are new with it.
+        """Add the file of entry `number`; how many of its directories are new, from the innermost up, root included.
 
-        Counted from the innermost: above an existing directory there is no new one.
+        Raises ValueError if the path conflicts with another entry's.
         """
         key = _key(path)
         holder = self._holder(key)
@@ -111,7 +111,7 @@ class PathTree:
 
     def _fresh_folders(self, path: str) -> list[bytes]:
         folder = path.rpartition("/")[0]
-        if folder == self._last_folder:  # most entries lie beside the one before
+        if folder == self._last_folder:  # most entries are in the folder of the one before
             return []
         innermost, fresh = folder, []
         while True:
@@ -134,7 +134,7 @@ class PathTree:
         if bucket is None:
             return None
         at = bucket.find(key[2:])
-        if at < 0:  # otherwise it is a record's: a match across two is as unlikely as two paths of one digest
+        if at < 0:  # a match across two records is as unlikely as a collision of digests
             return None
         number, is_folder = divmod(int.from_bytes(bucket[at + _KEPT : at + _RECORD], "big"), 2)
         return number, bool(is_folder)
@@ -148,7 +148,7 @@ class PathTree:
             bucket += record
 
 
-_KEPT = 14  # bytes of the key in a record; the two before them name the bucket
+_KEPT = 14  # bytes of the key in a record; the two before them choose the bucket
 _RECORD = _KEPT + 5
 
 

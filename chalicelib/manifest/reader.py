@@ -1,40 +1,30 @@
-"""The manifest a cart is posted with: JSON in, checked entries out. Pure.
+"""Reads manifests: JSON in, checked entries out. Pure.
 
-Invariant: nothing in an Entry can leave the bundle (path) or the archive's URL (archive id), and everything that is
-wrong with a manifest is told at once, each problem led by its place: `fileids[3].path: is empty`.
+Invariant: no path of an Entry leaves the bundle, and no archive id leaves the archive's URL. An error lists every
+problem of the manifest with its place: `fileids[3].path: is empty`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
-from chalicelib.errors import InvalidManifest, InvalidUid
-from chalicelib.manifest.paths import PathTree, byte_length, check_name, check_path, check_text, kind, shown
+from chalicelib.errors import InvalidManifest
+from chalicelib.manifest.checks import archive_id, entry_path, hash_hex, hash_name
+from chalicelib.manifest.paths import PathTree, byte_length, check_name, kind
 
-MAX_ID = 255
 MAX_PROBLEMS = 100
-SHORT = 256
-UID = re.compile(r"[A-Za-z0-9._-]{1,255}")
-HEX = re.compile(r"[0-9a-f]*")
-#: Hash name -> digits of its hex form. Guaranteed by hashlib and of fixed length, so no shake_*.
-HASH_DIGITS = {
-    name: 2 * hashlib.new(name, usedforsecurity=False).digest_size
-    for name in sorted(hashlib.algorithms_guaranteed)
-    if not name.startswith("shake_")
-}
+MAX_NOTICE = 256  # bytes of a body that may be `{"manifest": "uploaded"}`
 
 Checked = TypeVar("Checked")
 
 
 class Entry(NamedTuple):
-    """One file of a cart. `path` lies below the root; no `hash_hex` means that the file cannot be verified.
+    """One file of a cart. `path` is relative to the root. An empty `hash_hex`: the file cannot be verified.
 
-    `new_dirs`: how many of its parent directories, counted from the innermost and with the root as the last, no
-    earlier entry has.
+    `new_dirs`: how many of its parent directories no earlier entry has, counted from the innermost; the root counts.
     """
 
     archive_id: str
@@ -45,7 +35,7 @@ class Entry(NamedTuple):
 
 
 class Manifest(NamedTuple):
-    """`digest`: sha256 over the root and the entries, the same however the manifest was written down."""
+    """`digest`: sha256 over the root and the entries; it does not depend on the manifest's formatting."""
 
     root: str
     entries: list[Entry]
@@ -53,9 +43,9 @@ class Manifest(NamedTuple):
 
 
 def parse(body: bytes, uid: str) -> Manifest:
-    """The manifest in `body` of the cart `uid`, which names the root directory where the manifest does not.
+    """The manifest in `body`. If it names no root directory, `uid` is the root.
 
-    Raises InvalidManifest with all that is wrong.
+    Raises InvalidManifest with every problem.
     """
     document = _document(body)
     problems = Problems()
@@ -69,8 +59,8 @@ def parse(body: bytes, uid: str) -> Manifest:
 
 
 def is_uploaded(body: bytes) -> bool:
-    """Whether the body says, instead of being one, that the manifest was uploaded: `{"manifest": "uploaded"}`."""
-    if len(body) > SHORT:
+    """Whether the body is `{"manifest": "uploaded"}`: the manifest itself is in the store."""
+    if len(body) > MAX_NOTICE:
         return False
     try:
         document = json.loads(body)
@@ -79,14 +69,8 @@ def is_uploaded(body: bytes) -> bool:
     return isinstance(document, dict) and document.get("manifest") == "uploaded"
 
 
-def check_uid(uid: str) -> str:
-    if not UID.fullmatch(uid) or uid in (".", ".."):
-        raise InvalidUid
-    return uid
-
-
 class Problems:
-    """What is wrong with a manifest: the first hundred in words, the rest as a number."""
+    """The problems of a manifest: the first hundred, and the number of the rest."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []
@@ -102,7 +86,7 @@ class Problems:
             self._more += 1
 
     def collect(self, place: str, check: Callable[..., Checked], *arguments: Any) -> Checked | None:
-        """What `check` returns, or None when it raised ValueError, whose reason is a problem at `place`."""
+        """The result of `check`; None if it raises ValueError, which becomes a problem at `place`."""
         try:
             return check(*arguments)
         except ValueError as error:
@@ -114,7 +98,7 @@ class Problems:
 
 
 class ManifestReader:
-    """Checks entries one by one, keeping only what it needs to tell that two of them get in each other's way."""
+    """Checks entries one by one. It keeps their paths' digests to find conflicts, and no entries."""
 
     def __init__(self, root: str, problems: Problems | None = None) -> None:
         self.root = root
@@ -125,26 +109,26 @@ class ManifestReader:
 
     @property
     def problems(self) -> list[str]:
-        """One line each; at most a hundred, then `and N more`."""
+        """One line per problem; at most a hundred, then `and N more`."""
         return self._problems.lines()
 
     def add(self, raw: object) -> Entry | None:
-        """The next entry, or None when it is wrong; `problems` then has the reasons."""
+        """The next entry; None if it has problems."""
         number = self.count
         self.count += 1
         if not isinstance(raw, dict):
             self._problems.add(f"fileids[{number}]", f"must be an object, not {kind(raw)}")
             return None
-        archive_id = self._field(number, "id", _archive_id, raw)
-        path = self._field(number, "path", _path, raw)
+        file_id = self._field(number, "id", archive_id, raw)
+        path = self._field(number, "path", entry_path, raw)
         new_dirs = path and self._field(number, "path", self._tree.claim, path, number)
-        hash_name = self._field(number, "hashtype", _hash_name, raw)
-        hash_hex = self._field(number, "hashsum", _hash_hex, raw, hash_name)
-        if archive_id is None or path is None or not isinstance(new_dirs, int) or hash_name is None or hash_hex is None:
+        algorithm = self._field(number, "hashtype", hash_name, raw)
+        digits = self._field(number, "hashsum", hash_hex, raw, algorithm)
+        if file_id is None or path is None or not isinstance(new_dirs, int) or algorithm is None or digits is None:
             return None
-        entry = Entry(archive_id, path, hash_name if hash_hex else "", hash_hex, new_dirs)
-        # No field can hold a NUL or a line feed, so no two manifests are the same text.
-        self._hash.update(f"{archive_id}\0{path}\0{entry.hash_name}\0{hash_hex}\n".encode())
+        entry = Entry(file_id, path, algorithm if digits else "", digits, new_dirs)
+        # No field can contain a NUL or a line feed, so different manifests are different text.
+        self._hash.update(f"{file_id}\0{path}\0{entry.hash_name}\0{digits}\n".encode())
         return entry
 
     def digest(self) -> str:
@@ -156,7 +140,7 @@ class ManifestReader:
 
 def _document(body: bytes) -> dict[str, Any]:
     try:
-        # A byte order mark is what some editors on Windows put first.
+        # Some editors on Windows write a byte order mark.
         document = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
         raise InvalidManifest([f"body: is not UTF-8 at byte {error.start}"]) from None
@@ -190,64 +174,3 @@ def _root(document: dict[str, Any], uid: str) -> str:
     root = check_name(document.get("root", uid))
     byte_length(root)
     return root
-
-
-def _path(raw: dict[str, Any]) -> str:
-    if "path" not in raw:
-        raise ValueError("is missing")
-    return check_path(raw["path"])
-
-
-def _archive_id(raw: dict[str, Any]) -> str:
-    if "id" not in raw:
-        raise ValueError("is missing")
-    given = raw["id"]
-    if isinstance(given, int) and not isinstance(given, bool):
-        if not -(10 ** (MAX_ID - 1)) < given < 10**MAX_ID:  # not by str(), which refuses thousands of digits
-            raise ValueError(f"is longer than {MAX_ID} bytes")
-        return str(given)
-    if not isinstance(given, str):
-        raise ValueError(f"must be an integer or a string, not {kind(given)}")
-    if byte_length(check_text(given)) > MAX_ID:
-        raise ValueError(f"is longer than {MAX_ID} bytes: {shown(given)}")
-    for bad in ("/", "?", "#", ".."):
-        if bad in given:
-            raise ValueError(f"must not contain {bad!r}: {shown(given)}")
-    if given == ".":
-        raise ValueError("must not be '.'")
-    if given.endswith(" "):  # MySQL takes it for the same key as without
-        raise ValueError(f"must not end in a space: {shown(given)}")
-    return given
-
-
-def _hash_name(raw: dict[str, Any]) -> str:
-    given = raw.get("hashtype")
-    if _absent(given):
-        if _absent(raw.get("hashsum")):
-            return ""
-        raise ValueError("is missing, but there is a hashsum")
-    if not isinstance(given, str):
-        raise ValueError(f"must be a string, not {kind(given)}")
-    name = given.lower()
-    if name not in HASH_DIGITS:
-        raise ValueError(f"{shown(given)} is not one of {', '.join(HASH_DIGITS)}")
-    return name
-
-
-def _hash_hex(raw: dict[str, Any], hash_name: str | None) -> str:
-    given = raw.get("hashsum")
-    if _absent(given):
-        return ""
-    if not isinstance(given, str):
-        raise ValueError(f"must be a string, not {kind(given)}")
-    digits = given.lower()
-    if not HEX.fullmatch(digits):
-        raise ValueError(f"is not hexadecimal: {shown(given)}")
-    if hash_name and len(digits) != HASH_DIGITS[hash_name]:
-        raise ValueError(f"has {len(digits)} digits where {hash_name} has {HASH_DIGITS[hash_name]}")
-    return digits
-
-
-def _absent(given: object) -> bool:
-    """`null` and `false` are what an existing client sends for a file without a hash."""
-    return given is None or given is False or given == ""

@@ -1,6 +1,7 @@
-"""An uploaded manifest as a stream of its entries: JSON as in a POST, or JSON lines, plain or gzipped. Pure.
+"""Streams the entries of an uploaded manifest, which is JSON as in a POST or JSON lines. Pure.
 
-JSON lines: one entry a line; a first line without an `id` may set `root`. Memory does not grow with the manifest.
+JSON lines: one entry per line; a first line without an `id` may set `root`. Memory use does not depend on the size of
+the manifest.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ DEEPEST = 32
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """The manifest names its root directory."""
+    """The root directory the manifest names, unchecked."""
 
     name: Any
 
 
 def stream(blocks: Iterable[bytes]) -> Iterator[Root | dict[str, Any] | object]:
-    """A Root where there is one, and the raw entries, unchecked. Raises InvalidManifest naming the place."""
+    """A Root if the manifest has one, and the unchecked entries. Raises InvalidManifest, which names the place."""
     source: io.BufferedReader[Any] = io.BufferedReader(Blocks(blocks), 1 << 16)
     head = source.peek(1 << 16)[: 1 << 16]
     first = head.lstrip(b"\xef\xbb\xbf \t\r\n").split(b"\n", 1)[0]
@@ -36,7 +37,7 @@ def stream(blocks: Iterable[bytes]) -> Iterator[Root | dict[str, Any] | object]:
 
 
 class Blocks(io.RawIOBase):
-    """Blocks of bytes as a file to read."""
+    """A readable file over an iterable of blocks."""
 
     def __init__(self, blocks: Iterable[bytes]) -> None:
         self._blocks = iter(blocks)
@@ -58,7 +59,7 @@ class Blocks(io.RawIOBase):
 
 
 def _is_whole_line(line: bytes) -> bool:
-    """Whether the first line is JSON by itself that is no manifest: then there is one entry a line."""
+    """Whether the first line is a JSON object that is not a whole manifest: then each line is an entry."""
     try:
         value = json.loads(line)
     except (ValueError, RecursionError):
@@ -83,7 +84,7 @@ def _lines(source: io.BufferedReader[Any]) -> Iterator[Root | object]:
 
 
 def _document(source: io.BufferedReader[Any]) -> Iterator[Root | object]:
-    """Of the one JSON object a manifest is, only the entry that is being read is in memory."""
+    """Read a manifest that is one JSON object; only the current entry is in memory."""
     reader = _Reader()
     events = ijson.sendable_list()
     parser = ijson.basic_parse_coro(events, use_float=True)
@@ -104,7 +105,7 @@ def _document(source: io.BufferedReader[Any]) -> Iterator[Root | object]:
 
 
 class _Reader:
-    """Entries from the parser's events. What would make one of them grow without bound is refused."""
+    """Builds entries from the parser's events. Raises InvalidManifest for one that would grow without bound."""
 
     def __init__(self) -> None:
         self.listed = False
@@ -115,7 +116,7 @@ class _Reader:
         self._builder: Any = None
 
     def feed(self, size: int, silent: int) -> None:
-        """Note that `size` bytes were read, and that the parser said nothing for `silent` bytes."""
+        """Record that `size` bytes were read, and that the parser has emitted no event for `silent` bytes."""
         self._size += size
         if self._builder is not None and self._size > LONGEST_LINE + 2 * BLOCK:
             raise InvalidManifest([f"fileids[{self._number}]: is longer than {LONGEST_LINE} bytes"])
@@ -152,7 +153,7 @@ class _Reader:
             self.listed = True
 
     def _of_list(self, event: str, value: Any) -> Iterator[object]:
-        """An entry that is no object is given as what it is, a list as an empty one: either is refused by its place."""
+        """Yield complete entries. One that is not an object is passed on (a list as []), for its check to refuse."""
         begins = self._depth == 2 and event not in ("end_map", "end_array")
         if begins and event == "start_map":
             self._builder, self._size = ijson.ObjectBuilder(), 0

@@ -70,7 +70,7 @@ def test_workers_may_do_what_the_store_and_the_queue_do() -> None:
         ),
         (
             "schedule.tf",
-            "sweep",  # what the repairs in chalicelib/sweep call
+            "sweep",  # as chalicelib/sweep/sweep.py has it
             {"sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
             | {"s3:ListBucketMultipartUploads", "s3:AbortMultipartUpload", "logs:CreateLogStream", "logs:PutLogEvents"},
         ),

@@ -10,7 +10,6 @@ from typing import Any, cast
 from chalicelib.db.database import Database
 from chalicelib.endings import CartEndings
 from chalicelib.job_message import JobMessage
-from chalicelib.manifest.reader import Manifest, parse
 from chalicelib.service import CartService
 from chalicelib.stores.carts import CartStore
 from chalicelib.stores.entries import EntryStore
@@ -71,10 +70,6 @@ class Posting:
 def body(*names: object) -> bytes:
     """A manifest of these files, each at the path of its id."""
     return json.dumps({"fileids": [{"id": str(name), "path": str(name)} for name in names]}).encode()
-
-
-def manifest(*names: object) -> Manifest:
-    return parse(body(*names), "uid")
 
 
 RETENTION = RetentionPolicy(ttl=3600, safe=0, limit=0, deadline=3600, orphan=0)

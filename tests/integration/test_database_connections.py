@@ -9,7 +9,7 @@ import peewee
 import pytest
 
 from chalicelib.config.settings import load
-from chalicelib.db.database import Database, execute
+from chalicelib.db.database import Database, RetryPolicy, execute
 from chalicelib.db.models import Jobs
 from chalicelib.errors import DatabaseUnavailable
 from chalicelib.stores.jobs import JobKind, JobStore
@@ -67,14 +67,40 @@ def test_a_connection_lost_within_a_transaction_leaves_nothing_of_it(
         assert Jobs.select().count(db) == 0
 
 
-def test_a_deadlock_in_a_session_within_a_transaction_is_tried_again(mysql_database: Database) -> None:
+def test_a_deadlock_in_a_session_within_a_transaction_is_retried_after_a_growing_pause(
+    database_variables: dict[str, str],
+) -> None:
     tries: list[int] = []
+    pauses: list[float] = []
+    retries = RetryPolicy(tries=4, pause_min=1, pause_max=1)
+    database = Database(load(database_variables), retries=retries, sleep=pauses.append)
 
-    def victim() -> int:
+    def victim(deadlocks: int) -> int:
         tries.append(1)
-        with mysql_database.session():
-            if len(tries) < 3:
+        with database.session():
+            if len(tries) <= deadlocks:
                 raise peewee.OperationalError(1213, "Deadlock found when trying to get lock")
             return len(tries)
 
-    assert mysql_database.transaction(victim) == 3
+    assert database.transaction(lambda: victim(2)) == 3
+    assert pauses == [1, 2]
+    tries.clear()
+    with pytest.raises(DatabaseUnavailable):
+        database.transaction(lambda: victim(4))
+    assert len(tries) == 4
+    database.close()
+
+
+@pytest.mark.parametrize(("idle", "pings"), [(9.9, 0), (10.1, 1)])
+def test_a_connection_idle_for_longer_than_its_policy_says_is_pinged_before_it_is_used(
+    mysql: dict[str, str], monkeypatch: pytest.MonkeyPatch, idle: float, pings: int
+) -> None:
+    now = [0.0]
+    database = Database(load(mysql | {"MYSQL_DATABASE": "mysql"}), monotonic=lambda: now[0])
+    database.clock()
+    pinged: list[object] = []
+    monkeypatch.setattr(database.peewee.connection(), "ping", lambda **_: pinged.append(1))  # type: ignore[no-untyped-call]
+    now[0] += idle
+    database.clock()
+    assert len(pinged) == pings
+    database.close()

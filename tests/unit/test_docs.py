@@ -13,7 +13,7 @@ import pytest
 
 import app
 from chalicelib.config.settings import Settings
-from chalicelib.manifest.reader import HASH_DIGITS
+from chalicelib.manifest.checks import HASH_DIGITS
 from tests.unit.settings_table import READERS, expected_rows, users
 
 DOCS = Path(__file__).parents[2] / "docs"

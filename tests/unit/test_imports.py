@@ -23,9 +23,10 @@ FORBIDDEN = {
 ORDER = [
     name
     for line in (
-        "chalicelib.api.once chalicelib.errors chalicelib.config.logs chalicelib.config.docker_links",
+        "chalicelib.api.lazy chalicelib.errors chalicelib.config.logs chalicelib.config.docker_links",
         "chalicelib.config.parsers chalicelib.config.settings chalicelib.manifest.gunzip chalicelib.manifest.paths",
-        "chalicelib.manifest.reader chalicelib.job_message chalicelib.db.models chalicelib.db.credentials",
+        "chalicelib.manifest.checks chalicelib.manifest.reader chalicelib.job_message",
+        "chalicelib.db.models chalicelib.db.credentials",
         "chalicelib.db.mysql chalicelib.db.database chalicelib.db.migrations.ddl chalicelib.db.migrations.*",
         "chalicelib.db.migrations chalicelib.stores.jobs chalicelib.stores.unsent_jobs chalicelib.stores.entries",
         "chalicelib.stores.carts chalicelib.stores.progress chalicelib.endings chalicelib.aws.content_disposition",
@@ -33,7 +34,7 @@ ORDER = [
         "chalicelib.aws.url_signing chalicelib.sweep.policy chalicelib.sweep.fail_cart chalicelib.sweep.lost_messages",
         "chalicelib.sweep.dead_letters chalicelib.sweep.overdue_carts chalicelib.sweep.expired_bundles",
         "chalicelib.sweep.volume_reconcile chalicelib.sweep.orphan_uploads chalicelib.sweep.sweep chalicelib.service",
-        "chalicelib.api.responses",
+        "chalicelib.api.responses chalicelib.api.wsgi_adapter",
         "chalicelib.wiring chalicelib.sweeper chalicelib.command workers.runtime.parallel workers.files.crc64nvme",
         "workers.staging.file_actions workers.tar.headers workers.tar.layout workers.files.hashes",
         "workers.archive.fair_semaphore workers.archive.curl_handle workers.archive.transfers",

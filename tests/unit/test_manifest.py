@@ -10,7 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chalicelib.errors import InvalidManifest, InvalidUid
-from chalicelib.manifest.reader import HASH_DIGITS, Entry, Manifest, ManifestReader, check_uid, parse
+from chalicelib.manifest.checks import HASH_DIGITS, check_uid
+from chalicelib.manifest.reader import Entry, Manifest, ManifestReader, parse
 
 SHA1 = "da39a3ee5e6b4b0d3255bfef95601890afd80709"
 

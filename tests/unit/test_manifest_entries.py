@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from chalicelib.errors import InvalidManifest
-from chalicelib.manifest.reader import HASH_DIGITS, Entry, ManifestReader, parse
+from chalicelib.manifest.checks import HASH_DIGITS
+from chalicelib.manifest.reader import Entry, ManifestReader, parse
 
 SHA1 = "da39a3ee5e6b4b0d3255bfef95601890afd80709"
 

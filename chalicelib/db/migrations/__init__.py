@@ -1,8 +1,8 @@
 """Numbered migrations: each a module `mNNNN_name` with `statements(dialect) -> list[str]`.
 
-MySQL commits every DDL statement by itself, so each statement can be run again after a crash in the middle: IF NOT
-EXISTS, or a change that is checked first. Ten processes at once are harmless: one holds the lock, the others wait and
-find nothing to do. Old code runs on a newer schema, so a migration only adds.
+MySQL commits every DDL statement by itself, so a crash may leave a migration half done; each statement can be run
+again. Several processes may migrate at once: one holds the lock, the others wait and find nothing to do. Old code runs
+on a newer schema, so a migration only adds.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from chalicelib.errors import DatabaseUnavailable, SchemaOutdated
 
 LOCK = "pacifica_cartd_dbsync"
 LOCK_WAIT = 120  # seconds
-DUPLICATES = (1060, 1061)  # MySQL's errors for a column and an index that is there
+DUPLICATES = (1060, 1061)  # MySQL: duplicate column, duplicate index
 VERSIONS = (
     "CREATE TABLE IF NOT EXISTS schema_versions (version INTEGER NOT NULL PRIMARY KEY, applied_at DOUBLE NOT NULL)"
 )
 
 
 def available() -> dict[int, str]:
-    """Number -> module name of every migration there is."""
+    """Number -> module name of every migration in this package."""
     names = (info.name for info in pkgutil.iter_modules(__path__) if info.name[1:5].isdigit())
     return {int(name[1:5]): name for name in sorted(names)}
 
 
 def applied(database: Database) -> int:
-    """The highest migration the database has, 0 for an empty one."""
+    """The highest migration applied to the database; 0 for an empty one."""
     with database.session() as db:
         if not db.table_exists("schema_versions"):
             return 0
@@ -47,7 +47,7 @@ def check(database: Database) -> None:
 
 
 def sync(database: Database) -> list[int]:
-    """Apply what is pending, in order; the numbers that were applied."""
+    """Apply the pending migrations in order; their numbers."""
     done: list[int] = []
     if applied(database) >= max(available()):
         return done
@@ -65,12 +65,12 @@ def _apply(database: Database, number: int, name: str) -> None:
     module = importlib.import_module(f"{__name__}.{name}")
     with database.session() as db:
         for statement in module.statements("mysql" if database.is_mysql else "sqlite"):
-            _again(db, statement)
+            _execute_again(db, statement)
         execute(db, f"INSERT INTO schema_versions (version, applied_at) VALUES ({number}, {database.now.sql})")
 
 
-def _again(db: peewee.Database, statement: str) -> None:
-    """Execute DDL that a crash may have left done already."""
+def _execute_again(db: peewee.Database, statement: str) -> None:
+    """Execute DDL that may have been executed before a crash."""
     try:
         execute(db, statement)
     except peewee.OperationalError as error:

@@ -1,4 +1,4 @@
-"""DDL in the words both dialects understand."""
+"""DDL for both dialects."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ ENGINE = " ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 
 
 def auto_key(dialect: str) -> str:
-    """Column definition of a key the database counts up."""
+    """Column definition of an auto-increment key."""
     if dialect == "mysql":
         return "BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY"
     return "INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT"
@@ -17,7 +17,7 @@ def auto_key(dialect: str) -> str:
 def create_table(
     dialect: str, name: str, columns: Sequence[str], indexes: Mapping[str, str], unique: Mapping[str, str]
 ) -> list[str]:
-    """Statements for a table and its indexes (index name -> columns), which may be run again."""
+    """Statements for a table and its indexes (index name -> columns); they may be run again."""
     lines = list(columns) + [f"CONSTRAINT {key} UNIQUE ({on})" for key, on in unique.items()]
     if dialect == "mysql":
         lines += [f"INDEX {key} ({on})" for key, on in indexes.items()]
@@ -27,12 +27,12 @@ def create_table(
 
 
 def add_column(name: str, definition: str) -> str:
-    """A column more; the runner takes one that is there already for done."""
+    """Add a column; the runner ignores the error for one that exists."""
     return f"ALTER TABLE {name} ADD COLUMN {definition}"
 
 
 def add_index(dialect: str, table: str, name: str, columns: str) -> str:
-    """An index more; the runner takes one that is there already for done."""
+    """Add an index; the runner ignores the error for one that exists."""
     if dialect == "mysql":
         return f"ALTER TABLE {table} ADD INDEX {name} ({columns})"
     return f"CREATE INDEX IF NOT EXISTS {name} ON {table} ({columns})"

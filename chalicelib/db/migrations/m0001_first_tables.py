@@ -1,4 +1,4 @@
-"""Carts, their entries and windows, jobs, the catalogue of staged files and the volume's account."""
+"""Carts, their entries and windows, jobs, staged files and the volume's space account."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files were asked for from tape, so that each is asked for once; how far disk and catalogue are reconciled."""
+"""Recalls, so that each file is recalled once; how far the volume is reconciled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The full-object checksum of a bundle, and that of each window, from which it is combined."""
+"""A checksum per window, and the full-object checksum of a bundle that is combined from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work of one job that several workers share while the archive is slow."""
+"""Files of one job that several workers share while the archive is slow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An index from which alone the sizes of all ready bundles are added up, where BUNDLE_LIMIT is set."""
+"""A covering index for the sum of all ready bundles, which BUNDLE_LIMIT needs."""
 
 from __future__ import annotations
 

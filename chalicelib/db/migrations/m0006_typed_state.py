@@ -1,4 +1,4 @@
-"""Columns for what was encoded in other columns: whether a job has a message, why it waits, how a manifest came."""
+"""Columns for state that was encoded in others: whether a job has a message, why it waits, uploaded manifests."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ import pytest
 
 import app
 import wsgi
+from chalicelib.api.wsgi_adapter import Application
 from chalicelib.aws.bundle_store import key_of
 from chalicelib.config.settings import load
 from chalicelib.db.models import Carts
@@ -112,7 +113,7 @@ def variables(aws: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[di
 
 
 @pytest.fixture(scope="package")
-def application(variables: dict[str, str]) -> Iterator[wsgi.Application]:
+def application(variables: dict[str, str]) -> Iterator[Application]:
     cached = (app.service, app.max_body)
     for built in cached:
         built.cache_clear()
@@ -122,14 +123,14 @@ def application(variables: dict[str, str]) -> Iterator[wsgi.Application]:
 
 
 @pytest.fixture(scope="package")
-def carts(application: wsgi.Application) -> Iterator[Carter]:
+def carts(application: Application) -> Iterator[Carter]:
     system = build(load(os.environ))
     yield Carter(system)
     system.database.close()
 
 
 @pytest.fixture(params=TRANSPORTS)
-def call(request: pytest.FixtureRequest, application: wsgi.Application) -> Transport:
+def call(request: pytest.FixtureRequest, application: Application) -> Transport:
     """Every row of the wire protocol is asked for by each transport."""
     if request.param == "wsgi":
         return OverWSGI(application)
@@ -137,7 +138,7 @@ def call(request: pytest.FixtureRequest, application: wsgi.Application) -> Trans
 
 
 @pytest.fixture
-def over_wsgi(application: wsgi.Application) -> Transport:
+def over_wsgi(application: Application) -> Transport:
     return OverWSGI(application)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 import app
 import wsgi
+from chalicelib.api.wsgi_adapter import Application
 from chalicelib.errors import StoreUnavailable
 from tests.integration.api.conftest import Carter, check_head, new_uid
 from tests.integration.api.transports import OverLambda, Transport, environ
@@ -71,7 +72,7 @@ def test_a_failure_that_may_pass_is_503_with_retry_after(call: Transport, monkey
 
 @pytest.fixture
 def without_database(
-    variables: dict[str, str], application: wsgi.Application, monkeypatch: pytest.MonkeyPatch
+    variables: dict[str, str], application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[None]:
     """A service whose database server does not answer."""
     for name, value in {"MYSQL_HOST": "127.0.0.1", "MYSQL_PORT": "1", "DATABASE_CONNECT_ATTEMPTS": "1"}.items():
@@ -96,7 +97,7 @@ def test_without_its_database_the_api_says_so(call: Transport) -> None:
 
 
 def test_without_its_queue_a_cart_is_made_all_the_same(
-    variables: dict[str, str], application: wsgi.Application, call: Transport, carts: Carter
+    variables: dict[str, str], application: Application, call: Transport, carts: Carter
 ) -> None:
     sqs = boto3.client("sqs")
     url = sqs.get_queue_url(QueueName=variables["JOB_QUEUE"])["QueueUrl"]
@@ -111,7 +112,7 @@ def test_without_its_queue_a_cart_is_made_all_the_same(
 
 @pytest.mark.parametrize(("method", "state"), [("GET", "ready"), ("HEAD", "staging"), ("HEAD", "ready")])
 def test_the_adapter_keeps_to_the_wsgi_standard(
-    application: wsgi.Application, carts: Carter, method: str, state: str
+    application: Application, carts: Carter, method: str, state: str
 ) -> None:
     started: list[Any] = []
     checked: Any = wsgiref.validate.validator(application)
@@ -121,19 +122,19 @@ def test_the_adapter_keeps_to_the_wsgi_standard(
     assert started
 
 
-def test_a_lambda_asked_undecoded_answers_alike(application: wsgi.Application, carts: Carter) -> None:
+def test_a_lambda_asked_undecoded_answers_alike(application: Application, carts: Carter) -> None:
     uid = carts.ready()
     for decoded in (True, False):
         check_head(OverLambda(decoded=decoded)("HEAD", f"/{uid.replace('a', '%61')}"), 204, "ready")
         assert OverLambda(decoded=decoded)("HEAD", "/a%2Fb").status == 400
 
 
-def test_what_lambda_answers_is_json_all_through(application: wsgi.Application, carts: Carter) -> None:
+def test_what_lambda_answers_is_json_all_through(application: Application, carts: Carter) -> None:
     event = OverLambda().event("GET", f"/{carts.error('ünï 🚀')}", b"", {})
     assert "🚀" in json.loads(json.loads(json.dumps(app.app(event, None)))["body"])["message"]
 
 
-def test_the_adapter_reads_a_path_of_a_server_that_does_not_keep_it_raw(application: wsgi.Application) -> None:
+def test_the_adapter_reads_a_path_of_a_server_that_does_not_keep_it_raw(application: Application) -> None:
     started: list[Any] = []
     request = environ("GET", "/a%20b", b"", {})
     del request["RAW_URI"]

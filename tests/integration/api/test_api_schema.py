@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-import wsgi
+from chalicelib.api.wsgi_adapter import Application
 from tests.integration.api.conftest import Carter
 from tests.integration.api.transports import Transport
 
@@ -52,7 +52,7 @@ def test_files_are_as_their_schema_has_them(over_wsgi: Transport, carts: Carter,
 
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
 def test_nothing_that_can_be_sent_is_a_server_error(
-    application: wsgi.Application, carts: Carter, path: str, method: str
+    application: Application, carts: Carter, path: str, method: str
 ) -> None:
     """Valid and invalid data, now and then for a cart that is there."""
     loaded = schemathesis.openapi.from_dict(OPENAPI)

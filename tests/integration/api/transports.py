@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, unquote_to_bytes
 
 from app import app
-from wsgi import Application
+from chalicelib.api.wsgi_adapter import Application
 
 Headers = Mapping[str, str]
 
