@@ -66,6 +66,10 @@ format: .venv/.dev ## Put the code into its one format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+.PHONY: picture
+picture: .venv/.dev ## Draw the packages and their imports into docs/architecture.md
+	@$(BIN)/python -m tests.unit.house
+
 .PHONY: install
 install: .venv/.dev .venv/.archive ## Install everything into .venv
 
