@@ -151,7 +151,7 @@ def test_every_alarm_has_its_chapter_in_the_runbook_and_no_other() -> None:
 def test_the_page_on_deploying_names_every_variable() -> None:
     page = (DOCS / "deploy.md").read_text()
     told = re.findall(r"^\| `(\w+)` \| (.+?) \|", page.partition("\n## Variables\n")[2], re.MULTILINE)
-    assert {name: value != "**must be said**" for name, value in told} == {
+    assert {name: value != "**required**" for name, value in told} == {
         name: has for name, has in text.variables().items() if name != "rehearsal"
     }
 
