@@ -14,7 +14,7 @@ RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action=ig
     && chmod 755 /usr/local/bin/pacifica-cartd-cmd \
     && useradd --system --no-create-home --home-dir /nonexistent --uid 10001 cart
 
-COPY infra/local/alive.py /usr/local/lib/alive.py
+COPY infra/local/healthcheck.py /usr/local/lib/healthcheck.py
 COPY app.py wsgi.py ./
 COPY chalicelib chalicelib
 RUN python3 -m compileall -q .
@@ -23,7 +23,7 @@ USER 10001
 EXPOSE 8081
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
-    CMD ["python3", "/usr/local/lib/alive.py", "8081"]
+    CMD ["python3", "/usr/local/lib/healthcheck.py", "8081"]
 # As `make run` starts it. Processes and threads are in the variable, since the command line would outdo any other that is
 # given. On SIGTERM requests under way get 5 s to end.
 ENV GUNICORN_CMD_ARGS="-w 2 --threads 8"

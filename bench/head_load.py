@@ -1,7 +1,7 @@
-"""`python -m bench.hammer URL CONNECTIONS REQUESTS`: HEAD on kept connections as fast as the server answers.
+"""HEAD load generator: `python -m bench.head_load URL CONNECTIONS REQUESTS`, on keep-alive connections.
 
-One process of its own, one loop over raw sockets, so that the client costs little and every server the same. Prints
-JSON: per_second, median_ms, p99_ms, failed.
+It runs in its own process, one event loop over raw sockets, so that the client costs little and costs the same for
+every server. Prints JSON: per_second, median_ms, p99_ms, failed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 END = b"\r\n\r\n"
 GOOD = (b" 200 ", b" 204 ")
-SILENCE = 30.0
+TIMEOUT = 30.0
 
 
 @dataclass(slots=True)
@@ -27,91 +27,90 @@ class Tally:
     failed: int = 0
 
 
-class Line:
-    """One connection with one request under way."""
+class Connection:
+    """One connection with at most one request in flight."""
 
     def __init__(self, address: tuple[str, int], request: bytes, tally: Tally) -> None:
         self._address = address
         self._request = request
         self._tally = tally
-        self._said = b""
+        self._received = b""
         self.socket = self._connect()
 
-    def ask(self) -> bool:
-        """Send the next request; False when there is none left."""
+    def send(self) -> bool:
+        """Send the next request; False when none is left."""
         if not self._tally.left:
             return False
         self._tally.left -= 1
-        self._said = b""
-        self._asked = time.perf_counter()
+        self._received = b""
+        self._sent_at = time.perf_counter()
         self.socket.sendall(self._request)
         return True
 
-    def hear(self) -> bool:
-        """Take what has come; True when that ends the answer. Raises ConnectionError when the server hung up."""
-        came = self.socket.recv(1 << 16)
-        if not came:
+    def receive(self) -> bool:
+        """Read what has arrived; True when the response is complete. Raises ConnectionError when the server closes."""
+        data = self.socket.recv(1 << 16)
+        if not data:
             raise ConnectionResetError
-        self._said += came
-        if not self._said.endswith(END):
+        self._received += data
+        if not self._received.endswith(END):
             return False
-        self._tally.latencies.append(time.perf_counter() - self._asked)
-        self._tally.failed += not any(good in self._said[:20] for good in GOOD)
-        if b"connection: close" in self._said.lower():
-            self.again()
+        self._tally.latencies.append(time.perf_counter() - self._sent_at)
+        self._tally.failed += not any(good in self._received[:20] for good in GOOD)
+        if b"connection: close" in self._received.lower():
+            self.reconnect()
         return True
 
-    def again(self) -> None:
-        """A new connection in place of one that ended."""
+    def reconnect(self) -> None:
         self.socket.close()
         self.socket = self._connect()
 
     def _connect(self) -> socket.socket:
-        connection = socket.create_connection(self._address, timeout=SILENCE)
+        connection = socket.create_connection(self._address, timeout=TIMEOUT)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 
 
 def main(arguments: Sequence[str]) -> None:
-    url, connections, requests = urlsplit(arguments[0]), int(arguments[1]), int(arguments[2])
+    url, count, requests = urlsplit(arguments[0]), int(arguments[1]), int(arguments[2])
     request = f"HEAD {url.path} HTTP/1.1\r\nHost: {url.netloc}\r\nConnection: keep-alive\r\n\r\n".encode()
     tally = Tally(requests)
     address = (url.hostname or "", url.port or 80)
-    lines = [Line(address, request, tally) for _ in range(connections)]
+    connections = [Connection(address, request, tally) for _ in range(count)]
     began = time.perf_counter()
-    _hammer(lines, tally)
+    _run(connections, tally)
     seconds = time.perf_counter() - began
     json.dump(_figures(tally, seconds), sys.stdout)
 
 
-def _hammer(lines: Sequence[Line], tally: Tally) -> None:
+def _run(connections: Sequence[Connection], tally: Tally) -> None:
     with selectors.DefaultSelector() as selector:
-        for line in lines:
-            if line.ask():
-                selector.register(line.socket, selectors.EVENT_READ, line)
+        for connection in connections:
+            if connection.send():
+                selector.register(connection.socket, selectors.EVENT_READ, connection)
         while selector.get_map():
-            ready = selector.select(SILENCE)
+            ready = selector.select(TIMEOUT)
             if not ready:
-                raise TimeoutError(f"no answer for {SILENCE:.0f} s")
+                raise TimeoutError(f"no answer for {TIMEOUT:.0f} s")
             for key, _ in ready:
-                _attend(selector, key.data, tally)
+                _on_readable(selector, key.data, tally)
 
 
-def _attend(selector: selectors.BaseSelector, line: Line, tally: Tally) -> None:
-    before = line.socket
+def _on_readable(selector: selectors.BaseSelector, connection: Connection, tally: Tally) -> None:
+    before = connection.socket
     try:
-        ended = line.hear()
+        complete = connection.receive()
     except OSError:
         tally.failed += 1
-        line.again()
-        ended = True
-    if not ended:
+        connection.reconnect()
+        complete = True
+    if not complete:
         return
-    more = line.ask()
-    if line.socket is not before or not more:
+    more = connection.send()
+    if connection.socket is not before or not more:
         selector.unregister(before)
         if more:
-            selector.register(line.socket, selectors.EVENT_READ, line)
+            selector.register(connection.socket, selectors.EVENT_READ, connection)
 
 
 def _figures(tally: Tally, seconds: float) -> dict[str, float]:

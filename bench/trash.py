@@ -1,8 +1,8 @@
-"""What was measured and is not needed any more, put aside until the benchmark ends.
+"""Measured data that is no longer needed, kept until the benchmark ends.
 
-For minutes after a file was removed ext4 does not use its inode again, and looks at each such inode whenever a file is
-made (`find_inode_bit` in its ialloc.c). Thousands of small files removed between two measurements cost every file of
-the next one 0.2 ms, which is more than a worker needs for the rest of it.
+For minutes after a file is removed, ext4 does not reuse its inode but checks it each time a file is created
+(`find_inode_bit` in its ialloc.c). If thousands of small files are removed between two measurements, each file that the
+next one creates costs 0.2 ms more, which is more than a worker needs for the rest of it.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ import shutil
 import tempfile
 from pathlib import Path
 
-LARGE = 1 << 20  # bytes; such files are few, and would fill the disk
+LARGE = 1 << 20  # bytes; such files are few, and keeping them would fill the disk
 
 
-def put_aside(folder: Path, what: Path) -> None:
-    """Take `what` out of the way, without its large files, to where `clear(folder)` finds it."""
-    if not what.exists():
+def move(folder: Path, path: Path) -> None:
+    """Delete the large files below `path` and move the rest to the trash of `folder`."""
+    if not path.exists():
         return
-    for file in what.rglob("*"):
+    for file in path.rglob("*"):
         if not file.is_symlink() and file.is_file() and file.stat().st_size >= LARGE:
             file.unlink()
-    _aside(folder).mkdir(exist_ok=True)
-    what.rename(Path(tempfile.mkdtemp(dir=_aside(folder))) / what.name)
+    _trash(folder).mkdir(exist_ok=True)
+    path.rename(Path(tempfile.mkdtemp(dir=_trash(folder))) / path.name)
 
 
-def clear(folder: Path) -> None:
-    shutil.rmtree(_aside(folder), ignore_errors=True)
+def empty(folder: Path) -> None:
+    shutil.rmtree(_trash(folder), ignore_errors=True)
 
 
-def _aside(folder: Path) -> Path:
-    return folder / "aside"
+def _trash(folder: Path) -> Path:
+    return folder / "trash"

@@ -1,10 +1,10 @@
-"""Start a program that ends when the supervisor does, however that dies.
+"""Exec a program that gets SIGTERM when its parent dies: `python die_with_parent.py PARENT_PID program args...`.
 
-Run as `python tether.py PID program args...`: asks the kernel for a SIGTERM when the supervisor, process PID, is gone,
-and becomes the program. A kill -9 of the supervisor would leave the whole system running otherwise. The kernel's
-promise is bound to the thread that started us, so the supervisor starts its children from its main thread only.
+Without it, a kill -9 of the supervisor would leave the whole system running. It sets the kernel's parent-death signal
+and execs the program. The kernel sends that signal when the *thread* that forked the child exits, so the supervisor
+starts its children from its main thread only.
 
-Linux alone has this; elsewhere the program simply starts.
+The signal exists on Linux only; elsewhere this just execs the program.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ PR_SET_PDEATHSIG = 1
 
 
 def main(arguments: list[str]) -> None:
-    supervisor, program = int(arguments[0]), arguments[1:]
+    parent, program = int(arguments[0]), arguments[1:]
     if sys.platform == "linux":
-        _end_with_parent()
-    if os.getppid() != supervisor:
-        sys.exit("tether: the supervisor is gone")  # it died before we asked
+        _set_parent_death_signal()
+    if os.getppid() != parent:
+        sys.exit("die_with_parent: the parent is gone")  # it died before the signal was set
     os.execv(program[0], program)
 
 
-def _end_with_parent() -> None:
-    import ctypes  # here: a start without it is 10 ms faster elsewhere
+def _set_parent_death_signal() -> None:
+    import ctypes  # imported only on Linux, because it costs 10 ms
 
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 

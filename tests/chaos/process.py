@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from infra.local import tether
+from infra.local import die_with_parent
 from infra.local.process import ROOT
 
 
 @dataclass(eq=False)
 class Child:
-    """Ends with us, however we die (see tether); so it is started from the main thread only."""
+    """Ends with us, however we die (see die_with_parent); so it is started from the main thread only."""
 
     name: str
     argv: Sequence[str]
@@ -29,7 +29,7 @@ class Child:
 
     def start(self) -> None:
         self.starts += 1
-        command = [sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), *self.argv]
+        command = [sys.executable, "-I", "-S", die_with_parent.__file__, str(os.getpid()), *self.argv]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,

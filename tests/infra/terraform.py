@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.text import INFRA
+from tests.infra.hcl import INFRA
 
 REGISTRIES = {"terraform": "registry.terraform.io", "tofu": "registry.opentofu.org"}
 #: Where Terraform itself looks for mirrors, and where add-on software is put.

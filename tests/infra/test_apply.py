@@ -24,7 +24,7 @@ from infra import package
 from infra.local.archive_simulator import running_simulator
 from tests.infra import policies, terraform
 from tests.infra.terraform import KEYS, Terraform
-from tests.infra.test_rights import ACTIONS
+from tests.infra.test_permissions import ACTIONS
 from tests.integration import mariadb
 from tests.integration.api.transports import OverLambda
 from tests.integration.test_credentials import Authority

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.infra import policies, terraform
-from tests.infra.text import ROOT, default
+from tests.infra.hcl import ROOT, default
 
 pytestmark = [pytest.mark.timeout(1200), *terraform.NEEDED]
 PAGE = (ROOT / "docs/cost.md").read_text()

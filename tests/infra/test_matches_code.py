@@ -17,8 +17,8 @@ from chalicelib.config.settings import Settings
 from chalicelib.stores import jobs
 from infra import package
 from infra.local import provision
-from tests.infra import text
-from tests.infra.text import ROOT, block, default, source
+from tests.infra import hcl
+from tests.infra.hcl import ROOT, block, default, source
 
 DOCS = ROOT / "docs"
 #: Settings that mean nothing in AWS, and why.
@@ -36,12 +36,12 @@ OF_BOTO3 = {"AWS_DEFAULT_REGION", "AWS_STS_REGIONAL_ENDPOINTS"}
 
 
 def test_the_routes_are_those_of_the_app() -> None:
-    assert text.routes() == {(path, method) for path, methods in app.app.routes.items() for method in methods}
+    assert hcl.routes() == {(path, method) for path, methods in app.app.routes.items() for method in methods}
 
 
 def test_every_setting_is_set_or_the_operators_or_means_nothing_here() -> None:
     known = {field.metadata["env"] for field in dataclasses.fields(Settings)}
-    made, operators = text.set_settings() - OF_BOTO3, text.allowed_settings()
+    made, operators = hcl.set_settings() - OF_BOTO3, hcl.allowed_settings()
     assert made | operators | NOT_DEPLOYED.keys() == known
     assert not made & operators
     assert not (made | operators) & NOT_DEPLOYED.keys()
@@ -145,14 +145,14 @@ def test_an_alarm_that_reads_logs_finds_what_is_logged(
 
 def test_every_alarm_has_its_chapter_in_the_runbook_and_no_other() -> None:
     (chapter,) = re.findall(r"^## Alarms\n(.*?)(?=^## )", (DOCS / "operations.md").read_text(), re.M | re.S)
-    assert set(re.findall(r"^### ([a-z0-9-]+)$", chapter, re.MULTILINE)) == text.alarms()
+    assert set(re.findall(r"^### ([a-z0-9-]+)$", chapter, re.MULTILINE)) == hcl.alarms()
 
 
 def test_the_page_on_deploying_names_every_variable() -> None:
     page = (DOCS / "deploy.md").read_text()
     told = re.findall(r"^\| `(\w+)` \| (.+?) \|", page.partition("\n## Variables\n")[2], re.MULTILINE)
     assert {name: value != "**must be said**" for name, value in told} == {
-        name: has for name, has in text.variables().items() if name != "rehearsal"
+        name: has for name, has in hcl.variables().items() if name != "rehearsal"
     }
 
 

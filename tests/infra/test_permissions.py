@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.infra.text import ROOT, block, source
+from tests.infra.hcl import ROOT, block, source
 
 #: boto3's name of a call -> the action it needs. None: nobody needs it here, and why stands beside it.
 ACTIONS = {

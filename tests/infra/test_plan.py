@@ -11,8 +11,8 @@ import pytest
 
 from infra import package
 from tests.infra import policies, terraform
+from tests.infra.hcl import INFRA
 from tests.infra.terraform import Terraform
-from tests.infra.text import INFRA
 from tests.integration.test_credentials import Authority
 
 pytestmark = [pytest.mark.timeout(1200), *terraform.NEEDED]
