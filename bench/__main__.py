@@ -31,7 +31,7 @@ from infra.local.process import ROOT
 
 ABOUT = """\
 Compare the cart with its peer (pacifica-cartd 0.7.0) and with the floor, the least work that moves the same bytes.
-A run starts MariaDB, SeaweedFS, the archive interface and all else it needs, and measures all sides on this machine.
+A run starts MariaDB, SeaweedFS, the archive interface and everything else it needs, and measures all sides here.
 """
 WORKLOAD_HELP = "workloads:\n" + "\n".join(f"  {name}  {text}" for name, text in WORKLOADS.items())
 REQUIREMENTS_HELP = """

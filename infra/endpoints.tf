@@ -9,7 +9,7 @@ locals {
     RegistryLogin = { actions = ["ecr:GetAuthorizationToken"], resources = ["*"] } # this ECR action has no resource level
   }
 
-  # Each endpoint allows only the actions used here on this site's resources, so other accounts' credentials are useless.
+  # Each endpoint allows only the actions used here on this site's resources: other accounts' credentials are useless.
   endpoints = {
     "ecr.api" = local.pull
     "ecr.dkr" = local.pull

@@ -107,7 +107,7 @@ variable "api_allowed_cidrs" {
 }
 
 variable "domain" {
-  description = "Custom domain of the API: name, certificate in this region, optionally the Route 53 zone of its record."
+  description = "Custom domain of the API: name, certificate in this region, optionally its Route 53 zone."
   type = object({
     name            = string
     certificate_arn = string
