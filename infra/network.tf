@@ -83,7 +83,7 @@ resource "aws_vpn_gateway_attachment" "this" {
   vpn_gateway_id = var.vpn_gateway_id
 }
 
-# NAT.
+# NAT: the route to an archive on the internet.
 
 resource "aws_internet_gateway" "this" {
   count = local.nat ? 1 : 0

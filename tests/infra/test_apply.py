@@ -188,18 +188,8 @@ def test_the_deployed_api_and_worker_make_a_cart(
     (tmp_path / "archive").mkdir()
     (tmp_path / "archive/foo.txt").write_bytes(b"from the archive")
     with running_simulator(tmp_path / "archive") as simulator:
-        _, environ = deployed.task("workers")
-        of_worker = {**local, "VOLUME_PATH": str(tmp_path / "volume"), "ARCHIVE_INTERFACE_URL": simulator.url}
-        system = build(load({**environ, **of_worker}, worker=True))
-        worker = assemble(system)
-        threading.Thread(target=worker.consumer.run, daemon=True).start()
-        threading.Event().wait(0.1)
-        for _ in range(300):
-            if system.service.find("", "cart").state in ("ready", "error"):
-                break
-            threading.Event().wait(0.1)
-        worker.consumer.stop()
-        worker.consumer.drain(5)
+        volume = {"VOLUME_PATH": str(tmp_path / "volume"), "ARCHIVE_INTERFACE_URL": simulator.url}
+        run_worker_until_the_cart_ends({**deployed.task("workers")[1], **local, **volume})
 
     answers, _ = serve(tmp_path / "task", api, ("app", gateway.event("GET", "/cart", b"", {})))
     assert answers[0]["statusCode"] == 302, answers
@@ -207,12 +197,30 @@ def test_the_deployed_api_and_worker_make_a_cart(
     with tarfile.open(fileobj=io.BytesIO(tar)) as opened:
         assert opened.extractfile("cart/1/foo.txt").read() == b"from the archive"  # type: ignore[union-attr]
 
+    handler, environ = scheduled_function(deployed)
+    answers, _ = serve(tmp_path / "task", {**environ, **of_lambda}, (handler, SCHEDULED))
+    assert answers == [{"sent_again": 0}]
+
+
+def run_worker_until_the_cart_ends(environ: dict[str, str]) -> None:
+    system = build(load(environ, worker=True))
+    worker = assemble(system)
+    threading.Thread(target=worker.consumer.run, daemon=True).start()
+    threading.Event().wait(0.1)
+    for _ in range(300):
+        if system.service.find("", "cart").state in ("ready", "error"):
+            break
+        threading.Event().wait(0.1)
+    worker.consumer.stop()
+    worker.consumer.drain(5)
+
+
+def scheduled_function(deployed: Deployed) -> tuple[str, dict[str, str]]:
+    """Handler and environment of the function that the sweep's schedule invokes."""
     events: Any = deployed.client("events")
     (target,) = events.list_targets_by_rule(Rule=deployed.outputs["sweep_rule"])["Targets"]
-    scheduled = deployed.client("lambda").get_function_configuration(FunctionName=target["Arn"])
-    sweep = {**scheduled["Environment"]["Variables"], **of_lambda}
-    answers, _ = serve(tmp_path / "task", sweep, (scheduled["Handler"].removeprefix("app."), SCHEDULED))
-    assert answers == [{"sent_again": 0}]
+    function = deployed.client("lambda").get_function_configuration(FunctionName=target["Arn"])
+    return function["Handler"].removeprefix("app."), dict(function["Environment"]["Variables"])
 
 
 def test_a_second_plan_shows_no_change_except_moto_drift(deployed: Deployed) -> None:
