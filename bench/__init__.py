@@ -1,1 +1,1 @@
-"""The benchmark: the cart beside its peer and beside the floor. `python -m bench --help` says how."""
+"""The benchmark: compares the cart with its peer and with the floor. See `python -m bench --help`."""

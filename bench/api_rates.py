@@ -1,4 +1,4 @@
-"""W5: how fast the API answers HEAD on a ready cart, and takes carts."""
+"""W5: the rates of HEAD on a ready cart and of POST."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from bench.client import CartClient
-from bench.files import File, Set
-from bench.laboratory import Laboratory
-from bench.measure import Side, ours_warm
+from bench.files import File, FileSet
+from bench.measure import Side, warm_cart
 from bench.plan import SMALL
 from bench.records import PER_SECOND, Record
+from bench.rig import Rig
 from infra.local.process import ROOT
 
 CONNECTIONS = (1, 8, 32)
@@ -31,64 +31,64 @@ class Posted:
     resets: int = 0
 
 
-def w5(lab: Laboratory, _wanted: Sequence[str]) -> None:
-    source = lab.files(SMALL, max(lab.plan.w1_files, lab.plan.posts))
-    with ours_warm(lab, lab.real) as system:
-        sides: list[Side] = [system, *filter(None, [lab.peer])]
-        uids = [_ready_cart(side, source, lab) for side in sides]
-        for _ in range(lab.plan.runs):
+def w5(rig: Rig, _only: Sequence[str]) -> None:
+    source = rig.files(SMALL, max(rig.plan.w1_files, rig.plan.posts))
+    with warm_cart(rig, rig.real) as system:
+        sides: list[Side] = [system, *filter(None, [rig.peer])]
+        uids = [_ready_cart(side, source, rig) for side in sides]
+        for _ in range(rig.plan.runs):
             for connections in CONNECTIONS:
                 for side, uid in zip(sides, uids, strict=True):
-                    lab.note(_heads(lab, side, uid, connections))
+                    rig.note(_heads(rig, side, uid, connections))
             for side in sides:
-                lab.note(_posts(lab, side, source))
-                lab.note(_large_post(lab, side, source))
+                rig.note(_posts(rig, side, source))
+                rig.note(_large_post(rig, side, source))
         for side, uid in zip(sides, uids, strict=True):
-            _finish(side, [Posted(uid)], lab.plan.limit)
+            _finish(side, [Posted(uid)], rig.plan.limit)
 
 
-def _ready_cart(side: Side, source: Set, lab: Laboratory) -> str:
-    """Its uid."""
+def _ready_cart(side: Side, source: FileSet, rig: Rig) -> str:
+    """Make a small cart; returns its uid once it is ready."""
     client, uid = CartClient(side.url), uuid.uuid4().hex
-    client.post(uid, source.take(lab.label(), FEW))
-    client.wait(uid, lab.plan.limit)
+    client.post(uid, source.take(rig.label(), FEW))
+    client.wait(uid, rig.plan.limit)
     client.close()
     return uid
 
 
-def _heads(lab: Laboratory, side: Side, uid: str, connections: int) -> Record:
-    lab.settle()
-    hammer = [sys.executable, "-m", "bench.hammer", f"{side.url}/{uid}", str(connections), str(lab.plan.heads)]
-    done = subprocess.run(hammer, cwd=ROOT, capture_output=True, text=True, check=True)
-    said = json.loads(done.stdout)
-    problem = f"{said['failed']} requests failed" if said["failed"] else ""
-    parts = {"median ms": said["median_ms"], "p99 ms": said["p99_ms"]}
-    rate = said["per_second"]
+def _heads(rig: Rig, side: Side, uid: str, connections: int) -> Record:
+    rig.settle()
+    command = [sys.executable, "-m", "bench.head_load", f"{side.url}/{uid}", str(connections), str(rig.plan.heads)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    result = json.loads(done.stdout)
+    problem = f"{result['failed']} requests failed" if result["failed"] else ""
+    parts = {"median ms": result["median_ms"], "p99 ms": result["p99_ms"]}
+    rate = result["per_second"]
     return Record("W5", f"HEAD, {connections} at once", side.name, rate, PER_SECOND, parts=parts, problem=problem)
 
 
-def _posts(lab: Laboratory, side: Side, source: Set) -> Record:
-    """Carts of one file by POSTERS clients; the time is that of the answers alone, the work goes on meanwhile."""
-    lab.settle()
-    carts = [[file] for file in source.take(lab.label(), lab.plan.posts)]
+def _posts(rig: Rig, side: Side, source: FileSet) -> Record:
+    """POST single-file carts from POSTERS clients. Only the responses are timed, not the work that follows."""
+    rig.settle()
+    carts = [[file] for file in source.take(rig.label(), rig.plan.posts)]
     began = time.perf_counter()
     with ThreadPoolExecutor(POSTERS) as pool:
         posted = [cart for lane in pool.map(lambda lane: _post_all(side, lane), _lanes(carts)) for cart in lane]
     seconds = time.perf_counter() - began
     latencies = sorted(cart.seconds for cart in posted)
     parts = {"median ms": 1000 * latencies[len(latencies) // 2], "slowest ms": 1000 * latencies[-1]}
-    _finish(side, posted, lab.plan.limit)
+    _finish(side, posted, rig.plan.limit)
     resets = sum(cart.resets for cart in posted)
     note = f"{resets} connections reset" if resets else ""
     rate = len(carts) / seconds
     return Record("W5", f"POST, {POSTERS} at once", side.name, rate, PER_SECOND, parts=parts, note=note)
 
 
-def _large_post(lab: Laboratory, side: Side, source: Set) -> Record:
-    lab.settle()
-    posted = _post_all(side, [source.take(lab.label(), lab.plan.w1_files)])
-    _finish(side, posted, lab.plan.limit)
-    return Record("W5", "POST of W1's cart", side.name, posted[0].seconds, files=lab.plan.w1_files)
+def _large_post(rig: Rig, side: Side, source: FileSet) -> Record:
+    rig.settle()
+    posted = _post_all(side, [source.take(rig.label(), rig.plan.w1_files)])
+    _finish(side, posted, rig.plan.limit)
+    return Record("W5", "POST of W1's cart", side.name, posted[0].seconds, files=rig.plan.w1_files)
 
 
 def _lanes(carts: Sequence[Sequence[File]]) -> list[Sequence[Sequence[File]]]:
@@ -96,7 +96,7 @@ def _lanes(carts: Sequence[Sequence[File]]) -> list[Sequence[Sequence[File]]]:
 
 
 def _post_all(side: Side, carts: Sequence[Sequence[File]]) -> list[Posted]:
-    """One after the other on one connection, which is open before the first."""
+    """POST the carts one after another on one connection; a HEAD opens it before the first POST is timed."""
     client = CartClient(side.url)
     client.head(uuid.uuid4().hex)
     posted = []
@@ -108,7 +108,7 @@ def _post_all(side: Side, carts: Sequence[Sequence[File]]) -> list[Posted]:
 
 
 def _finish(side: Side, posted: Sequence[Posted], limit: float) -> None:
-    """Let the carts end, then remove them."""
+    """Wait for each cart to end, then delete it."""
     client = CartClient(side.url)
     for cart in posted:
         client.wait(cart.uid, limit)

@@ -1,4 +1,4 @@
-"""W3 and W6: a few large files, to ready, to the client's disk, and the download alone."""
+"""W3: a few large files, from POST to ready and to the client's disk. W6: the download alone."""
 
 from __future__ import annotations
 
@@ -7,52 +7,53 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bench import floor
-from bench.bare_store import BareStore
+from bench import floor_pull
 from bench.client import fetch, redirect_of
-from bench.files import File, Set, total
-from bench.laboratory import Laboratory
-from bench.measure import Ended, Side, checked, delete, make_carts, ours_warm
+from bench.files import File, FileSet, total
+from bench.floor_upload import FloorUploader
+from bench.measure import FinishedCart, Side, check_tars, delete, make_carts, warm_cart
 from bench.meter import Meter
 from bench.plan import MIB, bundle_bytes
 from bench.records import FLOOR, MIB_PER_SECOND, Record
+from bench.rig import Rig
 
 TO_DISK = "to the client's disk"
 
 
-def w3_and_w6(lab: Laboratory, wanted: Sequence[str]) -> None:
-    """Ours starts anew for each repetition, or the volume and the store would hold them all."""
-    source = lab.files(lab.plan.w3_size, lab.plan.w3_files)
-    for run in range(-(-lab.plan.runs // 2)):
-        with ours_warm(lab, lab.real) as system:
-            _one_side(lab, system, _take(lab, source), wanted, verify=not run)
-            if "W3" in wanted:
-                lab.note(_floor(lab, lab.store(system), _take(lab, source)))
-        if lab.peer:
-            _one_side(lab, lab.peer, _take(lab, source), wanted, verify=not run)
-            lab.peer.empty_volume()
+def w3_and_w6(rig: Rig, only: Sequence[str]) -> None:
+    """The cart is restarted for each repetition; otherwise volume and store would hold the data of all of them."""
+    source = rig.files(rig.plan.w3_size, rig.plan.w3_files)
+    for run in range(-(-rig.plan.runs // 2)):
+        with warm_cart(rig, rig.real) as system:
+            _one_side(rig, system, _take(rig, source), only, verify=not run)
+            if "W3" in only:
+                rig.note(_floor(rig, rig.floor_uploader(system), _take(rig, source)))
+        if rig.peer:
+            _one_side(rig, rig.peer, _take(rig, source), only, verify=not run)
+            rig.peer.empty_volume()
 
 
-def _take(lab: Laboratory, source: Set) -> list[File]:
-    return source.take(lab.label(), lab.plan.w3_files)
+def _take(rig: Rig, source: FileSet) -> list[File]:
+    return source.take(rig.label(), rig.plan.w3_files)
 
 
-def _one_side(lab: Laboratory, side: Side, files: Sequence[File], wanted: Sequence[str], *, verify: bool) -> None:
-    record, ended = make_carts(lab, side, lab.real, "W3", [files])
+def _one_side(rig: Rig, side: Side, files: Sequence[File], only: Sequence[str], *, verify: bool) -> None:
+    record, finished = make_carts(rig, side, rig.real, "W3", [files])
     if not record.problem:
-        downloaded = _to_disk(lab.folder / "download.tar", side, ended[0])
-        record = checked(record, side, ended) if verify else record
-        lab.note(record)
+        downloaded = _to_disk(rig.folder / "download.tar", side, finished[0])
+        record = check_tars(record, side, finished) if verify else record
+        rig.note(record)
         both = {"ready": record.figure, "download": downloaded}
-        lab.note(replace(record, variant=TO_DISK, figure=record.figure + downloaded, parts=both, cost=None))
-        if "W6" in wanted:
-            _downloads(lab, side, ended[0])
+        rig.note(replace(record, variant=TO_DISK, figure=record.figure + downloaded, parts=both, cost=None))
+        if "W6" in only:
+            _downloads(rig, side, finished[0])
     else:
-        lab.note(record)
-    delete(side, ended)
+        rig.note(record)
+    delete(side, finished)
 
 
-def _to_disk(target: Path, side: Side, cart: Ended) -> float:
+def _to_disk(target: Path, side: Side, cart: FinishedCart) -> float:
+    """Download the bundle to a file; returns seconds."""
     began = time.perf_counter()
     with target.open("wb", buffering=0) as out:
         fetch(f"{side.url}/{cart.uid}", out)
@@ -61,17 +62,17 @@ def _to_disk(target: Path, side: Side, cart: Ended) -> float:
     return seconds
 
 
-def _downloads(lab: Laboratory, side: Side, cart: Ended) -> None:
-    """Beside ours, its floor: the store asked at once, without the redirect."""
+def _downloads(rig: Rig, side: Side, cart: FinishedCart) -> None:
+    """Measure the download and, for a side that redirects, its floor: a GET straight from the store."""
     url = f"{side.url}/{cart.uid}"
-    lab.note(_download(lab, side, url, side.name))
+    rig.note(_download(rig, side, url, side.name))
     direct = redirect_of(url)
     if direct != url:
-        lab.note(_download(lab, side, direct, FLOOR))
+        rig.note(_download(rig, side, direct, FLOOR))
 
 
-def _download(lab: Laboratory, side: Side, url: str, name: str) -> Record:
-    lab.settle()
+def _download(rig: Rig, side: Side, url: str, name: str) -> Record:
+    rig.settle()
     meter = Meter(side.groups())
     received = fetch(url, None)
     reading = meter.stop()
@@ -86,12 +87,12 @@ def _download(lab: Laboratory, side: Side, url: str, name: str) -> Record:
     )
 
 
-def _floor(lab: Laboratory, store: BareStore, files: Sequence[File]) -> Record:
-    """The slower of pulling and storing the same bytes; with it, what checksums add to the latter."""
-    lab.settle()
+def _floor(rig: Rig, store: FloorUploader, files: Sequence[File]) -> Record:
+    """The slower of pulling and storing the same bytes; the parts also show storing with checksums."""
+    rig.settle()
     bundle = bundle_bytes(len(files), files[0].size)
-    pull = floor.pull(lab.real.url, files)
+    pull = floor_pull.pull(rig.real.url, files)
     put = store.put([bundle])
     parts = {"head+get": pull, "put": put, "put with checksums": store.put_checked([bundle])}
-    variant = f"{lab.real.name} archive"
+    variant = f"{rig.real.name} archive"
     return Record("W3", variant, FLOOR, max(pull, put), files=len(files), size=total(files), parts=parts)

@@ -1,4 +1,4 @@
-"""A client of the cart's REST API, the same for us and for the peer: post, poll, download, delete."""
+"""A client of the cart's REST API, used for the cart and for the peer: post, poll, download, delete."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from bench.files import File
 TIMEOUT = 600.0
 CHUNK = 1 << 20
 SHORTEST_POLL, LONGEST_POLL = 0.01, 0.05
-RESETS_TAKEN = 60.0
-BROKEN = (OSError, http.client.HTTPException)
+RETRY_RESETS_FOR = 60.0
+CONNECTION_ERRORS = (OSError, http.client.HTTPException)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a cart ended: its last status, and how often it was asked for."""
+    """A cart's last status and message, and the number of polls until then."""
 
     status: str
     message: str
@@ -30,7 +30,7 @@ class Outcome:
 
 
 class CartClient:
-    """One kept connection; not thread-safe."""
+    """One keep-alive connection; not thread-safe."""
 
     def __init__(self, url: str) -> None:
         self._netloc = urlsplit(url).netloc
@@ -38,25 +38,28 @@ class CartClient:
         self.resets = 0
 
     def post(self, uid: str, files: Sequence[File]) -> float:
-        """Seconds until the answer. A connection that is reset is tried again, and counted: the peer does that."""
+        """Seconds until the response. Reset connections are counted and retried, because the peer resets some."""
         body = json.dumps({"fileids": [file.entry() for file in files]}).encode()
         began = time.perf_counter()
         while True:
             try:
-                status, _, said = self._ask("POST", uid, body)
-            except BROKEN:
+                status, _, answer = self._request("POST", uid, body)
+            except CONNECTION_ERRORS:
                 self.resets += 1
-                if time.perf_counter() - began > RESETS_TAKEN:
+                if time.perf_counter() - began > RETRY_RESETS_FOR:
                     raise
                 time.sleep(0.05)
             else:
                 break
         if status != 201:
-            raise ValueError(f"POST answered {status}: {said[:300]!r}")
+            raise ValueError(f"POST answered {status}: {answer[:300]!r}")
         return time.perf_counter() - began
 
     def wait(self, uid: str, limit: float) -> Outcome:
-        """Poll until the cart has ended. The pause grows with the time waited, so a poll costs no figure over 2 %."""
+        """Poll until the cart is ready or in error, for `limit` seconds at most.
+
+        The pause is 2 % of the time waited so far, so polling adds at most that to a measurement.
+        """
         began = time.perf_counter()
         polls = 0
         while True:
@@ -73,39 +76,39 @@ class CartClient:
         """The cart's status and message."""
         for last in (False, True):
             try:
-                headers = self._ask("HEAD", uid)[1]
+                headers = self._request("HEAD", uid)[1]
                 break
-            except BROKEN:
+            except CONNECTION_ERRORS:
                 if last:
                     raise
         return headers.get("X-Pacifica-Status", ""), headers.get("X-Pacifica-Message", "")
 
     def delete(self, uid: str) -> None:
-        self._ask("DELETE", uid)
+        self._request("DELETE", uid)
 
     def close(self) -> None:
         if self._connection:
             self._connection.close()
         self._connection = None
 
-    def _ask(self, method: str, uid: str, body: bytes | None = None) -> tuple[int, Message, bytes]:
-        """Status, headers and body. After a failure the next request gets a connection of its own."""
+    def _request(self, method: str, uid: str, body: bytes | None = None) -> tuple[int, Message, bytes]:
+        """Status, headers and body. After a failure the next request opens a new connection."""
         if self._connection is None:
             self._connection = http.client.HTTPConnection(self._netloc, timeout=TIMEOUT)
         try:
             self._connection.request(method, f"/{uid}", body, {"Content-Type": "application/json"} if body else {})
             response = self._connection.getresponse()
-            said = response.read()
-        except BROKEN:
+            answer = response.read()
+        except CONNECTION_ERRORS:
             self.close()
             raise
         if response.will_close:
             self.close()
-        return response.status, response.headers, said
+        return response.status, response.headers, answer
 
 
 def follow(url: str) -> http.client.HTTPResponse:
-    """The open answer of a GET, behind at most one redirect. Its reader closes it."""
+    """The open response of a GET after at most one redirect. The caller closes it."""
     for _ in range(2):
         connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=TIMEOUT)
         connection.request("GET", _target(url), headers={"Connection": "close"})
@@ -120,7 +123,7 @@ def follow(url: str) -> http.client.HTTPResponse:
 
 
 def redirect_of(url: str) -> str:
-    """Where a GET is sent on to; the URL itself where it is answered at once."""
+    """The URL that a GET redirects to, or `url` itself when it does not redirect."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=TIMEOUT)
     try:
         connection.request("GET", _target(url))
@@ -130,7 +133,7 @@ def redirect_of(url: str) -> str:
 
 
 def fetch(url: str, out: IO[bytes] | None) -> int:
-    """Bytes of the download; written to `out` where there is one."""
+    """Download to `out`, or discard the bytes if it is None. Returns their number."""
     buffer = memoryview(bytearray(CHUNK))
     received = 0
     with follow(url) as response:

@@ -1,7 +1,7 @@
-"""The archive's files for the workloads, and the manifests that name them.
+"""The archive's files for the workloads, and the manifest entries that name them.
 
-The bytes are written once and kept. Each repetition names them by ids of its own, which are hard links, so that nothing
-it stages was staged before and the page cache serves every side alike.
+The files are written once and kept. Each repetition uses its own ids, which are hard links to them: nothing it names is
+staged yet, and all sides read the same pages of the page cache.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
-class Set:
-    """Files of one size, of which any repetition takes its own links."""
+class FileSet:
+    """Files of one size; each repetition takes its own links to them."""
 
     archive: Path
     size: int
     digests: Sequence[str]
 
     def take(self, label: str, count: int, first: int = 0) -> list[File]:
-        """`count` files under ids nobody has used, when the label is new."""
+        """`count` files under ids that begin with `label`; a new label gives unused ids."""
         files = []
         for number in range(first, first + count):
             archive_id = f"{label}-{number:06}"
@@ -50,19 +50,19 @@ class Set:
         return files
 
 
-def make(archive: Path, size: int, count: int) -> Set:
-    """Write what is missing; digests are kept beside the archive."""
+def make(archive: Path, size: int, count: int) -> FileSet:
+    """Write the files that are missing; their digests are kept beside the archive."""
     archive.mkdir(parents=True, exist_ok=True)
     kept = archive.parent / f"digests-{size}.json"
     digests: list[str] = json.loads(kept.read_text()) if kept.exists() else []
     for number in range(len(digests), count):
         digests.append(_write(archive / _base(size, number), size, f"{size} {number}"))
     kept.write_text(json.dumps(digests))
-    return Set(archive, size, digests)
+    return FileSet(archive, size, digests)
 
 
-def forget_links(archive: Path) -> None:
-    """Remove all the ids that earlier runs took."""
+def remove_links(archive: Path) -> None:
+    """Remove the ids of earlier repetitions, but not the files behind them."""
     for name in os.listdir(archive) if archive.exists() else ():
         if not name.startswith("base-"):
             (archive / name).unlink()

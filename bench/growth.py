@@ -1,4 +1,4 @@
-"""W9: how the cost of a cart grows with the number of its files. They are the simulator's own and need no disk."""
+"""W9: how the cost of a cart grows with its number of files, which are synthetic files of the simulator."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bench.files import HASH, File
-from bench.laboratory import Laboratory
-from bench.measure import delete, make_carts, ours_warm
+from bench.measure import delete, make_carts, warm_cart
+from bench.rig import Rig
 from infra.local.archive_simulator_files import SyntheticFile
 
 SIZE = 1_024
 
 
-def w9(lab: Laboratory, _wanted: Sequence[str]) -> None:
-    """A system of its own for each size: what a cart leaves behind would cost the next."""
-    for count in lab.plan.growth_files:
-        label = lab.label()
-        with ours_warm(lab, lab.simulator) as system:
+def w9(rig: Rig, _only: Sequence[str]) -> None:
+    """Each size gets a new system, because rows and files that a cart leaves behind would slow down the next."""
+    for count in rig.plan.growth_files:
+        label = rig.label()
+        with warm_cart(rig, rig.simulator) as system:
             files = [_file(label, number) for number in range(count)]
-            record, ended = make_carts(lab, system, lab.simulator, "W9", [files])
+            record, finished = make_carts(rig, system, rig.simulator, "W9", [files])
             per_file = {"post": record.parts["post"], "ms per file": 1000 * record.figure / count}
-            lab.note(replace(record, variant=f"{count:,} files", parts=per_file))
-            delete(system, ended)
+            rig.note(replace(record, variant=f"{count:,} files", parts=per_file))
+            delete(system, finished)
 
 
 def _file(label: str, number: int) -> File:

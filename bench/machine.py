@@ -1,4 +1,4 @@
-"""The machine a report was made on, and waiting until it is quiet."""
+"""Describes the machine for the report, and waits until it is idle."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 
 import psutil
 
-QUIET = 0.10  # share of the CPUs others may use
-LOOK = 0.5
+IDLE_BELOW = 0.10  # share of all CPUs in use
+POLL_INTERVAL = 0.5
 
 
 def describe(folder: Path) -> dict[str, str]:
-    """CPU, memory, kernel, file system of `folder`, Python."""
+    """Name -> value: CPU, memory, kernel, file system of `folder`, Python."""
     return {
         "CPU": _cpu_model(),
         "cores": str(os.cpu_count()),
@@ -26,14 +26,14 @@ def describe(folder: Path) -> dict[str, str]:
     }
 
 
-def settle(longest: float) -> None:
-    """Write out what is dirty, then wait until the CPUs are idle, but no longer than `longest` seconds."""
+def settle(timeout: float) -> None:
+    """Flush dirty pages to disk, then wait until the CPUs are idle, for `timeout` seconds at most."""
     subprocess.run(["sync"], check=False)
-    deadline = time.monotonic() + longest
+    deadline = time.monotonic() + timeout
     psutil.cpu_percent()
     while time.monotonic() < deadline:
-        time.sleep(LOOK)
-        if psutil.cpu_percent() < 100 * QUIET:
+        time.sleep(POLL_INTERVAL)
+        if psutil.cpu_percent() < 100 * IDLE_BELOW:
             return
 
 

@@ -1,4 +1,4 @@
-"""The MariaDB server all sides use, with its own defaults for safety: a commit is on disk when it is answered."""
+"""The MariaDB server of all sides. It keeps its default durability: a commit is on disk before it returns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pymysql
 
-from bench.children import BenchFailed, running
+from bench.processes import BenchFailed, running
 from infra.local.ports import LOOPBACK
 
 MISSING = "MariaDB is missing (on Debian and Ubuntu: apt-get install mariadb-server)"
@@ -19,30 +19,30 @@ MISSING = "MariaDB is missing (on Debian and Ubuntu: apt-get install mariadb-ser
 
 class Server:
     def __init__(self, port: int, pid: int) -> None:
-        """`pid`: the process to meter. One connection is kept, so that a question asked here costs one statement."""
+        """`pid`: the process to meter. One connection stays open, so each query here is exactly one statement."""
         self.port = port
         self.pid = pid
-        self._asked = 0
+        self._own_queries = 0
         self._connection = pymysql.connect(host=LOOPBACK, port=port, user="root", autocommit=True)
 
     def questions(self) -> int:
-        """SQL statements so far, but for those asked here."""
-        self._asked += 1
-        return int(str(self._ask("SHOW GLOBAL STATUS LIKE 'Questions'")[0][1])) - self._asked
+        """SQL statements so far, except those of this method."""
+        self._own_queries += 1
+        return int(str(self._query("SHOW GLOBAL STATUS LIKE 'Questions'")[0][1])) - self._own_queries
 
     def close(self) -> None:
         self._connection.close()
 
     def recreate(self, database: str) -> None:
-        """An empty database of this name."""
-        self._ask(f"DROP DATABASE IF EXISTS {database}")
-        self._ask(f"CREATE DATABASE {database} CHARACTER SET utf8mb4")
+        """Drop the database if it exists and create an empty one."""
+        self._query(f"DROP DATABASE IF EXISTS {database}")
+        self._query(f"CREATE DATABASE {database} CHARACTER SET utf8mb4")
 
     def version(self) -> str:
-        return str(self._ask("SELECT VERSION()")[0][0])
+        return str(self._query("SELECT VERSION()")[0][0])
 
     def variables(self, database: str) -> dict[str, str]:
-        """The product's settings for it."""
+        """The cart's settings for this database."""
         return {
             "MYSQL_HOST": LOOPBACK,
             "MYSQL_PORT": str(self.port),
@@ -54,7 +54,7 @@ class Server:
     def url(self, database: str) -> str:
         return f"mysql://root@{LOOPBACK}:{self.port}/{database}"
 
-    def _ask(self, statement: str) -> list[tuple[object, ...]]:
+    def _query(self, statement: str) -> list[tuple[object, ...]]:
         with self._connection.cursor() as cursor:
             cursor.execute(statement)
             return list(cursor.fetchall())
@@ -62,7 +62,7 @@ class Server:
 
 @contextmanager
 def started(folder: Path, port: int, log: Path) -> Iterator[Server]:
-    """A server with its data in `folder`, made anew. Raises BenchFailed."""
+    """Start a server with new, empty data in `folder`. Raises BenchFailed."""
     daemon, installer = _find("mariadbd"), _find("mariadb-install-db")
     user = ["--user=root"] if os.geteuid() == 0 else []
     data, socket = folder / "data", folder / "s"
@@ -72,11 +72,11 @@ def started(folder: Path, port: int, log: Path) -> Iterator[Server]:
     subprocess.run([*install, "--skip-test-db"], check=True, capture_output=True)
     where = [f"--datadir={data}", f"--socket={socket}", f"--bind-address={LOOPBACK}", f"--port={port}"]
     command = [daemon, "--no-defaults", *user, *where, f"--pid-file={folder / 'pid'}", "--max-connections=500"]
-    with running(command, log, lambda: _answers(port)) as pid, closing(Server(port, pid)) as server:
+    with running(command, log, lambda: _accepts_connections(port)) as pid, closing(Server(port, pid)) as server:
         yield server
 
 
-def _answers(port: int) -> bool:
+def _accepts_connections(port: int) -> bool:
     try:
         Server(port, 0).close()
     except pymysql.MySQLError:

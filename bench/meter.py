@@ -1,7 +1,7 @@
-"""What a run costs: CPU seconds and peak memory of groups of processes, and how much of the machine others used.
+"""The cost of a run: CPU seconds and peak memory of groups of processes, and the CPU share of other processes.
 
-Peaks are the kernel's own (VmHWM, reset at the start), so nothing is sampled and nothing is missed. The peak of a group
-is the sum of its processes' peaks: an upper bound, in which shared pages count for each.
+Peaks come from the kernel (VmHWM, reset at the start), so there is no sampling that could miss one. The peak of a group
+is the sum of its processes' peaks: an upper bound that counts shared pages once per process.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import psutil
 HZ = os.sysconf("SC_CLK_TCK")
 RESET_PEAK = "5"
 
-Groups = Mapping[str, Sequence[int]]  # name -> the processes whose trees are the group
+Groups = Mapping[str, Sequence[int]]  # name -> root process ids; a group is their process trees
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +28,13 @@ class Reading:
     #: bytes by group: the sum over its processes, and the largest one
     peak_rss: Mapping[str, int]
     largest_rss: Mapping[str, int]
-    #: share of all cores' time that neither the groups nor the client used, kernel threads included
+    #: share of all cores' time used by neither the groups nor the client; includes kernel threads
     other_cpu_share: float
 
 
 @dataclass(slots=True)
 class Meter:
-    """Reads groups from now until `stop`."""
+    """Measures the groups from its creation until `stop`."""
 
     groups: Groups
     _pids: dict[str, list[int]] = field(init=False)
@@ -66,7 +66,7 @@ class Meter:
 
 
 def tree(root: int) -> list[int]:
-    """A process and all below it."""
+    """The ids of a process and all its descendants."""
     try:
         return [root, *(child.pid for child in psutil.Process(root).children(recursive=True))]
     except psutil.NoSuchProcess:
@@ -74,7 +74,7 @@ def tree(root: int) -> list[int]:
 
 
 def children_by(root: int, names: Mapping[str, Callable[[str], bool]]) -> dict[str, list[int]]:
-    """The direct children of a supervisor, by what their command line says."""
+    """The direct children of a process, grouped by their command lines."""
     groups: dict[str, list[int]] = {name: [] for name in names}
     for child in psutil.Process(root).children():
         line = " ".join(child.cmdline())
@@ -85,7 +85,7 @@ def children_by(root: int, names: Mapping[str, Callable[[str], bool]]) -> dict[s
 
 
 def _cpu_of(pid: int) -> float:
-    """User and system seconds, those of ended children too; 0 for a process that is gone."""
+    """User and system seconds, including exited children; 0 if the process is gone."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -97,7 +97,7 @@ def _reset_peak(pid: int) -> None:
     try:
         Path(f"/proc/{pid}/clear_refs").write_text(RESET_PEAK)
     except OSError:
-        pass  # gone, or not ours: its peak is then that of its life
+        pass  # gone, or owned by another user: its peak then covers its whole life
 
 
 def _peak(pid: int) -> int:
@@ -110,7 +110,7 @@ def _peak(pid: int) -> int:
 
 
 def _busy() -> float:
-    """CPU seconds anything on this machine has spent since its start."""
+    """CPU seconds of all processes since the machine booted."""
     user, nice, system, _idle, _wait, irq, softirq, *_ = map(int, Path("/proc/stat").read_text().split()[1:9])
     return (user + nice + system + irq + softirq) / HZ
 

@@ -1,6 +1,6 @@
-"""The peer: pacifica-cartd 0.7.0 as its maintainers run it, on the same MariaDB server and the same archive as ours.
+"""The peer: pacifica-cartd 0.7.0 as its maintainers run it, on the same MariaDB server and archive as the cart.
 
-Celery with four processes, Redis for broker and results, CherryPy with its ten threads in front.
+Celery with four processes, Redis as broker and result store, CherryPy with ten threads as HTTP server.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.children import BenchFailed, running
-from bench.leftovers import put_aside
+from bench import trash
 from bench.mariadb import Server
 from bench.meter import Groups
+from bench.processes import BenchFailed, running
 from infra.local.ports import LOOPBACK
-from infra.local.probes import answers
+from infra.local.probes import http_get
 
 PROCESSES = "4"
 DATABASE = "bench_peer"
-#: Celery binds this queue when a worker has begun to listen.
-LISTENING = "_kombu.binding.celery.pidbox"
+#: Celery binds this queue when a worker is ready for tasks.
+READY_KEY = "_kombu.binding.celery.pidbox"
 CHERRYPY = """\
 [global]
 server.socket_host: '{host}'
@@ -59,17 +59,17 @@ class Peer:
         return int(found[0].partition("calls=")[2].partition(",")[0]) if found else 0
 
     def empty_volume(self) -> None:
-        """It keeps nothing for the next cart."""
-        for left in self.volume.iterdir():
-            put_aside(self.volume.parent.parent, left)
+        """Remove what its carts left on the volume, so that nothing is staged for the next."""
+        for path in self.volume.iterdir():
+            trash.move(self.volume.parent.parent, path)
 
 
 @contextmanager
 def started(programs: Path, folder: Path, ports: tuple[int, int], server: Server, archive_url: str) -> Iterator[Peer]:
-    """The whole peer, from empty; `ports` for its API and for Redis."""
+    """Start the whole peer with empty state; `ports` are those of its API and of Redis. Raises BenchFailed."""
     port, redis_port = ports
     volume = folder / "volume"
-    put_aside(folder.parent, folder)
+    trash.move(folder.parent, folder)
     volume.mkdir(parents=True)
     server.recreate(DATABASE)
     env = _environment(folder, port, redis_port, server, archive_url)
@@ -80,14 +80,14 @@ def started(programs: Path, folder: Path, ports: tuple[int, int], server: Server
             return stack.enter_context(running(command, log, is_ready, env=env, cwd=folder))
 
         broker = start("redis", lambda: _redis(redis_port, "PING").startswith("+PONG"), *_redis_server(redis_port))
-        _make_tables(programs, folder, env)
+        _create_tables(programs, folder, env)
         cartd = (str(programs / "pacifica-cartd"), "-a", LOOPBACK, "-p", str(port), "--cpconfig", env["CARTD_CPCONFIG"])
-        front = start("cartd", lambda: answers(port) is not None, *cartd)
+        api = start("cartd", lambda: http_get(port) is not None, *cartd)
         celery = ("-A", "pacifica.cartd.tasks", "worker", "-c", PROCESSES, "-l", "warning")
-        workers = start("celery", lambda: _listens(redis_port), str(programs / "celery"), *celery)
-        roots = {"workers": [workers], "api": [front], "queue": [broker]}
+        workers = start("celery", lambda: _is_ready(redis_port), str(programs / "celery"), *celery)
+        roots = {"workers": [workers], "api": [api], "queue": [broker]}
         yield Peer(f"http://{LOOPBACK}:{port}", redis_port, roots, volume)
-    put_aside(folder.parent, volume)
+    trash.move(folder.parent, volume)
 
 
 def _environment(folder: Path, port: int, redis_port: int, server: Server, archive_url: str) -> dict[str, str]:
@@ -111,24 +111,24 @@ def _redis_server(port: int) -> tuple[str, ...]:
     return (program, "--bind", LOOPBACK, "--port", str(port), "--save", "", "--appendonly", "no")
 
 
-def _make_tables(programs: Path, folder: Path, env: dict[str, str]) -> None:
+def _create_tables(programs: Path, folder: Path, env: dict[str, str]) -> None:
     done = subprocess.run(
         [str(programs / "pacifica-cartd-cmd"), "dbsync"], env=env, cwd=folder, capture_output=True, text=True
     )
     if done.returncode:
-        raise BenchFailed(f"its dbsync failed: {done.stderr[-500:]}")
+        raise BenchFailed(f"the peer's dbsync failed: {done.stderr[-500:]}")
 
 
-def _listens(redis_port: int) -> bool:
-    return _redis(redis_port, "EXISTS", LISTENING).startswith(":1")
+def _is_ready(redis_port: int) -> bool:
+    return _redis(redis_port, "EXISTS", READY_KEY).startswith(":1")
 
 
 def _redis(port: int, *words: str) -> str:
-    """One command's answer, as it came; empty when nobody answers."""
+    """The raw response to one command; empty when Redis does not answer."""
     with suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=5) as connection:
         connection.sendall((" ".join(words) + "\r\nQUIT\r\n").encode())
-        said = b""
+        response = b""
         while block := connection.recv(1 << 16):
-            said += block
-        return said.decode(errors="replace")
+            response += block
+        return response.decode(errors="replace")
     return ""

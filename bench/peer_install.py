@@ -1,4 +1,4 @@
-"""What the peer needs that is not ours: Python 3.8, Redis, and its own virtual environment."""
+"""Installs the peer: finds Python 3.8 and Redis and makes its virtual environment."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.children import BenchFailed
+from bench.processes import BenchFailed
 
 REQUIREMENTS = Path(__file__).with_name("peer-requirements.txt")
 LOCK = Path(__file__).with_name("peer-requirements.lock")
@@ -16,8 +16,8 @@ IS_3_8 = "import sys; sys.exit(sys.version_info[:2] != (3, 8))"
 
 
 def environment(folder: Path, log: Path) -> Path:
-    """The directory of the programs of its virtual environment, made where it is missing. Raises BenchFailed."""
-    missing = [] if shutil.which("redis-server") else ["redis-server (on Debian and Ubuntu: apt-get install it)"]
+    """The `bin` folder of the peer's virtual environment, which is created if missing. Raises BenchFailed."""
+    missing = [] if shutil.which("redis-server") else ["redis-server (Debian and Ubuntu: apt-get install redis-server)"]
     python = python38()
     if python is None:
         missing.append("Python 3.8 (as python3.8, from pyenv, or named by PEER_PYTHON)")
@@ -31,7 +31,7 @@ def environment(folder: Path, log: Path) -> Path:
 
 
 def python38() -> str | None:
-    """A Python 3.8 that really runs: pyenv's shims are on the PATH without one."""
+    """A Python 3.8 that starts; pyenv puts a `python3.8` shim on the PATH even when no 3.8 is installed."""
     for candidate in _candidates():
         try:
             if subprocess.run([candidate, "-c", IS_3_8], capture_output=True, check=False).returncode == 0:
@@ -58,4 +58,4 @@ def _install(python: str, folder: Path, log: Path) -> None:
             [*pip, "-c", str(LOCK), "-r", str(REQUIREMENTS)],
         ):
             if subprocess.run(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, check=False).returncode:
-                raise BenchFailed(f"its installation failed, see {log}")
+                raise BenchFailed(f"the peer's installation failed, see {log}")

@@ -1,4 +1,4 @@
-"""How big each workload is, and how often it is repeated."""
+"""The workloads: their sizes and repetitions."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ WORKLOADS = {
     "W4": "20 carts of 50 files of 100 KB at once: the first POST to the last one ready",
     "W5": "rates of HEAD and POST, keep-alive clients",
     "W6": "the download of W3's bundle",
-    "W7": "W1's cart again under another uid, all its files staged",
+    "W7": "W1's cart again under another uid, with all its files staged",
     "W8": "W1 with PULL_CONCURRENCY=2 on an archive with 20 ms latency, by 1, 2 and 4 workers",
-    "W9": "growth: carts of 100 to 100,000 files of 1 KB from the simulator, ours alone",
+    "W9": "growth: carts of 100 to 100,000 files of 1 KB from the simulator, without the peer",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     runs: int
-    #: seconds to wait for a quiet machine before each measurement
+    #: longest wait in seconds for an idle machine before each measurement
     settle: float
     w1_files: int = 1_000
     w2_files: int = 10_000
-    #: sizes the peer is measured at, its time for w2_files being modelled from them
+    #: numbers of files the peer is measured with; its time for w2_files is modelled from them
     w2_peer_files: tuple[int, int] = (2_000, 5_000)
     w3_files: int = 4
     w3_size: int = GIB
@@ -39,7 +39,7 @@ class Plan:
     w8_workers: tuple[int, ...] = (1, 2, 4)
     w8_latency_ms: float = 20.0
     growth_files: tuple[int, ...] = (100, 1_000, 10_000, 100_000)
-    #: seconds after which a cart is given up
+    #: seconds to wait for a cart
     limit: float = 1_800.0
 
 
@@ -62,6 +62,6 @@ QUICK = Plan(
 
 
 def bundle_bytes(files: int, size: int) -> int:
-    """About the length of a tar of so many files."""
+    """The approximate length of a tar of `files` files of `size` bytes."""
     blocks = -(-size // TAR_BLOCK) + 1
     return (files * blocks + 2) * TAR_BLOCK

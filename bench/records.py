@@ -1,4 +1,4 @@
-"""What was measured: one record per repetition of a workload on one side, and what it cost."""
+"""Measurements: one record per repetition of a workload on one side, with its cost."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SECONDS, PER_SECOND, MIB_PER_SECOND = "s", "/s", "MiB/s"
 @dataclass(frozen=True, slots=True)
 class Cost:
     reading: Reading
-    #: statements and requests but for those the polling client caused
+    #: statements, except those caused by the polling client
     sql: int
     messages: int
     archive_requests: int
@@ -23,23 +23,23 @@ class Cost:
 @dataclass(frozen=True, slots=True)
 class Record:
     workload: str
-    #: which archive, how many workers: only equal variants are compared
+    #: the archive or the number of workers; only records of the same variant are compared
     variant: str
     side: str
     figure: float
     unit: str = SECONDS
     files: int = 0
     size: int = 0
-    #: what the figure is made of
+    #: components of the figure
     parts: Mapping[str, float] = field(default_factory=dict)
     cost: Cost | None = None
-    #: how the figure came about where it was not just measured
+    #: a remark, for example that the figure is modelled
     note: str = ""
-    #: what went wrong; such a record is reported, and its figure is not used
+    #: what went wrong; the record is listed in the report and its figure is ignored
     problem: str = ""
 
     def line(self) -> str:
-        """For the one who waits."""
-        said = f"{self.workload:<3} {self.variant:<22} {self.side:<6} {self.figure:10.3f} {self.unit:<6}"
+        """A progress line for the terminal."""
+        figure = f"{self.workload:<3} {self.variant:<22} {self.side:<6} {self.figure:10.3f} {self.unit:<6}"
         parts = "  ".join(f"{name} {value:.3f}" for name, value in self.parts.items())
-        return "  ".join(filter(None, (said, parts, self.note, self.problem and f"PROBLEM: {self.problem}")))
+        return "  ".join(filter(None, (figure, parts, self.note, self.problem and f"PROBLEM: {self.problem}")))

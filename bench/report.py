@@ -1,4 +1,4 @@
-"""The report: what was measured, as one page of Markdown."""
+"""Renders the measurements as one page of Markdown."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ MB = 10**6
 
 
 def report(summary: Summary, machine: Mapping[str, str], no_peer: str) -> str:
-    """`machine`: what it was made on, in words; `no_peer`: why there is no peer, empty where there is one."""
+    """`machine`: the first table; `no_peer`: why the peer was not measured, empty if it was."""
     sections = [
         "# Benchmark report",
-        "Medians of one run, the range in brackets; ratios are ratios of these medians. What each workload, side and "
-        "figure is stands in `docs/performance.md`.",
+        "Medians of one run, ranges in parentheses; ratios are ratios of these medians. `docs/performance.md` explains "
+        "the workloads, sides and figures.",
         _table(("machine", ""), machine.items()),
         f"No peer: {no_peer}" if no_peer else "",
         "## Targets",
         _targets(summary.targets()),
         "## Times and rates",
         _figures(summary),
-        "## What they are made of",
+        "## Components",
         _parts(summary),
-        "## What they cost",
+        "## Cost",
         _costs(summary),
         "## Problems" if summary.problems() else "",
         "\n".join(f"- {record.workload}, {record.side}: {record.problem}" for record in summary.problems()),
@@ -42,13 +42,13 @@ def _targets(targets: Sequence[Target]) -> str:
     rows = (
         (
             target.text,
-            f"{'at most' if target.at_most else 'at least'} {target.wanted:g}",
+            f"{'at most' if target.at_most else 'at least'} {target.bound:g}",
             _number(target.value),
             words[target.reached],
         )
         for target in targets
     )
-    return _table(("target", "wanted", "measured", ""), rows)
+    return _table(("measure", "target", "measured", ""), rows)
 
 
 def _figures(summary: Summary) -> str:
@@ -58,7 +58,7 @@ def _figures(summary: Summary) -> str:
         unit = next((figure.unit for figure in figures if figure), "")
         faster, floor = summary.faster_than(workload, variant, PEER), summary.of_floor(workload, variant)
         note = "; ".join({record.note for record in summary.records if _is(record, workload, variant) and record.note})
-        rows.append((workload, variant, unit, *map(_shown, figures), _number(faster), _number(floor), note))
+        rows.append((workload, variant, unit, *map(_cell, figures), _number(faster), _number(floor), note))
     head = ("workload", "variant", "unit", "ours", "peer", "floor", "times faster than the peer", "times the floor", "")
     return _table(head, rows)
 
@@ -71,9 +71,9 @@ def _parts(summary: Summary) -> str:
             names = dict.fromkeys(name for record in found for name in record.parts)
             medians = {name: statistics.median(record.parts.get(name, 0.0) for record in found) for name in names}
             if medians:
-                said = ", ".join(f"{name} {_number(value)}" for name, value in medians.items())
-                rows.append((workload, variant, side, said))
-    return _table(("workload", "variant", "side", "parts (s, where nothing else is said)"), rows)
+                parts = ", ".join(f"{name} {_number(value)}" for name, value in medians.items())
+                rows.append((workload, variant, side, parts))
+    return _table(("workload", "variant", "side", "components (seconds unless noted)"), rows)
 
 
 def _costs(summary: Summary) -> str:
@@ -84,7 +84,7 @@ def _costs(summary: Summary) -> str:
             if costs:
                 rows.append((workload, variant, side, *_cost_row(costs)))
     head = ("workload", "variant", "side", "CPU s by group", "peak MB of the workers: largest, all", "SQL statements")
-    more = ("per file", "messages", "archive requests per file", "MB moved", "others' CPU share")
+    more = ("per file", "messages", "archive requests per file", "MB moved", "CPU share of other processes")
     return _table((*head, *more), rows)
 
 
@@ -112,7 +112,7 @@ def _is(record: Record, workload: str, variant: str) -> bool:
     return (record.workload, record.variant) == (workload, variant)
 
 
-def _shown(figure: Figure | None) -> str:
+def _cell(figure: Figure | None) -> str:
     if figure is None:
         return NONE
     spread = "" if figure.count == 1 else f" ({_number(figure.low)}–{_number(figure.high)}, {figure.count} runs)"

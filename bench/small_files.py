@@ -1,159 +1,163 @@
-"""W1, W2, W4, W7, W8: carts of small files. Ours, the peer and the floor take turns: only neighbours compare."""
+"""W1, W2, W4, W7, W8: carts of small files. The sides take turns, because the machine's speed changes over a run."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bench import floor
-from bench.archives import TheArchive
-from bench.bare_store import BareStore
-from bench.files import File, Set, total
-from bench.laboratory import Laboratory
-from bench.measure import Side, checked, delete, make_carts, ours_warm
-from bench.ours import Ours
+from bench import floor_pull
+from bench.archives import Archive
+from bench.cart_system import CartSystem
+from bench.files import File, FileSet, total
+from bench.floor_upload import FloorUploader
+from bench.measure import Side, check_tars, delete, make_carts, warm_cart
 from bench.plan import MEDIUM, SMALL, bundle_bytes
 from bench.records import FLOOR, Record
+from bench.rig import Rig
 
-LATE_PULLS = 2  # PULL_CONCURRENCY of W8
-
-
-def w1_and_w7(lab: Laboratory, wanted: Sequence[str]) -> None:
-    count = lab.plan.w1_files
-    source = lab.files(SMALL, count)
-    with ours_warm(lab, lab.real) as system:
-        for run in range(lab.plan.runs):
-            files = source.take(lab.label(), count)
-            _cart(lab, system, lab.real, "W1", files, verify=not run)
-            if "W7" in wanted:
-                _cart(lab, system, lab.real, "W7", files, verify=not run)
-            if "W1" in wanted:
-                _peer(lab, "W1", source.take(lab.label(), count))
-                lab.note(floor_of(lab.store(system), lab, lab.real, "W1", [source.take(lab.label(), count)]))
-    if "W1" in wanted:
-        _on_the_simulator(lab, "W1", count)
+W8_PULL_CONCURRENCY = 2
 
 
-def w2(lab: Laboratory, _wanted: Sequence[str]) -> None:
-    count = lab.plan.w2_files
-    source = lab.files(SMALL, max(count, *lab.plan.w2_peer_files))
-    runs = -(-lab.plan.runs // 2)
-    with ours_warm(lab, lab.real) as system:
+def w1_and_w7(rig: Rig, only: Sequence[str]) -> None:
+    count = rig.plan.w1_files
+    source = rig.files(SMALL, count)
+    with warm_cart(rig, rig.real) as system:
+        for run in range(rig.plan.runs):
+            files = source.take(rig.label(), count)
+            _cart(rig, system, rig.real, "W1", files, verify=not run)
+            if "W7" in only:
+                _cart(rig, system, rig.real, "W7", files, verify=not run)
+            if "W1" in only:
+                _peer(rig, "W1", source.take(rig.label(), count))
+                rig.note(floor_of(rig.floor_uploader(system), rig, rig.real, "W1", [source.take(rig.label(), count)]))
+    if "W1" in only:
+        _on_the_simulator(rig, "W1", count)
+
+
+def w2(rig: Rig, _only: Sequence[str]) -> None:
+    count = rig.plan.w2_files
+    source = rig.files(SMALL, max(count, *rig.plan.w2_peer_files))
+    runs = -(-rig.plan.runs // 2)
+    with warm_cart(rig, rig.real) as system:
         for run in range(runs):
-            _cart(lab, system, lab.real, "W2", source.take(lab.label(), count), verify=not run)
-            lab.note(floor_of(lab.store(system), lab, lab.real, "W2", [source.take(lab.label(), count)]))
-        parts = [source.take(lab.label(), some) for some in lab.plan.w2_peer_files]
-        measured = [_peer(lab, "W2", part, f"{len(part):,} files") for part in parts]
+            _cart(rig, system, rig.real, "W2", source.take(rig.label(), count), verify=not run)
+            rig.note(floor_of(rig.floor_uploader(system), rig, rig.real, "W2", [source.take(rig.label(), count)]))
+        samples = [source.take(rig.label(), size) for size in rig.plan.w2_peer_files]
+        measured = [_peer(rig, "W2", sample, f"{len(sample):,} files") for sample in samples]
         if modelled := model([record for record in measured if record], count):
-            lab.note(modelled)
-    _on_the_simulator(lab, "W2", count)
+            rig.note(modelled)
+    _on_the_simulator(rig, "W2", count)
 
 
-def w4(lab: Laboratory, _wanted: Sequence[str]) -> None:
-    carts, each = lab.plan.w4_carts, lab.plan.w4_files
-    source = lab.files(MEDIUM, carts * each)
-    with ours_warm(lab, lab.real) as system:
-        for _ in range(lab.plan.runs):
-            for side in (system, lab.peer):
+def w4(rig: Rig, _only: Sequence[str]) -> None:
+    carts, each = rig.plan.w4_carts, rig.plan.w4_files
+    source = rig.files(MEDIUM, carts * each)
+    with warm_cart(rig, rig.real) as system:
+        for _ in range(rig.plan.runs):
+            for side in (system, rig.peer):
                 if side:
-                    record, ended = make_carts(lab, side, lab.real, "W4", _split(source, lab.label(), carts, each))
-                    lab.note(checked(record, side, ended))
-                    delete(side, ended)
-            if lab.peer:
-                lab.peer.empty_volume()
-            lab.note(floor_of(lab.store(system), lab, lab.real, "W4", _split(source, lab.label(), carts, each)))
+                    record, finished = make_carts(rig, side, rig.real, "W4", _split(source, rig.label(), carts, each))
+                    rig.note(check_tars(record, side, finished))
+                    delete(side, finished)
+            if rig.peer:
+                rig.peer.empty_volume()
+            rig.note(
+                floor_of(rig.floor_uploader(system), rig, rig.real, "W4", _split(source, rig.label(), carts, each))
+            )
 
 
-def w8(lab: Laboratory, _wanted: Sequence[str]) -> None:
-    count = lab.plan.w1_files
-    source = lab.files(SMALL, count)
-    for _ in range(-(-lab.plan.runs // 2)):
-        for workers in lab.plan.w8_workers:
-            with ours_warm(lab, lab.simulator, workers, PULL_CONCURRENCY=str(LATE_PULLS)) as system:
-                lab.simulator.answer_after(lab.plan.w8_latency_ms)
+def w8(rig: Rig, _only: Sequence[str]) -> None:
+    count = rig.plan.w1_files
+    source = rig.files(SMALL, count)
+    for _ in range(-(-rig.plan.runs // 2)):
+        for workers in rig.plan.w8_workers:
+            with warm_cart(rig, rig.simulator, workers, PULL_CONCURRENCY=str(W8_PULL_CONCURRENCY)) as system:
+                rig.simulator.set_latency(rig.plan.w8_latency_ms)
                 try:
-                    _late_archive(lab, system, workers, source.take(lab.label(), count))
+                    _slow_archive(rig, system, workers, source.take(rig.label(), count))
                 finally:
-                    lab.simulator.answer_after(0)
+                    rig.simulator.set_latency(0)
 
 
 def floor_of(
-    store: BareStore,
-    lab: Laboratory,
-    archive: TheArchive,
+    uploader: FloorUploader,
+    rig: Rig,
+    archive: Archive,
     workload: str,
     carts: Sequence[Sequence[File]],
-    threads: int = floor.THREADS,
+    threads: int = floor_pull.THREADS,
 ) -> Record:
-    """The floor of these carts: all their files pulled, then all their bundles put."""
-    lab.settle()
+    """The floor of these carts: pull all their files, then upload as many bytes as their bundles have."""
+    rig.settle()
     files = [file for cart in carts for file in cart]
     bundles = [bundle_bytes(len(cart), cart[0].size) for cart in carts]
-    get_only = floor.pull(archive.url, files, floor.GET_ONLY, threads)
-    both = floor.pull(archive.url, files, floor.BOTH, threads)
-    put = store.put(bundles)
+    get_only = floor_pull.pull(archive.url, files, floor_pull.GET_ONLY, threads)
+    both = floor_pull.pull(archive.url, files, floor_pull.BOTH, threads)
+    put = uploader.put(bundles)
     parts = {"head+get": both, "get only": get_only, "put": put}
     variant = f"{archive.name} archive"
     return Record(workload, variant, FLOOR, both + put, files=len(files), size=total(files), parts=parts)
 
 
 def model(measured: Sequence[Record], files: int) -> Record | None:
-    """The peer's time for so many files, from two sizes: a part that grows with their number, one with its square."""
+    """The peer's time for `files` files, modelled as a*n + b*n^2 from its times for two smaller numbers of files."""
     if len(measured) != 2 or any(record.problem for record in measured):
         return None
     (few, many) = measured
     slope_few, slope_many = few.figure / few.files, many.figure / many.files
     square = (slope_many - slope_few) / (many.files - few.files)
     linear = slope_few - square * few.files
-    note = f"the peer's is modelled from {few.files:,} and {many.files:,} files"
+    note = f"the peer's figure is modelled from {few.files:,} and {many.files:,} files"
     figure = linear * files + square * files**2
     return Record(many.workload, "real archive", many.side, figure, files=files, note=note)
 
 
-def _late_archive(lab: Laboratory, system: Ours, workers: int, files: Sequence[File]) -> None:
+def _slow_archive(rig: Rig, system: CartSystem, workers: int, files: Sequence[File]) -> None:
     variant = f"{workers} worker{'s' * (workers > 1)}"
-    record, ended = make_carts(lab, system, lab.simulator, "W8", [files])
-    lab.note(replace(record, variant=variant))
-    delete(system, ended)
-    least = floor_of(lab.store(system), lab, lab.simulator, "W8", [files], LATE_PULLS * workers)
-    lab.note(replace(least, variant=variant))
+    record, finished = make_carts(rig, system, rig.simulator, "W8", [files])
+    rig.note(replace(record, variant=variant))
+    delete(system, finished)
+    uploader, threads = rig.floor_uploader(system), W8_PULL_CONCURRENCY * workers
+    rig.note(replace(floor_of(uploader, rig, rig.simulator, "W8", [files], threads), variant=variant))
 
 
-def _on_the_simulator(lab: Laboratory, workload: str, count: int) -> None:
-    source = lab.files(SMALL, count)
-    with ours_warm(lab, lab.simulator) as system:
-        for run in range(lab.plan.runs):
-            _cart(lab, system, lab.simulator, workload, source.take(lab.label(), count), verify=not run)
-            lab.note(floor_of(lab.store(system), lab, lab.simulator, workload, [source.take(lab.label(), count)]))
+def _on_the_simulator(rig: Rig, workload: str, count: int) -> None:
+    source = rig.files(SMALL, count)
+    with warm_cart(rig, rig.simulator) as system:
+        for run in range(rig.plan.runs):
+            _cart(rig, system, rig.simulator, workload, source.take(rig.label(), count), verify=not run)
+            rig.note(
+                floor_of(rig.floor_uploader(system), rig, rig.simulator, workload, [source.take(rig.label(), count)])
+            )
 
 
 def _cart(
-    lab: Laboratory,
+    rig: Rig,
     side: Side,
-    archive: TheArchive,
+    archive: Archive,
     workload: str,
     files: Sequence[File],
     *,
     verify: bool,
     variant: str = "",
 ) -> Record:
-    record, ended = make_carts(lab, side, archive, workload, [files])
+    record, finished = make_carts(rig, side, archive, workload, [files])
     record = replace(record, variant=variant or record.variant)
-    record = checked(record, side, ended) if verify and not record.problem else record
-    lab.note(record)
-    delete(side, ended)
+    record = check_tars(record, side, finished) if verify and not record.problem else record
+    rig.note(record)
+    delete(side, finished)
     return record
 
 
-def _peer(lab: Laboratory, workload: str, files: Sequence[File], variant: str = "") -> Record | None:
-    """The same cart by the peer, which keeps nothing of it; None where there is no peer."""
-    if lab.peer is None:
+def _peer(rig: Rig, workload: str, files: Sequence[File], variant: str = "") -> Record | None:
+    """Make the cart with the peer and empty its volume; None when the peer is not available."""
+    if rig.peer is None:
         return None
-    record = _cart(lab, lab.peer, lab.real, workload, files, verify=True, variant=variant)
-    lab.peer.empty_volume()
+    record = _cart(rig, rig.peer, rig.real, workload, files, verify=True, variant=variant)
+    rig.peer.empty_volume()
     return record
 
 
-def _split(source: Set, label: str, carts: int, each: int) -> list[list[File]]:
+def _split(source: FileSet, label: str, carts: int, each: int) -> list[list[File]]:
     files = source.take(label, carts * each)
     return [files[first : first + each] for first in range(0, len(files), each)]

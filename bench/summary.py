@@ -1,4 +1,4 @@
-"""Medians of what was measured, their ratios, and whether the targets are reached. Pure."""
+"""Medians of the records, their ratios, and whether the targets are reached. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RSS_BOUND = 200 * 10**6
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """The median of some repetitions and their range."""
+    """The median and range of a workload's repetitions."""
 
     median: float
     low: float
@@ -27,16 +27,16 @@ class Figure:
 @dataclass(frozen=True, slots=True)
 class Target:
     text: str
-    #: None where the run has nothing to tell
+    #: None if the run did not measure it
     value: float | None
-    wanted: float
+    bound: float
     at_most: bool
 
     @property
     def reached(self) -> bool | None:
         if self.value is None:
             return None
-        return self.value <= self.wanted if self.at_most else self.value >= self.wanted
+        return self.value <= self.bound if self.at_most else self.value >= self.bound
 
 
 class Summary:
@@ -44,12 +44,12 @@ class Summary:
         self.records = records
 
     def rows(self) -> list[tuple[str, str]]:
-        """Workloads and their variants, in the order of the workloads' names."""
+        """Workloads and their variants, sorted by workload."""
         seen = dict.fromkeys((record.workload, record.variant) for record in self.records)
         return sorted(seen, key=lambda row: row[0])
 
     def of(self, workload: str, variant: str, side: str) -> list[Record]:
-        """The repetitions that went well."""
+        """The repetitions without a problem."""
         return [
             record
             for record in self.records
@@ -64,11 +64,11 @@ class Summary:
         return Figure(statistics.median(values), min(values), max(values), len(values), found[0].unit)
 
     def faster_than(self, workload: str, variant: str, side: str) -> float | None:
-        """How many times faster ours is than that side."""
+        """How many times faster the cart is than that side."""
         return _times_faster(self.figure(workload, variant, OURS), self.figure(workload, variant, side))
 
     def of_floor(self, workload: str, variant: str) -> float | None:
-        """How many times as long as the floor ours takes."""
+        """The cart's time as a multiple of the floor's."""
         times = self.faster_than(workload, variant, FLOOR)
         return None if not times else 1 / times
 
@@ -76,7 +76,7 @@ class Summary:
         return [record for record in self.records if record.problem]
 
     def targets(self) -> list[Target]:
-        """All of them; those of workloads that were not run have no value."""
+        """All targets; those of workloads that were not run have no value."""
         at_least = [
             ("W1: times faster than the peer", self.faster_than("W1", REAL, PEER), 10.0),
             ("W2: times faster than the peer", self.faster_than("W2", REAL, PEER), 40.0),
@@ -96,9 +96,7 @@ class Summary:
             ("W7: archive requests", self._archive_requests("W7"), 0.0),
             ("peak memory of one worker, MB", self._largest_worker(), RSS_BOUND / 10**6),
         ]
-        return [Target(*given, at_most=False) for given in at_least] + [
-            Target(*given, at_most=True) for given in at_most
-        ]
+        return [Target(*row, at_most=False) for row in at_least] + [Target(*row, at_most=True) for row in at_most]
 
     def _ratio(self, one: tuple[str, str], other: tuple[str, str]) -> float | None:
         return _times_faster(self.figure(*other, OURS), self.figure(*one, OURS))
@@ -109,8 +107,8 @@ class Summary:
         return ratio * small[0].files / large[0].files if ratio and small and large else None
 
     def _wrong_carts(self) -> float | None:
-        ours = [record for record in self.records if (record.workload, record.side) == ("W4", OURS)]
-        return float(sum(bool(record.problem) for record in ours)) if ours else None
+        records = [record for record in self.records if (record.workload, record.side) == ("W4", OURS)]
+        return float(sum(bool(record.problem) for record in records)) if records else None
 
     def _archive_requests(self, workload: str) -> float | None:
         return _largest(
@@ -126,7 +124,7 @@ class Summary:
 
 
 def _times_faster(one: Figure | None, other: Figure | None) -> float | None:
-    """How many times faster the first is."""
+    """How many times faster the first is than the second."""
     if one is None or other is None or not one.median or not other.median:
         return None
     return other.median / one.median if one.unit == SECONDS else one.median / other.median

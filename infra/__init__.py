@@ -1,1 +1,1 @@
-"""What is deployed, and the stand-ins for running it locally."""
+"""Deployment: the Terraform module, the Lambda zip, and the stand-ins for running the system locally."""

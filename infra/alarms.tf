@@ -1,4 +1,4 @@
-# Each alarm has its chapter in docs/operations.md, under its name; a test compares.
+# Each alarm has a section with its name in docs/operations.md; a test compares them.
 
 resource "aws_sns_topic" "alarms" {
   name = "${var.name}-alarms"
@@ -13,12 +13,12 @@ resource "aws_sns_topic_subscription" "alarms" {
 }
 
 locals {
-  # What is logged, by whom, and counted as what; a test feeds each the lines of the real loggers.
+  # Log group, search terms and metric of each filter; a test checks the terms against the real log lines.
   logged = {
     carts-failed   = { log = "workers", terms = ["workers.handlers.fail_cart cart", "failed:"], counts = "CartsInError" }
     carts-given-up = { log = "sweep", terms = ["chalicelib.sweep.fail_cart cart", "failed:"], counts = "CartsInError" }
     dead-letters   = { log = "sweep", terms = ["dead letter"], counts = "DeadLetters" }
-    jobs-failed    = { log = "workers", terms = ["ERROR", "workers.runtime.consumer"], counts = "JobsFailed" }
+    jobs-failed    = { log = "workers", terms = ["ERROR", "workers.runtime.job_runner"], counts = "JobsFailed" }
   }
 }
 
@@ -48,7 +48,7 @@ locals {
   sweep_fn = { FunctionName = aws_lambda_function.sweep.function_name }
   gib      = 1024 * 1024 * 1024
 
-  # "over": above that for so many periods is bad; a missing value is good. "under": the other way round.
+  # "over": alarm above the limit for that many periods; missing data is fine. "under": below it, or without data.
   over = {
     dead-letters         = { of = [var.name, "DeadLetters", "Sum"], is = {}, than = 0, seconds = 300, times = 1 }
     dead-letters-left    = { of = ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "Minimum"], is = local.dead, than = 0, seconds = 300, times = 3 }
@@ -77,7 +77,7 @@ locals {
   )
 }
 
-# The oldest message's age counts while some wait: one that a worker holds may grow old, since a large file takes long.
+# The oldest message's age counts only while messages wait: one in flight may get old, because a large file takes long.
 resource "aws_cloudwatch_metric_alarm" "queue_age" {
   alarm_name          = "${var.name}-queue-age"
   alarm_description   = "docs/operations.md#queue-age"

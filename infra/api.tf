@@ -1,4 +1,4 @@
-# The REST API. Chalice finds a route by its resource, so each is declared; a test holds them to those of app.py.
+# The REST API. Chalice finds a route by its resource, so each is declared; a test compares them with app.py.
 
 locals {
   routes = {
@@ -21,9 +21,10 @@ locals {
 
 data "aws_iam_policy_document" "api_callers" {
   statement {
-    sid       = "Callers"
-    actions   = ["execute-api:Invoke"]
-    resources = ["${aws_api_gateway_rest_api.this.execution_arn}/${local.stage}/*"] # what is shorter is given back in full
+    sid     = "Callers"
+    actions = ["execute-api:Invoke"]
+    # The full ARN, because AWS expands the short form, which every plan would then show as a change.
+    resources = ["${aws_api_gateway_rest_api.this.execution_arn}/${local.stage}/*"]
 
     principals {
       type        = "AWS"
@@ -42,7 +43,7 @@ resource "aws_api_gateway_rest_api" "this" {
   name        = var.name
   description = "Pacifica Data Cart"
 
-  # Bodies go through as they are: a gzipped manifest would not survive being taken for text.
+  # Bodies pass through unchanged: treating a gzipped manifest as text would corrupt it.
   binary_media_types = ["*/*"]
 
   endpoint_configuration {
@@ -77,7 +78,7 @@ resource "aws_api_gateway_method" "this" {
   rest_api_id   = aws_api_gateway_rest_api.this.id
   resource_id   = local.resources[each.value.path]
   http_method   = each.value.method
-  authorization = "NONE" # api_allowed_cidrs says who may call
+  authorization = "NONE" # the resource policy limits callers to api_allowed_cidrs
 }
 
 resource "aws_api_gateway_integration" "this" {
@@ -102,7 +103,7 @@ resource "aws_lambda_permission" "api" {
 resource "aws_api_gateway_deployment" "this" {
   rest_api_id = aws_api_gateway_rest_api.this.id
 
-  # A stage shows what was deployed: whatever changes above has to be deployed again.
+  # A stage serves the last deployment, so any change above needs a new one.
   triggers = {
     routes  = jsonencode(local.routes)
     callers = jsonencode(var.api_allowed_cidrs)
@@ -138,8 +139,8 @@ resource "aws_api_gateway_method_settings" "all" {
   method_path = "*/*"
 
   settings {
-    metrics_enabled        = false # those of each route cost 0.30 $ each; those of the API and stage are free
-    logging_level          = "OFF" # execution logs would show bodies; the access log says who asked for what
+    metrics_enabled        = false # metrics per route cost $0.30 each; those of the API and the stage are free
+    logging_level          = "OFF" # execution logs contain request bodies; the access log records who requested what
     throttling_rate_limit  = var.api_rate
     throttling_burst_limit = var.api_rate * 2
   }

@@ -1,4 +1,4 @@
-# API Gateway writes its logs by one role for the whole account and region, and a name of one's own for the API.
+# The role with which API Gateway writes logs (one per account and region), and the API's custom domain.
 
 data "aws_iam_policy_document" "gateway_trust" {
   statement {
@@ -18,7 +18,7 @@ resource "aws_iam_role" "gateway" {
   assume_role_policy = data.aws_iam_policy_document.gateway_trust.json
 }
 
-# AWS's own policy: API Gateway refuses a role that has less.
+# The AWS managed policy: API Gateway rejects a role with fewer permissions.
 resource "aws_iam_role_policy_attachment" "gateway" {
   count = var.manage_api_account ? 1 : 0
 

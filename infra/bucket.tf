@@ -1,4 +1,4 @@
-# The bundle store: private, encrypted, TLS only. A bundle is fetched by a signed URL and by nothing else.
+# The bundle store: private, encrypted, TLS only. Clients download bundles only through presigned URLs.
 
 resource "aws_s3_bucket" "bundles" {
   bucket        = local.bucket
@@ -39,7 +39,7 @@ resource "aws_s3_bucket_policy" "bundles" {
   depends_on = [aws_s3_bucket_public_access_block.bundles]
 }
 
-# The sweep deletes what expired. What is here only catches what the sweep cannot know of.
+# The sweep deletes expired bundles. These rules only catch objects that the sweep does not know about.
 resource "aws_s3_bucket_lifecycle_configuration" "bundles" {
   bucket = aws_s3_bucket.bundles.id
 
@@ -49,7 +49,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "bundles" {
 
     filter {}
 
-    # An upload stays open while the last of its cart's files comes from tape, so at most as long as its cart may take.
+    # An upload stays open until the last of its cart's files has come from tape, so at most for the cart's deadline.
     abort_incomplete_multipart_upload {
       days_after_initiation = ceil(var.cart_days) + 2
     }
@@ -73,7 +73,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "bundles" {
     status = "Enabled"
 
     filter {
-      prefix = "manifests/" # deleted once they are read; these were never posted
+      prefix = "manifests/" # manifests are deleted once read; what remains was never posted
     }
 
     expiration {

@@ -1,4 +1,4 @@
-# One page that says how the cart is: backlog, carts, API, volume, database, workers.
+# The dashboard: backlog, carts, API, volume, database and workers on one page.
 
 locals {
   # Title, then the metrics: namespace, name, statistic, dimensions.
@@ -26,7 +26,7 @@ locals {
       ["AWS/Lambda", "Errors", "Sum", local.sweep_fn], ["AWS/Lambda", "ConcurrentExecutions", "Maximum", local.api_fn],
     ]],
     ["Workers", [["AWS/ECS", "CPUUtilization", "SampleCount", local.service]]],
-    ["Workers' processor and memory", [
+    ["CPU and memory of the workers", [
       ["AWS/ECS", "CPUUtilization", "Average", local.service],
       ["AWS/ECS", "MemoryUtilization", "Maximum", local.service],
     ]],
@@ -39,7 +39,7 @@ locals {
       ["AWS/RDS", "DatabaseConnections", "Maximum", local.database],
       ["AWS/RDS", "CPUUtilization", "Average", local.database],
     ]],
-    ["Database, free disk", [["AWS/RDS", "FreeStorageSpace", "Minimum", local.database]]],
+    ["Free disk space of the database", [["AWS/RDS", "FreeStorageSpace", "Minimum", local.database]]],
   ]
 }
 

@@ -1,4 +1,4 @@
-# MySQL. RDS makes its password, keeps it in Secrets Manager and rotates it; nobody else ever has it, nor does the state.
+# MySQL. RDS creates the password, keeps it in Secrets Manager and rotates it, so it is never in the Terraform state.
 
 resource "aws_db_subnet_group" "this" {
   name       = var.name
@@ -20,7 +20,7 @@ resource "aws_db_parameter_group" "this" {
     value = tostring(var.database_connections)
   }
 
-  # Whoever looks why it is busy reads the slow statements' log: nothing else reaches the database from outside.
+  # The slow query log is the way to see why the database is busy, since nothing outside the VPC can connect to it.
   dynamic "parameter" {
     for_each = { slow_query_log = "1", long_query_time = "2", log_output = "FILE" }
 
@@ -39,7 +39,7 @@ resource "aws_db_instance" "this" {
   identifier                  = var.name
   engine                      = "mysql"
   engine_version              = var.database_version
-  engine_lifecycle_support    = "open-source-rds-extended-support-disabled" # or an old version costs 0.10 $ for a vCPU and hour
+  engine_lifecycle_support    = "open-source-rds-extended-support-disabled" # otherwise old versions cost $0.10 per vCPU-hour
   instance_class              = var.database_class
   db_name                     = "pacifica_cartd"
   username                    = "cartd"
@@ -61,7 +61,7 @@ resource "aws_db_instance" "this" {
   backup_window                   = "03:00-04:00"
   maintenance_window              = "sun:04:30-sun:05:30"
   auto_minor_version_upgrade      = true
-  allow_major_version_upgrade     = true # by a plan that names the new version, never by itself
+  allow_major_version_upgrade     = true # only when database_version changes
   apply_immediately               = false
   copy_tags_to_snapshot           = true
   enabled_cloudwatch_logs_exports = ["error", "slowquery"]
@@ -71,7 +71,7 @@ resource "aws_db_instance" "this" {
   final_snapshot_identifier = "${var.name}-final"
   delete_automated_backups  = !var.protect
 
-  depends_on = [aws_cloudwatch_log_group.this] # or RDS makes one that keeps all for ever
+  depends_on = [aws_cloudwatch_log_group.this] # otherwise RDS creates one without a retention period
 }
 
 locals {

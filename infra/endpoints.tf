@@ -1,4 +1,4 @@
-# The doors to AWS's own services, so that neither the API nor the workers need the internet.
+# VPC endpoints of AWS services, so that neither the API nor the workers need the internet.
 
 locals {
   pull = {
@@ -6,10 +6,10 @@ locals {
       actions   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
       resources = [aws_ecr_repository.workers.arn]
     }
-    RegistryLogin = { actions = ["ecr:GetAuthorizationToken"], resources = ["*"] } # ECR knows no resource for it
+    RegistryLogin = { actions = ["ecr:GetAuthorizationToken"], resources = ["*"] } # this ECR action has no resource level
   }
 
-  # What each door lets through: all that anyone here does there, so that credentials of another account are of no use.
+  # Each endpoint allows only the actions used here on this site's resources: other accounts' credentials are useless.
   endpoints = {
     "ecr.api" = local.pull
     "ecr.dkr" = local.pull
@@ -34,7 +34,7 @@ locals {
   }
 }
 
-# What is stolen of a role of ours is of no use elsewhere: all its calls come through these doors.
+# All calls of these roles come through the endpoints, so their credentials are denied from anywhere else.
 data "aws_iam_policy_document" "from_here_only" {
   statement {
     sid       = "FromHereOnly"
@@ -91,7 +91,7 @@ resource "aws_vpc_endpoint" "interface" {
   tags = { Name = "${var.name}-${each.key}" }
 }
 
-# Free, and bundles pass through it without a price by the byte.
+# A gateway endpoint: free, also per byte.
 resource "aws_vpc_endpoint" "s3" {
   vpc_id            = aws_vpc.this.id
   service_name      = "com.amazonaws.${local.region}.s3"
@@ -102,7 +102,7 @@ resource "aws_vpc_endpoint" "s3" {
   tags = { Name = "${var.name}-s3" }
 }
 
-# A stolen worker cannot carry bundles to a bucket of someone else's.
+# A compromised worker cannot copy bundles to another account's bucket.
 data "aws_iam_policy_document" "s3_endpoint" {
   statement {
     sid = "Bundles"
@@ -129,7 +129,7 @@ data "aws_iam_policy_document" "s3_endpoint" {
   }
 
   statement {
-    sid       = "ImageLayers" # where ECR keeps them
+    sid       = "ImageLayers" # the bucket where ECR stores them
     actions   = ["s3:GetObject"]
     resources = ["arn:${local.partition}:s3:::prod-${local.region}-starport-layer-bucket/*"]
 

@@ -1,4 +1,4 @@
-# Who may speak to whom: a group for each part, and a rule for each line of the picture in docs/deploy.md.
+# Network access: a security group for each component and a rule for each arrow of the diagram in docs/deploy.md.
 
 locals {
   parts = {

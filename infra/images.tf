@@ -1,4 +1,4 @@
-# Where the workers' image is pushed to. A tag never changes what it names, so a roll-back is the same image.
+# The repository of the workers' image. Tags are immutable, so a rollback runs exactly the old image.
 
 resource "aws_ecr_repository" "workers" {
   name                 = "${var.name}-workers"
@@ -20,7 +20,7 @@ resource "aws_ecr_lifecycle_policy" "workers" {
   policy = jsonencode({
     rules = [{
       rulePriority = 1
-      description  = "the last twenty"
+      description  = "keep the last twenty images"
       selection    = { tagStatus = "any", countType = "imageCountMoreThan", countNumber = 20 }
       action       = { type = "expire" }
     }]

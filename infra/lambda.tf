@@ -1,7 +1,7 @@
-# The two functions in the one zip that `chalice package` makes: the API's, and the sweep's (schedule.tf).
+# The API's function. It shares the zip made by `chalice package` with the sweep's function (schedule.tf).
 
 locals {
-  # What .chalice/config.json says; a test compares.
+  # As in .chalice/config.json; a test compares them.
   lambda_memory  = 512
   lambda_timeout = 29
   python         = regex("python3\\.1[1-9]", basename(var.lambda_zip))
@@ -43,7 +43,7 @@ data "aws_iam_policy_document" "api" {
   }
 
   statement {
-    sid       = "MissingIs404" # without it S3 says 403
+    sid       = "MissingIs404" # without it S3 answers 403
     actions   = ["s3:ListBucket"]
     resources = [local.bucket_arn]
   }
@@ -67,7 +67,7 @@ resource "aws_iam_role_policy" "api" {
   policy = data.aws_iam_policy_document.api.json
 }
 
-# The Lambda service makes a function's network interfaces by the function's own role.
+# The Lambda service creates a function's network interfaces with the function's own role.
 data "aws_iam_policy_document" "lambda_network" {
   statement {
     sid     = "NetworkMake"
@@ -80,12 +80,12 @@ data "aws_iam_policy_document" "lambda_network" {
   }
 
   statement {
-    sid       = "NetworkLook" # EC2 knows no resource for these
+    sid       = "NetworkLook" # these EC2 actions have no resource level
     actions   = ["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"]
     resources = ["*"]
   }
 
-  # The service may, the function's own code may not.
+  # Allowed for the service, denied for the function's own code.
   statement {
     sid    = "NotFromTheCode"
     effect = "Deny"
@@ -122,7 +122,7 @@ resource "aws_lambda_function" "api" {
   memory_size      = local.lambda_memory
   timeout          = local.lambda_timeout
 
-  # So many connections to the database, and no more, however many requests come.
+  # Limits the number of database connections, whatever the number of requests.
   reserved_concurrent_executions = var.api_concurrency
 
   environment {
@@ -136,6 +136,6 @@ resource "aws_lambda_function" "api" {
 
   depends_on = [
     aws_cloudwatch_log_group.this, aws_iam_role_policy.api, aws_iam_role_policy.lambda_network,
-    aws_vpc_security_group_egress_rule.inside, # so that at a destroy the rules outlive the function
+    aws_vpc_security_group_egress_rule.inside, # on destroy, the rules must outlive the function
   ]
 }

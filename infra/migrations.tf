@@ -1,4 +1,4 @@
-# dbsync as a task of its own: the output migrate_command runs it. An upgrade runs it before the new code.
+# dbsync as a separate task, run by the command in the output migrate_command. Run it before the new code in an upgrade.
 
 locals {
   migrations    = var.image_tag == null && var.migration_image_tag == null ? 0 : 1

@@ -1,10 +1,10 @@
-# Who and where we are, and the ARNs that follow from names: so a plan shows every policy in full before anything is made.
+# Account, region, and ARNs derived from names, so that a plan shows every policy in full before anything is created.
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
 data "aws_region" "current" {}
 
-# Not only those that are well just now: a zone's bad day must not move every subnet.
+# Includes zones that are impaired at the moment: an outage must not move every subnet.
 data "aws_availability_zones" "all" {
   filter {
     name   = "opt-in-status"
@@ -25,10 +25,10 @@ locals {
   dead_arn   = "${local.queue_arn}-dead"
   role_path  = "arn:${local.partition}:iam::${local.account}:role"
 
-  # A chained role's credentials live an hour at most; BUNDLE_URL_LIFE may be shorter.
+  # Credentials from role chaining are valid for an hour at most; BUNDLE_URL_LIFE may be shorter.
   signing_role_arn = "${local.role_path}/${var.name}-signing"
 
-  # Whom the code itself acts as.
+  # The roles of the code.
   code_roles = { api = aws_iam_role.api.id, sweep = aws_iam_role.sweep.id, workers = aws_iam_role.workers.id }
 
   log_groups = {

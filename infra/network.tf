@@ -8,7 +8,7 @@ resource "aws_vpc" "this" {
   tags = { Name = var.name }
 }
 
-# What names no security group gets this one, which allows nothing.
+# The default security group, used by whatever names no other, allows nothing.
 resource "aws_default_security_group" "this" {
   vpc_id = aws_vpc.this.id
 }
@@ -38,8 +38,8 @@ resource "aws_route_table_association" "private" {
   route_table_id = aws_route_table.private[count.index].id
 }
 
-# The way out to the archive. Only its networks are routed: nothing else beyond the VPC can be reached, whatever a security
-# group says.
+# The route to the archive. Only the archive's networks are routed, so nothing else outside the VPC can be reached,
+# whatever the security groups allow.
 
 locals {
   nat  = var.archive_route == "nat"
@@ -64,7 +64,7 @@ resource "aws_route" "archive" {
   depends_on = [aws_ec2_transit_gateway_vpc_attachment.this, aws_vpn_gateway_attachment.this]
 }
 
-# A transit gateway, behind which is a VPN, a direct connection or another VPC.
+# A transit gateway that leads to a VPN, a Direct Connect or another VPC.
 resource "aws_ec2_transit_gateway_vpc_attachment" "this" {
   count = local.tgw ? 1 : 0
 
@@ -75,7 +75,7 @@ resource "aws_ec2_transit_gateway_vpc_attachment" "this" {
   tags = { Name = var.name }
 }
 
-# A virtual private gateway, the near end of a VPN. The connection is not made here: its keys would be in the state.
+# A virtual private gateway, the AWS end of a VPN. The connection is not created here: its keys would be in the state.
 resource "aws_vpn_gateway_attachment" "this" {
   count = local.vpn ? 1 : 0
 
@@ -83,7 +83,7 @@ resource "aws_vpn_gateway_attachment" "this" {
   vpn_gateway_id = var.vpn_gateway_id
 }
 
-# NAT.
+# NAT: the route to an archive on the internet.
 
 resource "aws_internet_gateway" "this" {
   count = local.nat ? 1 : 0

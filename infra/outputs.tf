@@ -1,27 +1,27 @@
 output "next_steps" {
-  description = "What to do now."
+  description = "Next steps."
   value = var.image_tag == null ? join("\n", [
-    "1. Push the workers' image (docs/deploy.md, The image) to ${aws_ecr_repository.workers.repository_url}",
+    "1. Push the workers' image to ${aws_ecr_repository.workers.repository_url} (docs/deploy.md)",
     "2. Set image_tag to its tag and apply again.",
     ]) : join("\n", [
-    "1. Make the tables: ${local.migrate_command}",
-    "2. Ask: curl ${local.api_url}/",
-    "3. Confirm the mails of AWS to alarm_emails. Runbook: docs/operations.md",
+    "1. Create the tables: ${local.migrate_command}",
+    "2. Test the API: curl ${local.api_url}/",
+    "3. Confirm the subscriptions AWS mailed to alarm_emails. Runbook: docs/operations.md",
   ])
 }
 
 output "api_url" {
-  description = "Where the API is."
+  description = "URL of the API."
   value       = local.api_url
 }
 
 output "migrate_command" {
-  description = "Runs dbsync in the VPC."
+  description = "Command that runs dbsync in the VPC."
   value       = local.migrate_command
 }
 
 output "repository_url" {
-  description = "Where the workers' image is pushed to."
+  description = "Repository of the workers' image."
   value       = aws_ecr_repository.workers.repository_url
 }
 
@@ -36,7 +36,7 @@ output "queue_url" {
 }
 
 output "dead_queue_url" {
-  description = "Messages no worker could read."
+  description = "Dead-letter queue: messages that no worker could read."
   value       = aws_sqs_queue.dead.url
 }
 
@@ -56,22 +56,22 @@ output "signing_role_arn" {
 }
 
 output "sweep_rule" {
-  description = "The schedule of the sweep; disabling it stops repairs and expiry."
+  description = "Schedule rule of the sweep; disabling it stops repair and expiry."
   value       = aws_cloudwatch_event_rule.sweep.name
 }
 
 output "alarm_topic_arn" {
-  description = "Where alarms go: subscribe what else should hear of them."
+  description = "SNS topic of the alarms; subscribe other receivers to it."
   value       = aws_sns_topic.alarms.arn
 }
 
 output "dashboard_url" {
-  description = "One page that says how the cart is."
+  description = "URL of the dashboard."
   value       = "https://${local.region}.console.aws.amazon.com/cloudwatch/home?region=${local.region}#dashboards:name=${var.name}"
 }
 
 output "nat_addresses" {
-  description = "From where the archive is asked, for its firewall; empty without NAT."
+  description = "Source addresses of requests to the archive, for its firewall; empty without NAT."
   value       = aws_eip.nat[*].public_ip
 }
 

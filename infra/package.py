@@ -1,8 +1,8 @@
-"""The zip that both Lambdas run: `python -m infra.package --ca us-east-1-bundle.pem` makes build/cart-python3.12.zip.
+"""Builds the zip of both Lambdas: `python -m infra.package --ca us-east-1-bundle.pem` writes build/cart-python3.12.zip.
 
-`chalice package` gathers the code and what requirements.txt names, for Lambda's Linux; the authorities that RDS
-certificates are checked by are added. The same input gives the same bytes, so that a plan shows a change only when
-there is one. The file's name says the Python that made it, which the functions then run on.
+`chalice package` collects the code and the packages of requirements.txt, built for Lambda's Linux; this adds the CA
+certificates of RDS. The same input gives the same bytes, so a Terraform plan shows a change only when there is one. The
+file name contains the Python version that built it, which is the functions' runtime.
 """
 
 from __future__ import annotations
@@ -18,51 +18,53 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-SHIPPED = ("app.py", "chalicelib", "requirements.txt", ".chalice/config.json", ".chalice/policy-dev.json")
+SOURCES = ("app.py", "chalicelib", "requirements.txt", ".chalice/config.json", ".chalice/policy-dev.json")
 CHALICE = "from chalice.cli import main; main()"
-CA_NAME = "mysql-ca.pem"  # MYSQL_CA of infra/settings.tf is /var/task/ and this
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment a zip can tell
+CA_NAME = "mysql-ca.pem"  # MYSQL_CA in infra/settings.tf is /var/task/ followed by this name
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can store
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.package", description=__doc__.partition("\n")[0])
-    parser.add_argument("--ca", type=Path, required=True, help="PEM of the authorities of RDS in your region")
-    parser.add_argument(
-        "--to", type=Path, default=ROOT / "build", help="the folder to put it in; build/ when not given"
-    )
+    parser.add_argument("--ca", type=Path, required=True, help="CA certificates of RDS in your region, PEM")
+    parser.add_argument("--to", type=Path, default=ROOT / "build", help="output folder; build/ by default")
     options = parser.parse_args(arguments)
     if "-----BEGIN CERTIFICATE-----" not in options.ca.read_text():
-        parser.error(f"{options.ca} holds no certificate in PEM")
+        parser.error(f"{options.ca} contains no PEM certificate")
     options.to.mkdir(parents=True, exist_ok=True)
-    made = options.to / f"cart-python{sys.version_info.major}.{sys.version_info.minor}.zip"
+    target = options.to / f"cart-python{sys.version_info.major}.{sys.version_info.minor}.zip"
     with tempfile.TemporaryDirectory() as folder:
-        write(gathered(Path(folder)), options.ca.read_bytes(), made)
-    print(made)
+        write_zip(chalice_package(Path(folder)), options.ca.read_bytes(), target)
+    print(target)
     return 0
 
 
-def gathered(folder: Path) -> Path:
-    """The zip of `chalice package`, made from a copy in `folder`: it takes whatever lies beside what it is to ship."""
+def chalice_package(folder: Path) -> Path:
+    """Run `chalice package` on a copy of the sources in `folder`, because it would ship every file beside them.
+
+    Returns the path of its zip; exits if it fails.
+    """
     (folder / ".chalice").mkdir()
-    for name in SHIPPED:
+    for name in SOURCES:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(ROOT / name, folder / name)
-    # It wants a region, and makes nothing of it; the versions are those that were tested.
+    # It requires a region but does not use it. The constraint installs the tested versions.
     environ = {"AWS_DEFAULT_REGION": "us-east-1", **os.environ, "PIP_CONSTRAINT": str(ROOT / "requirements.lock")}
     done = subprocess.run(
         [sys.executable, "-c", CHALICE, "package", "out"], cwd=folder, env=environ, capture_output=True, text=True
     )
-    # It says on its way, and succeeds, when it leaves a package out that has no wheel for Lambda.
+    # When a package has no wheel for Lambda, it leaves it out, prints a warning and still exits with 0.
     if done.returncode or "Could not install" in done.stdout + done.stderr:
         sys.exit(f"chalice package failed:\n{done.stdout}{done.stderr}")
     return folder / "out/deployment.zip"
 
 
-def write(source: Path, ca: bytes, made: Path) -> None:
-    with zipfile.ZipFile(source) as given, zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as zipped:
-        contents = {name: given.read(name) for name in given.namelist() if _is_shipped(name)}
+def write_zip(source: Path, ca: bytes, target: Path) -> None:
+    """Write a reproducible copy of the zip `source`, with the CA certificates added."""
+    with zipfile.ZipFile(source) as packaged, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as zipped:
+        contents = {name: packaged.read(name) for name in packaged.namelist() if _is_shipped(name)}
         for name, content in sorted({**contents, CA_NAME: ca}.items()):
             info = zipfile.ZipInfo(name, EPOCH)
             info.external_attr = 0o644 << 16
@@ -71,7 +73,7 @@ def write(source: Path, ca: bytes, made: Path) -> None:
 
 
 def _is_shipped(name: str) -> bool:
-    """Neither folders nor what differs from one making to the next."""
+    """Leave out folders and files that differ from build to build."""
     return not name.endswith(("/", ".pyc", "/RECORD", "/direct_url.json"))
 
 

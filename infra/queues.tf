@@ -1,13 +1,13 @@
-# Jobs, and the messages no worker could read.
+# The job queue and its dead-letter queue.
 
 locals {
-  # As settings.Settings.visibility has it: just longer than the lease, so that the lease ends first. A test compares.
+  # Same formula as Settings.visibility: a little longer than the lease, so the lease ends first. A test compares them.
   visibility = ceil(var.lease) + 1
 }
 
 resource "aws_sqs_queue" "dead" {
   name                      = "${var.name}-jobs-dead"
-  message_retention_seconds = 1209600 # two weeks, the most there is
+  message_retention_seconds = 1209600 # two weeks, the maximum
   sqs_managed_sse_enabled   = true
 }
 
@@ -18,7 +18,7 @@ resource "aws_sqs_queue" "jobs" {
   receive_wait_time_seconds  = 20
   sqs_managed_sse_enabled    = true
 
-  # Workers count attempts themselves and give up long before; this is for a message that none can read.
+  # Workers count attempts themselves and give up long before; this is for a message that no worker can read.
   redrive_policy = jsonencode({ deadLetterTargetArn = aws_sqs_queue.dead.arn, maxReceiveCount = 50 })
 }
 

@@ -1,8 +1,8 @@
-# The number of workers follows the backlog: messages, waiting and under way, for each worker. Those that wait for tape
-# are delayed and do not count. Messages under way do, so that a busy worker is not taken away, and what is taken away
-# hands its jobs back.
+# The number of workers follows the backlog: waiting and in-flight messages per worker. Jobs that wait for tape are
+# delayed messages and do not count. In-flight messages count, so that busy workers are kept; a worker that is stopped
+# requeues its jobs.
 
-# Also without autoscaling, to hold the service to the least when that is changed.
+# Also exists without autoscaling, so that turning it off brings the service back to worker_count.least.
 resource "aws_appautoscaling_target" "workers" {
   count = var.rehearsal ? 0 : local.workers
 
@@ -66,7 +66,7 @@ resource "aws_appautoscaling_policy" "backlog" {
         }
       }
 
-      # Each running task reports its processor once a minute: the number of reports is that of the tasks.
+      # Each running task reports its CPU once a minute, so the number of samples is the number of tasks.
       metrics {
         id          = "workers"
         return_data = false
@@ -93,7 +93,7 @@ resource "aws_appautoscaling_policy" "backlog" {
 
       metrics {
         id          = "backlog"
-        label       = "jobs for each worker"
+        label       = "jobs per worker"
         expression  = "(waiting + under_way) / IF(FILL(workers, 0) > 0, workers, 1)"
         return_data = true
       }

@@ -1,4 +1,4 @@
-# The sweep, once a minute: what a crash left is sent again, and bundles expire.
+# The sweep, once a minute: repairs what a crash left behind and expires bundles.
 
 resource "aws_iam_role" "sweep" {
   name               = "${var.name}-sweep"
@@ -8,18 +8,18 @@ resource "aws_iam_role" "sweep" {
 data "aws_iam_policy_document" "sweep" {
   statement {
     sid       = "Jobs"
-    actions   = ["sqs:GetQueueAttributes", "sqs:SendMessage"] # it counts what the queue still has
+    actions   = ["sqs:GetQueueAttributes", "sqs:SendMessage"] # it reads the queue's length
     resources = [local.queue_arn]
   }
 
   statement {
-    sid       = "DeadLetters" # whose carts it ends
+    sid       = "DeadLetters" # it fails the carts of dead letters
     actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage"]
     resources = [local.dead_arn]
   }
 
   statement {
-    sid       = "UploadsListed" # to find those no cart knows
+    sid       = "UploadsListed" # to find uploads without a cart
     actions   = ["s3:ListBucketMultipartUploads"]
     resources = [local.bucket_arn]
   }
@@ -45,7 +45,7 @@ resource "aws_iam_role_policy" "sweep" {
 
 resource "aws_lambda_function" "sweep" {
   function_name    = "${var.name}-sweep"
-  description      = "Pacifica Data Cart: repair of what a crash left"
+  description      = "Pacifica Data Cart: the sweep"
   role             = aws_iam_role.sweep.arn
   handler          = "app.sweep"
   runtime          = local.python
@@ -73,9 +73,9 @@ resource "aws_lambda_function" "sweep" {
 
 resource "aws_cloudwatch_event_rule" "sweep" {
   name                = "${var.name}-sweep"
-  description         = "Repair of what a crash left"
+  description         = "Runs the sweep"
   schedule_expression = "rate(1 minute)"
-  state               = "ENABLED" # also after it was disabled by hand
+  state               = "ENABLED" # enables it again if it was disabled by hand
 }
 
 resource "aws_cloudwatch_event_target" "sweep" {
@@ -88,7 +88,7 @@ resource "aws_cloudwatch_event_target" "sweep" {
   }
 }
 
-# One that failed is the next one's work: without this Lambda itself would try it twice more.
+# No retries: the next run does the work of one that failed. By default Lambda would retry twice.
 resource "aws_lambda_function_event_invoke_config" "sweep" {
   function_name                = aws_lambda_function.sweep.function_name
   maximum_retry_attempts       = 0

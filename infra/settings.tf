@@ -1,4 +1,4 @@
-# The environment of each process: docs/settings.md. A test holds these names to chalicelib/config/settings.py.
+# The environment of each process (docs/settings.md). A test compares the names with chalicelib/config/settings.py.
 
 locals {
   shared_settings = {
@@ -12,12 +12,12 @@ locals {
     LEASE            = tostring(var.lease)
   }
 
-  # A Lambda has 29 s in all, so it gives up early; its environment holds 4 KB, so the certificates lie in the zip.
+  # A Lambda has 29 s per request, so it gives up early. Its environment is limited to 4 KB, so the CA is in the zip.
   lambda_settings = {
     MYSQL_CA                   = "/var/task/mysql-ca.pem"
     DATABASE_CONNECT_ATTEMPTS  = "2"
     DATABASE_WAIT              = "1"
-    AWS_STS_REGIONAL_ENDPOINTS = "regional" # the only one that can be reached from here
+    AWS_STS_REGIONAL_ENDPOINTS = "regional" # the only STS endpoint that is reachable from the VPC
   }
 
   api_settings = merge(local.shared_settings, local.lambda_settings, var.settings, {

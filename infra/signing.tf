@@ -1,4 +1,4 @@
-# BUNDLE_SIGNING_ROLE: whoever holds a signed URL acts as this role, so it may do just what a URL is for.
+# BUNDLE_SIGNING_ROLE: a presigned URL acts with this role's permissions, so it has only those that the URLs need.
 
 data "aws_iam_policy_document" "signing_trust" {
   statement {

@@ -1,4 +1,4 @@
-# Store and queues are spoken to in TLS or not at all; database.tf and volume.tf say the same of theirs.
+# The bundle store and the queues require TLS. database.tf and volume.tf require it for the database and the volume.
 
 locals {
   spoken_to = {

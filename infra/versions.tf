@@ -1,4 +1,4 @@
-# Also valid for OpenTofu. The provider's major version is held; the exact one is in the lock file of the root.
+# Also valid for OpenTofu. The provider's major version is pinned here, the exact version in the root's lock file.
 terraform {
   required_version = ">= 1.9"
 

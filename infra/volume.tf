@@ -1,4 +1,4 @@
-# The volume all workers share: docs/adr/0016 has what it costs and how fast it is.
+# The volume shared by all workers; docs/adr/0016 discusses its cost and speed.
 
 locals {
   volume_path    = "/srv/volume" # VOLUME_PATH of workers/Dockerfile
@@ -18,7 +18,7 @@ resource "aws_efs_file_system" "this" {
   tags = { Name = var.name }
 }
 
-# It is a cache: what is lost is pulled again.
+# No backups: the volume is a cache, and lost files are pulled again.
 resource "aws_efs_backup_policy" "this" {
   count = var.rehearsal ? 0 : 1
 
@@ -72,7 +72,7 @@ data "aws_iam_policy_document" "volume_access" {
   }
 }
 
-# A mount has to be encrypted and to come from a worker: without this policy the network alone would do.
+# Mounts must be encrypted and come from a worker's role; without this policy, network access would suffice.
 data "aws_iam_policy_document" "volume" {
   statement {
     sid       = "Workers"

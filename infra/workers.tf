@@ -1,4 +1,4 @@
-# The workers: containers that stage and bundle. SIGTERM drains one: within 8 s it has handed back what it holds.
+# The workers: containers that stage and bundle. On SIGTERM a worker drains: it requeues its jobs within 8 s.
 
 locals {
   workers = var.image_tag == null ? 0 : 1
@@ -55,7 +55,7 @@ data "aws_iam_policy_document" "workers" {
   }
 
   statement {
-    sid       = "BundleLists" # what a cart left, also what no row knows of
+    sid       = "BundleLists" # what deleted carts left, including objects without a row
     actions   = ["s3:ListBucket", "s3:ListBucketMultipartUploads"]
     resources = [local.bucket_arn]
   }
@@ -67,7 +67,7 @@ resource "aws_iam_role_policy" "workers" {
   policy = data.aws_iam_policy_document.workers.json
 }
 
-# Not the workers': what ECS itself needs to start one.
+# The task execution role: what ECS itself needs to start a worker.
 resource "aws_iam_role" "start" {
   name               = "${var.name}-start"
   assume_role_policy = data.aws_iam_policy_document.task_trust.json
@@ -81,7 +81,7 @@ data "aws_iam_policy_document" "start" {
   }
 
   statement {
-    sid       = "RegistryLogin" # ECR knows no resource for it
+    sid       = "RegistryLogin" # this ECR action has no resource level
     actions   = ["ecr:GetAuthorizationToken"]
     resources = ["*"]
   }
@@ -138,15 +138,15 @@ resource "aws_ecs_task_definition" "workers" {
     }
   }
 
-  # No healthCheck: what a worker lacks is the database, as a rule, and ending it would not bring that back. One that
-  # hangs loses its leases.
+  # No healthCheck: an unhealthy worker usually lacks the database, which a restart does not bring back. One that hangs
+  # loses its leases.
   container_definitions = jsonencode([{
     name                   = "worker"
     image                  = local.image
     essential              = true
     user                   = tostring(local.worker_user)
     readonlyRootFilesystem = true
-    stopTimeout            = 30 # draining takes 8
+    stopTimeout            = 30 # draining takes 8 s
     environment            = local.worker_environment
     linuxParameters        = { initProcessEnabled = true }
     logConfiguration       = { logDriver = "awslogs", options = local.log_options }
@@ -165,10 +165,10 @@ resource "aws_ecs_service" "workers" {
   desired_count         = var.worker_count.least
   platform_version      = "1.4.0"
   wait_for_steady_state = false
-  force_new_deployment  = true # with a change of capacity providers, which would else make the service anew
+  force_new_deployment  = true # otherwise a change of capacity providers replaces the service
   propagate_tags        = "SERVICE"
 
-  # The least are always there; only those beyond may be on spare machines.
+  # The minimum runs on demand; only workers above it may run on Spot.
   capacity_provider_strategy {
     capacity_provider = "FARGATE"
     base              = var.worker_count.least
@@ -190,7 +190,7 @@ resource "aws_ecs_service" "workers" {
     assign_public_ip = false
   }
 
-  # Workers of two versions share the queue, so new ones come before old ones go.
+  # Workers of two versions can share the queue, so new ones start before old ones stop.
   deployment_minimum_healthy_percent = 100
   deployment_maximum_percent         = 200
 
@@ -200,7 +200,7 @@ resource "aws_ecs_service" "workers" {
   }
 
   lifecycle {
-    ignore_changes = [desired_count] # scaling.tf's
+    ignore_changes = [desired_count] # managed in scaling.tf
   }
 
   depends_on = [

@@ -1,1 +1,1 @@
-"""The whole system on one machine, and the stand-ins it needs."""
+"""Runs the whole system on one machine, with stand-ins for AWS and the archive."""

@@ -1,4 +1,4 @@
-"""`python -m infra.local [run|demo]`: what `make run` and `make demo` start."""
+"""`python -m infra.local [run|demo]`: runs the local system, or a demonstration of it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import sys
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.local", description=__doc__)
-    parser.add_argument("what", nargs="?", choices=("run", "demo"), default="run")
-    if parser.parse_args().what == "demo":
+    parser.add_argument("command", nargs="?", choices=("run", "demo"), default="run")
+    if parser.parse_args().command == "demo":
         from infra.local.demo import demo
 
         return demo(os.environ)

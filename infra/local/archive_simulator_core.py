@@ -1,11 +1,12 @@
-"""What the simulated archive answers: the archive interface's protocol, as steps for a connection to take.
+"""The simulated archive's responses: the archive interface's protocol, as steps that a connection executes.
 
-The same headers, statuses and habits as the real one's: `X-Pacifica-Messsage` has three s, HEAD answers 204, a missing
-file 500 on every method with a traceback in the body, a POST without Content-Length 411, GET has no Content-Length,
-ignores Range and takes `?byte_range=start-stop`. It is read-only. A GET of a file on tape recalls it and is answered
-when it is online, as a file system over tape does. No I/O but the reading of held files: the connection does the rest.
+Headers, statuses and quirks are those of the real one: `X-Pacifica-Messsage` has three s; HEAD answers 204; a missing
+file answers 500 on every method, with a traceback in the body; a POST without Content-Length answers 411; GET has no
+Content-Length, ignores Range and takes `?byte_range=start-stop`. The simulator is read-only. A GET of a file on tape
+recalls it and responds once it is online, like a file system over tape. The only I/O here is reading the stored files;
+the connection does the rest.
 
-Beside the protocol: POST /_control (JSON: the faults to change), GET /_stats, POST /_reset (counters and tape).
+Outside the protocol: POST /_control (JSON: the faults to change), GET /_stats, POST /_reset (counters and tape).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, unquote
 
 from infra.local.archive_simulator_faults import FaultDice, Faults, corrupted
-from infra.local.archive_simulator_files import Chunk, Held, find
+from infra.local.archive_simulator_files import ArchiveFile, Chunk, find
 from infra.local.archive_simulator_stats import Counters
 from infra.local.archive_simulator_tape import Tape
 
@@ -41,7 +42,7 @@ class Wait:
 
 
 class End(Enum):
-    """How a connection ends here and now."""
+    """End the connection now, in this way."""
 
     CLOSE = "close"
     RESET = "reset"
@@ -72,7 +73,7 @@ class Simulator:
             yield End.CLOSE
 
     def control(self, changes: Mapping[str, object]) -> None:
-        """Change faults; the dice start anew. Raises ValueError for what is no fault."""
+        """Change faults and reseed the generator. Raises ValueError for an unknown or invalid fault."""
         try:
             self.dice = FaultDice(self.dice.faults.changed(changes))
         except (TypeError, AttributeError) as error:
@@ -80,7 +81,7 @@ class Simulator:
 
     def reset(self) -> None:
         self.counters.reset()
-        self.tape.forget()
+        self.tape.reset()
 
     def _operate(self, path: str, body: bytes | None) -> bytes:
         if path == "/_stats":
@@ -118,15 +119,15 @@ class Simulator:
         fault = self.dice.draw(archive_id, body=request.method == "GET")
         if fault:
             self.counters.fault(fault)
-        held = None if archive_id in self.dice.faults.missing else find(self.folder, archive_id)
-        if fault == "error" or held is None:
+        file = None if archive_id in self.dice.faults.missing else find(self.folder, archive_id)
+        if fault == "error" or file is None:
             yield _failure("500 Internal Server Error", request.method, close)
         elif request.method == "GET":
-            yield from self._get(archive_id, held, query, fault, close)
+            yield from self._get(archive_id, file, query, fault, close)
         else:
             yield from self._before_answering(fault)
             yield from (
-                self._head(archive_id, held, close) if request.method == "HEAD" else self._post(archive_id, close)
+                self._head(archive_id, file, close) if request.method == "HEAD" else self._post(archive_id, close)
             )
 
     def _before_answering(self, fault: str | None) -> Iterator[Step]:
@@ -135,17 +136,17 @@ class Simulator:
         elif fault == "reset":
             yield End.RESET
 
-    def _head(self, archive_id: str, held: Held, close: bool) -> Iterator[Step]:
+    def _head(self, archive_id: str, file: ArchiveFile, close: bool) -> Iterator[Step]:
         media = "disk" if self.tape.online(archive_id) else "tape"
         if archive_id in self.dice.faults.damaged:
             media = "error"
-        levels = f"({held.size},)" if media == "disk" else f"(0, {held.size})"
+        levels = f"({file.size},)" if media == "disk" else f"(0, {file.size})"
         headers = {
             "Content-Type": "application/json",
             "X-Pacifica-Messsage": "File was found",
-            "X-Content-Length": held.size,
-            "Last-Modified": held.mtime,
-            "X-Pacifica-Ctime": held.mtime,
+            "X-Content-Length": file.size,
+            "Last-Modified": file.mtime,
+            "X-Pacifica-Ctime": file.mtime,
             "X-Pacifica-Bytes-Per-Level": levels,
             "X-Pacifica-File-Storage-Media": media,
         }
@@ -157,9 +158,9 @@ class Simulator:
             yield Wait(left)
         yield _json("200 OK", {"message": "File was staged", "file": archive_id}, close)
 
-    def _get(self, archive_id: str, held: Held, query: str, fault: str | None, close: bool) -> Iterator[Step]:
+    def _get(self, archive_id: str, file: ArchiveFile, query: str, fault: str | None, close: bool) -> Iterator[Step]:
         try:
-            start, stop = _byte_range(query, held.size)
+            start, stop = _byte_range(query, file.size)
         except ValueError:
             yield _failure("500 Internal Server Error", "GET", close)
             return
@@ -167,20 +168,20 @@ class Simulator:
         if left:
             yield Wait(left)
         yield _head("200 OK", {"Content-Type": "application/octet-stream", "Transfer-Encoding": "chunked"}, close)
-        for step in self._body(held, start, stop, fault):
+        for step in self._body(file, start, stop, fault):
             yield from (step,) if isinstance(step, (Wait, End)) else self._framed(archive_id, step)
         yield b"0\r\n\r\n"
 
-    def _body(self, held: Held, start: int, stop: int, fault: str | None) -> Iterator[Step]:
+    def _body(self, file: ArchiveFile, start: int, stop: int, fault: str | None) -> Iterator[Step]:
         middle = start + (stop - start) * 3 // 5
         if fault in (None, "wrong"):
-            whole = held.chunks(start, stop)
+            whole = file.chunks(start, stop)
             yield from whole if fault is None else corrupted(whole, middle - start)
             return
-        yield from held.chunks(start, middle)
+        yield from file.chunks(start, middle)
         if fault == "stall":
             yield Wait(self.dice.faults.stall_seconds)
-            yield from held.chunks(middle, stop)
+            yield from file.chunks(middle, stop)
         else:
             yield End.RESET if fault == "reset" else End.CLOSE
 
@@ -192,11 +193,11 @@ class Simulator:
 
 
 def _byte_range(query: str, size: int) -> tuple[int, int]:
-    """Start and stop asked for, within the file; all of it by default. Raises ValueError."""
-    given = parse_qs(query).get("byte_range")
-    if not given:
+    """The requested start and stop, clipped to the file; the whole file by default. Raises ValueError."""
+    ranges = parse_qs(query).get("byte_range")
+    if not ranges:
         return 0, size
-    start, stop = given[0].split("-")
+    start, stop = ranges[0].split("-")
     return min(int(start), size), max(min(int(start), size), min(int(stop), size))
 
 
@@ -213,6 +214,6 @@ def _json(status: str, content: object, close: bool = False) -> bytes:
 
 
 def _failure(status: str, method: str, close: bool) -> bytes:
-    said = {"status": status, "message": "The archive failed.", "traceback": TRACEBACK, "version": "simulator"}
-    answer = _json(status, said, close)
+    body = {"status": status, "message": "The archive failed.", "traceback": TRACEBACK, "version": "simulator"}
+    answer = _json(status, body, close)
     return answer if method != "HEAD" else answer[: answer.index(b"\r\n\r\n") + 4]

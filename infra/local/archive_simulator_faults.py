@@ -1,8 +1,8 @@
-"""Faults the simulated archive can be told to have, as values; drawn from a seeded generator, so that a run repeats.
+"""Fault injection for the simulated archive. A seeded generator draws the faults, so a run can be repeated.
 
-Rates are probabilities per request. `error`, `reset` and `stall` befall every request for a file, `truncate` and
-`wrong` only the bodies of a GET, where resets and stalls too come past the middle, so that a reader has begun.
-`fail` names ids whose first GETs go wrong: {"42": {"wrong": 2}}.
+Rates are probabilities per request. `error`, `reset` and `stall` apply to every file request, `truncate` and `wrong`
+only to the body of a GET. In a GET, resets and stalls come past the middle of the body, when the reader has received
+some of it. `fail` names ids whose first GETs fail: {"42": {"wrong": 2}}.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ class Faults:
     wrong: float = 0.0
     stall_seconds: float = 5.0
     latency_ms: float = 0.0
-    #: A recall is answered only when the file is online, as the archive's Oracle HSM back end does.
+    #: Respond to a recall only when the file is online, like the archive's Oracle HSM back end.
     recall_blocks: bool = False
-    #: Every answer ends its connection, as the real archive's do.
+    #: Close the connection after every response, like the real archive.
     close_each: bool = False
-    #: Everything is answered 503, GET / too.
+    #: Answer 503 to everything, including GET /.
     down: bool = False
-    #: Ids the archive does not have, and ids whose storage media is `error`.
+    #: Ids that are not in the archive, and ids whose storage media is `error`.
     missing: frozenset[str] = frozenset()
     damaged: frozenset[str] = frozenset()
     fail: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     seed: int = 0
 
     def changed(self, changes: Mapping[str, Any]) -> Faults:
-        """These faults with some changed, as JSON gives them. Raises ValueError for what is not one."""
+        """A copy with these changes, which are JSON values. Raises ValueError for an unknown or invalid fault."""
         unknown = sorted(changes.keys() - {known.name for known in fields(Faults)})
         if unknown:
             raise ValueError(f"unknown: {', '.join(unknown)}")
@@ -51,7 +51,7 @@ class Faults:
 
 
 class FaultDice:
-    """Draws what befalls each request."""
+    """Draws the fault of each request."""
 
     def __init__(self, faults: Faults) -> None:
         self.faults = faults
@@ -59,7 +59,7 @@ class FaultDice:
         self._left = {archive_id: dict(kinds) for archive_id, kinds in faults.fail.items()}
 
     def draw(self, archive_id: str, *, body: bool) -> str | None:
-        """The fault of this request, or None; `body` says that its answer has one."""
+        """The fault of this request, or None; `body` is true if the response has a body."""
         if body and archive_id in self._left:
             for kind, left in self._left[archive_id].items():
                 if left > 0:
@@ -73,12 +73,12 @@ class FaultDice:
 
 
 def corrupted(chunks: Iterator[Chunk], at: int) -> Iterator[Chunk]:
-    """The same number of bytes, the one at `at` wrong."""
+    """The same bytes, except that the one at offset `at` is inverted."""
     for chunk in chunks:
         if 0 <= at < len(chunk):
-            wrong = bytearray(chunk)
-            wrong[at] ^= 0xFF
-            yield bytes(wrong)
+            changed = bytearray(chunk)
+            changed[at] ^= 0xFF
+            yield bytes(changed)
         else:
             yield chunk
         at -= len(chunk)

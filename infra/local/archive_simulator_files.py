@@ -1,7 +1,7 @@
-"""What the simulated archive holds: the files of one folder, and synthetic ones that need no disk.
+"""The simulated archive's files: the files of one folder, and synthetic files that need no disk.
 
-The id `gen-<size>-<seed>` is a file of `<size>` bytes for every `<seed>`: its bytes and its mtime follow from the id
-alone. Its block repeats with a prime period, so that bytes taken from a wrong round offset are never the right ones.
+The id `gen-<size>-<seed>` is a file of `<size>` bytes whose content and mtime are derived from the id. The content
+repeats with a prime period, so bytes read from the wrong block-aligned offset never equal the right ones.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ SYNTHETIC_ID = re.compile(r"gen-([0-9]{1,16})-(.{0,200})", re.ASCII | re.DOTALL)
 Chunk = bytes | memoryview
 
 
-class Held(Protocol):
-    """A file of the archive: its size, its mtime (epoch seconds) and the bytes of any range of it."""
+class ArchiveFile(Protocol):
+    """A file of the archive: size in bytes, mtime in epoch seconds, and the bytes of any range."""
 
     @property
     def size(self) -> int: ...
@@ -35,8 +35,8 @@ class Held(Protocol):
     def chunks(self, start: int, stop: int) -> Iterator[Chunk]: ...
 
 
-def find(folder: Path | None, archive_id: str) -> Held | None:
-    """The file of this id, or None."""
+def find(folder: Path | None, archive_id: str) -> ArchiveFile | None:
+    """The file with this id, or None. Only files directly in `folder` have an id."""
     synthetic = SYNTHETIC_ID.fullmatch(archive_id)
     if synthetic and int(synthetic[1]) <= LARGEST:
         return SyntheticFile(archive_id, int(synthetic[1]))
@@ -45,7 +45,7 @@ def find(folder: Path | None, archive_id: str) -> Held | None:
     path = folder / archive_id
     try:
         return StoredFile(path, path.stat().st_size, path.stat().st_mtime) if path.is_file() else None
-    except OSError:  # a name longer than the file system has
+    except OSError:  # a name longer than the file system allows
         return None
 
 
@@ -88,6 +88,6 @@ class SyntheticFile:
 
 @functools.lru_cache(maxsize=32)
 def _block(archive_id: str, length: int) -> memoryview:
-    """The file's first `length` bytes; twice when they repeat, so that a whole period starts anywhere in it."""
+    """The first `length` bytes; twice if that is a whole period, so that a period can be cut at any offset."""
     block = hashlib.shake_128(archive_id.encode()).digest(length)
     return memoryview(block + block if length == PERIOD else block)

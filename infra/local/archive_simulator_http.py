@@ -1,6 +1,6 @@
-"""A connection to the simulated archive: cuts requests out of the bytes, takes the steps of each answer in order.
+"""A connection to the simulated archive: parses requests and executes the steps of each response in order.
 
-HTTP/1.1 with keep-alive. Answers are written as fast as the client takes them, never buffered whole.
+HTTP/1.1 with keep-alive. A response is written as fast as the client reads it and never buffered whole.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ LARGEST_REQUEST = 4 * 1024 * 1024
 
 
 class Connection(asyncio.Protocol):
-    """`open_ones`: where this connection is kept while it lives, so that a stop can end it."""
+    """`connections` contains this connection while it is open, so that the server can abort it when it stops."""
 
-    def __init__(self, simulator: Simulator, open_ones: set[Connection]) -> None:
+    def __init__(self, simulator: Simulator, connections: set[Connection]) -> None:
         self._simulator = simulator
-        self._open_ones = open_ones
+        self._connections = connections
         self._buffer = bytearray()
         self._steps: Generator[Step, None, None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -33,11 +33,11 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._simulator.counters.connections += 1
-        self._open_ones.add(self)
+        self._connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._ended = True
-        self._open_ones.discard(self)
+        self._connections.discard(self)
         if self._timer:
             self._timer.cancel()
         if self._steps:
@@ -51,15 +51,16 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._paused = False
-        self._work()
+        self._respond()
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
         if len(self._buffer) > LARGEST_REQUEST:
             self._end(End.CLOSE)
-        self._work()
+        self._respond()
 
-    def _work(self) -> None:
+    def _respond(self) -> None:
+        """Respond to the buffered requests until there is nothing to do or the connection has to wait."""
         while not (self._paused or self._timer or self._ended):
             if self._steps is None:
                 request = _take_request(self._buffer)
@@ -69,7 +70,7 @@ class Connection(asyncio.Protocol):
             self._take_steps(self._steps)
 
     def _take_steps(self, steps: Generator[Step, None, None]) -> None:
-        """Steps up to one full write, a wait or an end."""
+        """Execute steps up to one full write, a wait or an end."""
         pending: list[Chunk] = []
         size = 0
         for step in steps:
@@ -94,21 +95,21 @@ class Connection(asyncio.Protocol):
 
     def _continue(self) -> None:
         self._timer = None
-        self._work()
+        self._respond()
 
     def _end(self, how: End) -> None:
         self._ended = True
         if how is End.CLOSE:
             self._transport.close()
             return
-        # Lingering for no time at all is what makes a close a reset.
+        # SO_LINGER with a zero timeout makes close() send RST.
         peer: socket.socket = self._transport.get_extra_info("socket")
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._transport.abort()
 
 
 def _take_request(buffer: bytearray) -> Request | None:
-    """Cut the first request off the buffer; None while it is not whole."""
+    """Remove the first request from the buffer and return it; None if it is incomplete."""
     end = buffer.find(b"\r\n\r\n")
     if end < 0:
         return None

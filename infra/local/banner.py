@@ -1,4 +1,4 @@
-"""What the supervisor says once all is up: the address, and lines to paste."""
+"""The supervisor's message when the system is up: its URL and a cart to try."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ curl -L -O -J "{url}$MY_CART_UUID?filename=my_cart.tar"
 tar tvf my_cart.tar
 curl -X DELETE {url}$MY_CART_UUID
 
-What each process says is in {log}. Ctrl-C ends all of them.
+Logs are in {log}. Ctrl-C stops the system.
 """
 
 

@@ -1,6 +1,6 @@
-"""`make demo`: one cart from POST to verified tar, over HTTP alone, shown as it goes.
+"""`make demo`: makes one cart over HTTP, from POST to verified tar, and shows each step.
 
-Uses the system that runs at PORT; when there is none it starts one, and stops it at the end.
+Uses the system that runs at PORT, or starts one and stops it at the end.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from pathlib import Path
 
 from infra.local.demo_client import CartClient, DemoFailed, download
 from infra.local.demo_files import DemoFile, make_files, samples
-from infra.local.environment import Wanted, wanted
-from infra.local.home import InTheWay
+from infra.local.environment import LocalConfig, read_config
+from infra.local.home import CannotStart
 from infra.local.ports import LOOPBACK
 from infra.local.probes import is_cart_service
 from infra.local.process import ROOT
 from infra.local.progress_bar import ProgressBar
 
 ENDED = ("ready", "error")
-START_WITHIN = 120.0
+START_TIMEOUT = 120.0
 
 
 def demo(environ: Mapping[str, str]) -> int:
-    """The exit code: 0 when every file came as it should."""
+    """Returns the exit code: 0 if the tar contains every file with the right hash."""
     try:
-        want = wanted(environ)
-        want.home.make()
-        with _system(want, environ):
-            _show(want)
-    except (InTheWay, DemoFailed, OSError) as error:
+        config = read_config(environ)
+        config.home.create()
+        with _system(config, environ):
+            _show(config)
+    except (CannotStart, DemoFailed, OSError) as error:
         print(f"demo failed: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -45,38 +45,38 @@ def demo(environ: Mapping[str, str]) -> int:
     return 0
 
 
-def _show(want: Wanted) -> None:
-    holder = want.home.holder()
-    ours = holder.get("port") == want.port and bool(holder.get("own_archive"))
-    files = make_files(want.home.archive) if ours else samples()
+def _show(config: LocalConfig) -> None:
+    owner = config.home.lock_owner()
+    own_archive = owner.get("port") == config.port and bool(owner.get("own_archive"))
+    files = make_files(config.home.archive) if own_archive else samples()
     uid = str(uuid.uuid4())
-    cart = CartClient(LOOPBACK, want.port, uid)
-    print(f"POST   http://{LOOPBACK}:{want.port}/{uid}   {len(files)} files")
+    cart = CartClient(LOOPBACK, config.port, uid)
+    print(f"POST   http://{LOOPBACK}:{config.port}/{uid}   {len(files)} files")
     cart.post({"fileids": [file.entry() for file in files]})
     _watch(cart)
     url = cart.bundle_url("demo.tar")
     print(f"GET    302 to {url.partition('?')[0]}?...")
-    tar = want.home.root / "demo.tar"
+    tar = config.home.root / "demo.tar"
     _save(url, tar)
     _verify(tar, uid, files)
     cart.delete()
-    print(f"DELETE 200; the tar stays in {tar}")
+    print(f"DELETE 200; the tar is kept in {tar}")
 
 
 @contextlib.contextmanager
-def _system(want: Wanted, environ: Mapping[str, str]) -> Iterator[None]:
-    """A running system; our own ends with the block."""
-    if is_cart_service(want.port):
-        print(f"using the system at port {want.port}")
+def _system(config: LocalConfig, environ: Mapping[str, str]) -> Iterator[None]:
+    """Use the running system, or start one that stops when the block ends."""
+    if is_cart_service(config.port):
+        print(f"using the system at port {config.port}")
         yield
         return
-    log = want.home.log / "system.log"
-    print(f"starting the system, which says what it does in {log} ...")
+    log = config.home.log / "system.log"
+    print(f"starting the system, logging to {log} ...")
     with log.open("wb") as out:
         command = [sys.executable, "-m", "infra.local", "run"]
         system = subprocess.Popen(command, env=dict(environ), cwd=ROOT, stdout=out, stderr=out, start_new_session=True)
     try:
-        _await_start(system, want.port, log)
+        _await_start(system, config.port, log)
         yield
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -85,7 +85,7 @@ def _system(want: Wanted, environ: Mapping[str, str]) -> Iterator[None]:
 
 
 def _await_start(system: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + START_WITHIN
+    deadline = time.monotonic() + START_TIMEOUT
     while not is_cart_service(port):
         if system.poll() is not None or time.monotonic() > deadline:
             raise DemoFailed(f"the system did not start:\n{log.read_text()[-2000:]}")
@@ -110,40 +110,40 @@ def _watch(cart: CartClient) -> None:
 def _save(url: str, tar: Path) -> None:
     bar, done, total = ProgressBar(), 0, 0
     with tar.open("wb") as out:
-        for piece in download(url):
-            if isinstance(piece, int):
-                total = piece
+        for item in download(url):
+            if isinstance(item, int):
+                total = item
                 continue
-            out.write(piece)
-            done += len(piece)
+            out.write(item)
+            done += len(item)
             bar.show("download", done, total, "bytes")
     bar.end()
     if done != total:
-        raise DemoFailed(f"the download ended after {done} of {total} bytes")
+        raise DemoFailed(f"the download stopped after {done} of {total} bytes")
 
 
 def _verify(tar: Path, root: str, files: Sequence[DemoFile]) -> None:
-    """List the tar, each file beside its hash; raises DemoFailed for one that is missing, wrong or not asked for."""
-    asked = {f"{root}/{file.path}": file for file in files}
+    """Print the tar's members and check their hashes. Raises DemoFailed for a missing, wrong or unexpected file."""
+    expected = {f"{root}/{file.path}": file for file in files}
     with tarfile.open(tar) as bundle:
         for member in bundle:
             if not member.isfile():
                 print(f"       {'':>9}  {'':8}  {member.name}/")
                 continue
-            file = asked.pop(member.name, None)
+            file = expected.pop(member.name, None)
             if file is None:
-                raise DemoFailed(f"{member.name} is in the tar, but was not asked for")
-            print(f"       {member.size:>9}  {_checked(bundle, member, file):8}  {member.name}")
-    if asked:
-        raise DemoFailed(f"not in the tar: {', '.join(asked)}")
+                raise DemoFailed(f"{member.name} is in the tar but not in the manifest")
+            print(f"       {member.size:>9}  {_check_hash(bundle, member, file):8}  {member.name}")
+    if expected:
+        raise DemoFailed(f"not in the tar: {', '.join(expected)}")
     print(f"all {len(files)} files are there{', every hash is right' if files[0].hash_hex else ''}")
 
 
-def _checked(bundle: tarfile.TarFile, member: tarfile.TarInfo, file: DemoFile) -> str:
+def _check_hash(bundle: tarfile.TarFile, member: tarfile.TarInfo, file: DemoFile) -> str:
     if not file.hash_hex:
         return "unknown"
     content = bundle.extractfile(member)
     assert content is not None, "a regular file has content"
     if hashlib.file_digest(content, file.hash_name).hexdigest() != file.hash_hex:  # type: ignore[arg-type]
-        raise DemoFailed(f"{member.name} does not have its {file.hash_name}")
+        raise DemoFailed(f"{member.name} has the wrong {file.hash_name}")
     return f"{file.hash_name} ok"

@@ -1,4 +1,4 @@
-"""The client of `make demo`: it knows the service's HTTP alone."""
+"""The HTTP client of `make demo`, which uses nothing but the service's HTTP API."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CHUNK = 1 << 20
 
 
 class DemoFailed(Exception):
-    """The demonstration did not go as it should; the message says where."""
+    """A step of the demonstration failed; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +31,21 @@ class CartClient:
         self._path = f"/{uid}"
 
     def post(self, manifest: dict[str, Any]) -> None:
-        self._expect(201, self._ask("POST", self._path, json.dumps(manifest).encode()))
+        self._expect(201, self._request("POST", self._path, json.dumps(manifest).encode()))
 
     def status(self) -> dict[str, Any]:
-        answer = self._expect(200, self._ask("GET", f"{self._path}/status"))
+        answer = self._expect(200, self._request("GET", f"{self._path}/status"))
         return dict(json.loads(answer.body))
 
     def bundle_url(self, filename: str) -> str:
-        """Where the redirect leads."""
-        answer = self._expect(302, self._ask("GET", f"{self._path}?filename={filename}"))
+        """The presigned URL that GET redirects to."""
+        answer = self._expect(302, self._request("GET", f"{self._path}?filename={filename}"))
         return answer.headers["location"]
 
     def delete(self) -> None:
-        self._expect(200, self._ask("DELETE", self._path))
+        self._expect(200, self._request("DELETE", self._path))
 
-    def _ask(self, method: str, path: str, body: bytes | None = None) -> Answer:
+    def _request(self, method: str, path: str, body: bytes | None = None) -> Answer:
         connection = http.client.HTTPConnection(*self._address, timeout=60)
         try:
             connection.request(method, path, body)
@@ -57,13 +57,13 @@ class CartClient:
 
     def _expect(self, status: int, answer: Answer) -> Answer:
         if answer.status != status:
-            said = answer.body.decode(errors="replace")[:500]
-            raise DemoFailed(f"the service answered {answer.status} instead of {status}: {said}")
+            body = answer.body.decode(errors="replace")[:500]
+            raise DemoFailed(f"the service answered {answer.status} instead of {status}: {body}")
         return answer
 
 
 def download(url: str) -> Iterator[bytes | int]:
-    """The bundle's size, then its bytes."""
+    """Yields the bundle's size, then its bytes in chunks."""
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.netloc, timeout=60)

@@ -1,4 +1,4 @@
-"""The cart of `make demo`: some dozen files in the local archive, the same at every run, and the manifest of them."""
+"""The files of `make demo`'s cart, the same on every run, and their manifest entries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FILES = 40
 
 @dataclass(frozen=True, slots=True)
 class DemoFile:
-    """`hash_hex` is empty where the archive is not ours and we do not know it."""
+    """`hash_hex` is empty for a file of an external archive, whose hash is unknown."""
 
     archive_id: str
     path: str
@@ -30,12 +30,12 @@ class DemoFile:
 
 
 def samples() -> list[DemoFile]:
-    """The README's three files, as an archive that is not ours may have them."""
+    """The README's three sample files, which an external archive may have too."""
     return [DemoFile(name, f"samples/{name}", "md5", "") for name in SAMPLES]
 
 
 def make_files(archive: Path) -> list[DemoFile]:
-    """The samples and the made-up files, written where they are missing; each with its hash."""
+    """The sample files and FILES generated ones, with their hashes. Writes the generated files that are missing."""
     ids = {name: f"samples/{name}" for name in SAMPLES}
     for number in range(FILES):
         name = f"demo-{number:02}-µ.dat" if number % 10 == 3 else f"demo-{number:02}.dat"

@@ -1,12 +1,12 @@
-"""CART_HOME: where a local system keeps its state, held by one supervisor at a time.
+"""CART_HOME: the folder with a local system's state, locked by one supervisor at a time.
 
-lock            who holds it: process, port, and whether the archive is its own
+lock            the supervisor's process id and port, and whether it runs the archive
 ports.json      the stand-ins' ports
-keys.json       the object store's access key, made once, readable by its owner alone
-archive/        the archive's files          archive-config/   its settings
+keys.json       the object store's access key, created once, readable only by its owner
+archive/        the archive's files          archive-config/   its configuration
 store/          the object store's data      volume/           the workers' volume
 cart.db         SQLite, unless MYSQL_HOST is set
-log/NAME.log    what each child says
+log/NAME.log    the output of each child
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import IO, Any
 
 
-class InTheWay(Exception):
-    """Something that is there already keeps this system from starting; the message says what."""
+class CannotStart(Exception):
+    """The local system cannot start on this machine as it is configured; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,51 +56,52 @@ class Home:
     def ports(self) -> Path:
         return self.root / "ports.json"
 
-    def make(self) -> None:
+    def create(self) -> None:
+        """Create the folders that are missing. Raises CannotStart."""
         try:
             for folder in (self.log, self.archive, self.archive_config, self.store, self.volume):
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InTheWay(f"CART_HOME={self.root} cannot be used: {error}") from error
+            raise CannotStart(f"CART_HOME={self.root} cannot be used: {error}") from error
 
-    def hold(self, port: int, *, own_archive: bool = True) -> IO[str]:
-        """The lock, held until it is closed or this process ends; raises InTheWay when another process has it."""
+    def lock(self, port: int, *, own_archive: bool = True) -> IO[str]:
+        """Lock the home until the returned file is closed or this process ends. Raises CannotStart if it is locked."""
         lock = (self.root / "lock").open("a+")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.close()
-            raise InTheWay(self._held_by()) from None
+            raise CannotStart(self._locked_message()) from None
         lock.truncate(0)
         json.dump({"pid": os.getpid(), "port": port, "own_archive": own_archive}, lock)
         lock.flush()
         return lock
 
-    def holder(self) -> dict[str, Any]:
-        """Process, port and archive of the supervisor that holds this home; empty when there is none."""
+    def lock_owner(self) -> dict[str, Any]:
+        """`pid`, `port` and `own_archive` of the supervisor that has locked this home; empty if it is not locked."""
         if not (self.root / "lock").exists():
             return {}
         with (self.root / "lock").open() as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                said = lock.read()
-                return dict(json.loads(said)) if said else {"pid": "unknown", "port": "unknown"}
+                content = lock.read()
+                return dict(json.loads(content)) if content else {"pid": "unknown", "port": "unknown"}
         return {}
 
     def keys(self) -> tuple[str, str]:
-        """The object store's access key and secret."""
+        """The object store's access key and secret, created on first use."""
         file = self.root / "keys.json"
         if not file.exists():
-            made = {"id": "local" + secrets.token_hex(8), "secret": secrets.token_urlsafe(30)}
+            new = {"id": "local" + secrets.token_hex(8), "secret": secrets.token_urlsafe(30)}
             with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
-                json.dump(made, out)
-        kept = json.loads(file.read_text())
-        return kept["id"], kept["secret"]
+                json.dump(new, out)
+        saved = json.loads(file.read_text())
+        return saved["id"], saved["secret"]
 
-    def _held_by(self) -> str:
-        holder = self.holder()
+    def _locked_message(self) -> str:
+        owner = self.lock_owner()
         return (
-            f"{self.root} is held by a running system: process {holder.get('pid')}, port {holder.get('port')}.\n"
-            "Stop that one (Ctrl-C, or kill it), or give this one its own CART_HOME and PORT."
+            f"{self.root} is in use by a running system: process {owner.get('pid')}, port {owner.get('port')}.\n"
+            "Stop that system, or set CART_HOME and PORT to run a second one."
         )

@@ -1,6 +1,6 @@
-"""Ports of the stand-ins: free ones, kept from one run to the next.
+"""The stand-ins' ports: free ports that stay the same from run to run.
 
-A presigned URL names the store's port, so a port changes only when someone else has taken it.
+A presigned URL contains the store's port, so a port changes only when another process has taken it.
 """
 
 from __future__ import annotations
@@ -13,29 +13,33 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
-# Below what Linux, macOS and the BSDs hand to outgoing connections, one of which could take a port between two runs.
-CHOICE = range(20_000, 32_000)
+# Below the ephemeral ports of Linux, macOS and the BSDs, so no outgoing connection takes one of these between two runs.
+PORT_RANGE = range(20_000, 32_000)
 
 
-def keep_ports(file: Path, names: Sequence[str], *, taken: Callable[[str, int], None]) -> dict[str, int]:
-    """A port for each name, the same as last time where that is still free; `taken` is told of any that is not."""
-    before = _read(file)
+def keep_ports(file: Path, names: Sequence[str], *, on_taken: Callable[[str, int], None]) -> dict[str, int]:
+    """A port for each name: the one saved in `file` if it is still free, otherwise a new one.
+
+    Calls `on_taken(name, port)` for each saved port that is no longer free, and saves the ports.
+    """
+    saved = _read(file)
     ports: dict[str, int] = {}
     for name in names:
-        port = before.get(name)
+        port = saved.get(name)
         if port is not None and not is_free(port):
-            taken(name, port)
+            on_taken(name, port)
             port = None
-        ports[name] = port or _choose(exclude=[*ports.values(), *before.values()])
-    file.write_text(json.dumps(before | ports, indent=1) + "\n")
+        ports[name] = port or _choose(exclude=[*ports.values(), *saved.values()])
+    file.write_text(json.dumps(saved | ports, indent=1) + "\n")
     return ports
 
 
 def is_free(port: int) -> bool:
-    return why_not_free(port) is None
+    return bind_error(port) is None
 
 
-def why_not_free(port: int) -> OSError | None:
+def bind_error(port: int) -> OSError | None:
+    """The error of listening on this loopback port, or None if it is free."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -47,14 +51,14 @@ def why_not_free(port: int) -> OSError | None:
 
 
 def _choose(exclude: Sequence[int]) -> int:
-    for port in random.sample(CHOICE, 200):
+    for port in random.sample(PORT_RANGE, 200):
         if port not in exclude and is_free(port):
             return port
-    raise OSError(errno.EADDRINUSE, f"no free port found from {CHOICE.start} to {CHOICE.stop}")
+    raise OSError(errno.EADDRINUSE, f"no free port found from {PORT_RANGE.start} to {PORT_RANGE.stop}")
 
 
 def _read(file: Path) -> dict[str, int]:
     if not file.exists():
         return {}
-    kept = json.loads(file.read_text())
-    return {str(name): int(port) for name, port in kept.items()}
+    saved = json.loads(file.read_text())
+    return {str(name): int(port) for name, port in saved.items()}

@@ -1,4 +1,4 @@
-"""A progress bar of plain text: it moves on a terminal; elsewhere each new stage is a line."""
+"""A plain-text progress bar: redrawn in place on a terminal, one line per stage elsewhere."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ WIDTH = 32
 class ProgressBar:
     def __init__(self, out: TextIO = sys.stdout) -> None:
         self._out = out
-        self._moves = out.isatty()
+        self._is_terminal = out.isatty()
         self._stage = ""
         self._line = ""
 
     def show(self, stage: str, done: int, total: int, unit: str) -> None:
         filled = WIDTH * done // total if total else 0
         self._line = f"{stage:9} [{'#' * filled}{'.' * (WIDTH - filled)}] {done:,} of {total:,} {unit}"
-        if self._moves:
+        if self._is_terminal:
             self._out.write(f"\r{self._line}\x1b[K")
         elif stage != self._stage:
             self._out.write(f"{self._line}\n")
@@ -26,6 +26,6 @@ class ProgressBar:
         self._out.flush()
 
     def end(self) -> None:
-        """Leave the last state to be seen."""
-        self._out.write("\n" if self._moves else f"{self._line}\n")
+        """Finish the line, leaving the last state visible."""
+        self._out.write("\n" if self._is_terminal else f"{self._line}\n")
         self._out.flush()

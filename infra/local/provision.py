@@ -1,8 +1,7 @@
-"""Make the bundle store's bucket and the queues where they are missing: `python -m infra.local.provision store queue`.
+"""Create the bundle store's bucket and the queues if they are missing: `python -m infra.local.provision store queue`.
 
-Runs as a process of its own with the product's environment, so it talks to what the product will talk to. moto forgets
-everything when it ends: this runs again after each of its starts, or stays (`--every SECONDS`) and makes anew what is
-gone.
+It runs in a separate process with the product's environment, so it uses the same endpoints as the product. moto loses
+everything when it exits, so this runs after each of its starts, or keeps running and repeats (`--every SECONDS`).
 """
 
 from __future__ import annotations
@@ -23,67 +22,67 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib.config.settings import Settings, load
 from chalicelib.errors import SettingsError
 
-PATIENCE = 30.0
-#: Deliveries after which a message goes to the dead letters. The workers count attempts themselves and give up long
-#: before; this is for the message no worker can read.
+TIMEOUT = 30.0
+#: Receives after which a message goes to the dead-letter queue. Workers count attempts themselves and give up long
+#: before; this is for a message that no worker can read.
 MAX_RECEIVES = 50
 PROBE_KEY = ".probe"
-FAULTS = (BotoCoreError, ClientError)
+AWS_ERRORS = (BotoCoreError, ClientError)
 
 
 def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog="provision", description="Make the bucket and the queues.")
+    parser = argparse.ArgumentParser(prog="provision", description="Create the bucket and the queues.")
     parser.add_argument("what", nargs="+", choices=("store", "queue"))
-    parser.add_argument("--every", type=float, metavar="SECONDS", help="stay, and make anew what is gone")
-    given = parser.parse_args(arguments)
+    parser.add_argument("--every", type=float, metavar="SECONDS", help="keep running and recreate what is missing")
+    options = parser.parse_args(arguments)
     try:
         settings = load(os.environ)
     except SettingsError as error:
         sys.exit(error.message)
-    makers = {"store": lambda: make_bucket(settings), "queue": lambda: make_queues(settings)}
-    wanted = {name: maker for name, maker in makers.items() if name in given.what}
-    if given.every:
-        keep(wanted, given.every)
-    for maker in wanted.values():
-        _patiently(maker)
+    create = {"store": lambda: create_bucket(settings), "queue": lambda: create_queues(settings)}
+    selected = {name: create[name] for name in create if name in options.what}
+    if options.every:
+        keep_created(selected, options.every)
+    for create_one in selected.values():
+        _retry(create_one)
 
 
-def keep(makers: Mapping[str, Callable[[], None]], every: float) -> NoReturn:
-    """Make each until SIGTERM, whatever fails meanwhile; says when one begins or ceases to be there."""
+def keep_created(resources: Mapping[str, Callable[[], None]], interval: float) -> NoReturn:
+    """Call each function every `interval` seconds until SIGTERM, even if it fails; prints each change of state."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    told: dict[str, str] = {}
+    printed: dict[str, str] = {}
     while True:
-        for name, make in makers.items():
+        for name, create in resources.items():
             try:
-                make()
-            except FAULTS as error:
-                state = f"not there: {error}"
+                create()
+            except AWS_ERRORS as error:
+                state = f"unavailable: {error}"
             else:
-                state = "there"
-            if told.get(name) != state:
+                state = "ready"
+            if printed.get(name) != state:
                 print(f"{name}: {state}", flush=True)
-            told[name] = state
-        time.sleep(every)
+            printed[name] = state
+        time.sleep(interval)
 
 
-def make_bucket(settings: Settings) -> None:
-    """The bucket, proved by a write: SeaweedFS answers before it can store."""
-    s3 = boto3.client("s3", config=_quick())
+def create_bucket(settings: Settings) -> None:
+    """Create the bucket and test it with a write, because SeaweedFS responds before it can store."""
+    s3 = boto3.client("s3", config=_short_timeouts())
     region = s3.meta.region_name
-    where: Any = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    location: Any = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     try:
-        s3.create_bucket(Bucket=settings.bundle_bucket, **where)
+        s3.create_bucket(Bucket=settings.bundle_bucket, **location)
     except (s3.exceptions.BucketAlreadyOwnedByYou, s3.exceptions.BucketAlreadyExists):
         pass
     s3.put_object(Bucket=settings.bundle_bucket, Key=PROBE_KEY, Body=b"x")
     s3.delete_object(Bucket=settings.bundle_bucket, Key=PROBE_KEY)
 
 
-def make_queues(settings: Settings) -> None:
-    """The queue of jobs and its dead letters; attributes are set anew, so that a changed LEASE takes effect."""
+def create_queues(settings: Settings) -> None:
+    """Create the job and dead-letter queues; the attributes are always set, so that a changed LEASE takes effect."""
     if "://" in settings.job_queue:
-        return  # a URL: someone else's queue
-    sqs = boto3.client("sqs", config=_quick())
+        return  # the URL of an existing queue
+    sqs = boto3.client("sqs", config=_short_timeouts())
     dead = sqs.create_queue(QueueName=f"{settings.job_queue}-dead")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     jobs = sqs.create_queue(QueueName=settings.job_queue)["QueueUrl"]
@@ -93,16 +92,17 @@ def make_queues(settings: Settings) -> None:
     )
 
 
-def _quick() -> Config:
+def _short_timeouts() -> Config:
     return Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1})
 
 
-def _patiently(make: Callable[[], None]) -> None:
-    deadline = time.monotonic() + PATIENCE
+def _retry(create: Callable[[], None]) -> None:
+    """Retry until `create` succeeds; exit with its last error after TIMEOUT seconds."""
+    deadline = time.monotonic() + TIMEOUT
     while True:
         try:
-            make()
-        except FAULTS as error:
+            create()
+        except AWS_ERRORS as error:
             if time.monotonic() > deadline:
                 sys.exit(str(error))
             time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""moto's server without a line for each request: workers poll all day, and `docker-compose up` shows what is said."""
+"""moto's server without an access log, which the polling workers would fill the output of `docker-compose up` with."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import sys
 
 if __name__ == "__main__":
-    from moto.server import main  # here: importing it takes a second and looks around
+    from moto.server import main  # not at import time: it takes a second and reads the environment
 
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     main(sys.argv[1:])

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from infra.local import tether
+from infra.local import die_with_parent
 from infra.local.process import ROOT
 
 
@@ -28,7 +28,7 @@ class Child:
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def start(self) -> None:
-        command = [sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), *self.argv]
+        command = [sys.executable, "-I", "-S", die_with_parent.__file__, str(os.getpid()), *self.argv]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,

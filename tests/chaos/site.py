@@ -22,10 +22,10 @@ import boto3
 
 from infra.local import services
 from infra.local.archive_simulator import RunningSimulator
-from infra.local.environment import Wanted, product_environment
+from infra.local.environment import LocalConfig, product_environment
 from infra.local.home import Home
 from infra.local.ports import LOOPBACK, keep_ports
-from infra.local.probes import answers, is_cart_service
+from infra.local.probes import http_get, is_cart_service
 from infra.local.process import ROOT
 from tests.chaos.database import MariaDB
 from tests.chaos.process import Child
@@ -73,7 +73,7 @@ class Site:
         self._settings = SETTINGS | dict(settings or {})
         shutil.rmtree(folder, ignore_errors=True)
         self.home = Home(folder)
-        self.home.make()
+        self.home.create()
         self.armed = folder / "armed"
         self.armed.mkdir()
         self.clock, self.disk = folder / "clock", folder / "disk"
@@ -120,14 +120,14 @@ class Site:
         queue = self.children["queue"]
         queue.kill_group()
         queue.start()
-        self._await("the queue", lambda: answers(self.ports["sqs"], "/moto-api/data.json") is not None)
+        self._await("the queue", lambda: http_get(self.ports["sqs"], "/moto-api/data.json") is not None)
         self._provision("queue")
 
     def restart_store(self) -> None:
         store = self.children["store"]
         store.kill_group()
         store.start()
-        self._await("the store", lambda: answers(self.ports["s3"]) is not None)
+        self._await("the store", lambda: http_get(self.ports["s3"]) is not None)
 
     def make_reconcile_due(self) -> None:
         """Make the next sweep compare the volume with the database; otherwise a sweep does so every 45 s."""
@@ -145,10 +145,10 @@ class Site:
 
     def _ports(self) -> dict[str, int]:
         names = ["database", "api", "archive", *services.port_names(self._wanted(8081))]
-        return keep_ports(self.home.ports, names, taken=lambda *_: None)
+        return keep_ports(self.home.ports, names, on_taken=lambda *_: None)
 
-    def _wanted(self, api: int) -> Wanted:
-        return Wanted(self.home, api, self.worker_count, own_store=True, own_queue=True, own_archive=False)
+    def _wanted(self, api: int) -> LocalConfig:
+        return LocalConfig(self.home, api, self.worker_count, own_store=True, own_queue=True, own_archive=False)
 
     def _environment(self) -> dict[str, str]:
         """The product's environment, without the proxies."""
@@ -166,7 +166,7 @@ class Site:
             service.when_ready()
         simulator = (sys.executable, "-m", "infra.local.archive_simulator", "--port", str(self.ports["archive"]))
         self.children["archive"] = self._child("archive", simulator, base)
-        self._await("the archive", lambda: answers(self.ports["archive"]) is not None)
+        self._await("the archive", lambda: http_get(self.ports["archive"]) is not None)
 
     def _start_product(self) -> None:
         proxied = {"AWS_ENDPOINT_URL_S3": self.store_proxy.url, "AWS_ENDPOINT_URL_SQS": self.queue_proxy.url}

@@ -1,1 +1,1 @@
-"""docker-compose.yml brought up for real, by podman; run by `make test-compose` alone."""
+"""Runs docker-compose.yml in podman; only `make test-compose` runs these tests."""

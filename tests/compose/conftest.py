@@ -1,4 +1,4 @@
-"""One system for all tests here, brought up from docker-compose.yml with ports and a storage of the tests' own."""
+"""One system for all tests here, started from docker-compose.yml with separate ports and image storage."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from pathlib import Path
 import pytest
 
 from tests.compose import base_images
-from tests.compose.engine import Engine, lacking
+from tests.compose.engine import Engine, missing_programs
 from tests.compose.system import System
 from tests.e2e.local_system import free_port
 
-#: `make test` leaves these out: they build images for minutes. `make test-compose` sets the variable.
+#: `make test` skips these tests, which build images for minutes. `make test-compose` sets the variable.
 collect_ignore_glob = [] if os.environ.get("COMPOSE_TEST") else ["test_*.py"]
 
-#: Variables of the caller that docker-compose.yml would take.
-FOREIGN = ("MYSQL_", "DATABASE_", "ARCHIVE_INTERFACE_URL", "LRU_BUFFER_TIME", "STORE_", "CART_")
+#: Variables of the caller that docker-compose.yml would use.
+REMOVED_VARIABLES = ("MYSQL_", "DATABASE_", "ARCHIVE_INTERFACE_URL", "LRU_BUFFER_TIME", "STORE_", "CART_")
 
 
 @pytest.fixture(scope="session")
 def system() -> Iterator[System]:
-    reason = lacking()
+    reason = missing_programs()
     if reason and os.environ.get("CI") == "true":
         pytest.fail(reason)
     if reason:
         pytest.skip(reason)
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     home = Path(os.environ.get("COMPOSE_TEST_HOME") or cache / "pacifica-data-cart" / "compose")
-    for name in [name for name in os.environ if name.startswith(FOREIGN)]:
+    for name in [name for name in os.environ if name.startswith(REMOVED_VARIABLES)]:
         del os.environ[name]
     ports = {name: str(free_port()) for name in ("CART_PORT", "STORE_PORT", "ARCHIVE_PORT")}
     running = System(Engine(home, ports))
     base_images.provide(running.engine)
-    running.down("-v")  # what a run that was killed left
-    running.engine.compose("build", within=1500)
+    running.down("-v")  # remove what a killed run left behind
+    running.engine.compose("build", timeout=1500)
     try:
         running.up()
         yield running

@@ -1,4 +1,4 @@
-"""Podman and podman-compose with a configuration and a storage of their own, so that nobody else's is touched."""
+"""Runs podman and podman-compose with separate configuration and storage, so the user's own are not touched."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from tests.compose import pip_settings
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / ".venv" / "compose" / "bin" / "podman-compose"
 PROJECT = "carttest"
-#: Program -> Debian's package of it.
-NEEDED = {
+#: Program -> its Debian package.
+PROGRAMS = {
     "podman": "podman",
     "runc": "runc",
     "/usr/libexec/podman/catatonit": "catatonit",
     "/usr/lib/podman/netavark": "netavark",
     "/usr/lib/podman/aardvark-dns": "aardvark-dns",
 }
-#: No systemd is asked for anything, and no limit is raised: what a container without privileges of its own allows.
+#: Works inside an unprivileged container: no systemd, and no limit is raised.
 CONTAINERS = """[containers]
 default_ulimits = ["nofile=1024:4096", "nproc=4096:8192"]
 [engine]
@@ -40,24 +40,24 @@ graphroot = "{home}/graph"
 BUILD = "--isolation chroot --format docker --pull=never"
 
 
-def lacking() -> str:
-    """Why the engine cannot be used on this machine; empty when it can."""
+def missing_programs() -> str:
+    """Why the engine cannot be used on this machine; empty if it can."""
     if sys.platform != "linux" or os.geteuid() != 0:
-        return "containers are tested as root on Linux only"
-    packages = [package for program, package in NEEDED.items() if shutil.which(program) is None]
+        return "the compose tests need Linux and root"
+    packages = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
     if packages:
-        return f"no {', '.join(packages)} here: apt-get install {' '.join(packages)}"
-    return "" if COMPOSE.exists() else "no podman-compose here: `make test-compose` installs it"
+        return f"missing: {', '.join(packages)} (apt-get install {' '.join(packages)})"
+    return "" if COMPOSE.exists() else "podman-compose is not installed: run `make test-compose`"
 
 
 class Engine:
-    """`environ` is what docker-compose.yml reads. Images are kept in `home`, to be quick the next time."""
+    """`environ` are variables of docker-compose.yml. `home` keeps the images, so the next run starts faster."""
 
     def __init__(self, home: Path, environ: dict[str, str]) -> None:
         home.mkdir(parents=True, exist_ok=True)
         self.home = home
         self._lock: IO[str] = (home / "lock").open("w")
-        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # names of containers are there once
+        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # two systems would use the same container names
         (home / "containers.conf").write_text(CONTAINERS)
         (home / "storage.conf").write_text(STORAGE.format(home=home))
         configuration = {
@@ -67,59 +67,59 @@ class Engine:
         self.environ = {**os.environ, **configuration, **environ}
         self._mounts = pip_settings.mounts(home)
 
-    def podman(self, *arguments: str, within: float = 120) -> str:
-        """What it says on standard output; raises AssertionError with all it says when it fails."""
-        return self._run(["podman", *arguments], within)
+    def podman(self, *arguments: str, timeout: float = 120) -> str:
+        """Run podman; returns its standard output. Raises AssertionError with its output if it fails."""
+        return self._run(["podman", *arguments], timeout)
 
-    def compose(self, *arguments: str, within: float = 300) -> str:
+    def compose(self, *arguments: str, timeout: float = 300) -> str:
         build = f"--podman-build-args={BUILD} {' '.join(self._mounts)}"
-        one_by_one = ["--parallel", "1"]  # so that the second image of a Dockerfile is there at once
-        return self._run([str(COMPOSE), "--in-pod", "false", *one_by_one, "-p", PROJECT, build, *arguments], within)
+        sequential = ["--parallel", "1"]  # the second image of a Dockerfile then comes from the build cache
+        return self._run([str(COMPOSE), "--in-pod", "false", *sequential, "-p", PROJECT, build, *arguments], timeout)
 
     def build(self, folder: Path, name: str) -> None:
-        """The image of `folder`, on the network of the machine."""
-        self.podman("build", *BUILD.split(), *self._mounts, "-t", name, str(folder), within=900)
+        """Build the image of `folder` with the host's network."""
+        self.podman("build", *BUILD.split(), *self._mounts, "-t", name, str(folder), timeout=900)
 
     def prune(self) -> None:
-        """Remove what former builds left: images without a name."""
-        self.podman("image", "prune", "-f", within=300)
+        """Remove the unnamed images that earlier builds left behind."""
+        self.podman("image", "prune", "-f", timeout=300)
 
     def has_image(self, name: str) -> bool:
         command = ["podman", "image", "exists", name]
         return subprocess.run(command, env=self.environ, capture_output=True, timeout=60).returncode == 0
 
     def is_stand_in(self, name: str) -> bool:
-        """Whether an image that is there was built by these tests."""
+        """Whether an existing image was built by these tests."""
         labels = self.podman("image", "inspect", "--format", "{{json .Labels}}", name)
         return "stand-in" in labels
 
     def containers(self, service: str, *options: str) -> list[str]:
-        """Names of the running containers of a service; with `-a` of those that ended too."""
+        """Names of the running containers of a service; with `-a`, also of the exited ones."""
         label = f"label=io.podman.compose.service={service}"
         return sorted(self.podman("ps", *options, "--filter", label, "--format", "{{.Names}}").split())
 
     def remove(self, *names: str) -> None:
-        """Stop and remove containers: podman-compose itself neither scales down nor ends what was scaled up."""
+        """Stop and remove containers; podman-compose neither scales down nor stops scaled-up containers."""
         if names:
             self.podman("stop", "-t", "20", *names)
             self.podman("rm", "-f", *names)
 
     def log(self, name: str) -> str:
-        """What a container said so far, on either stream."""
+        """The output of a container so far, stdout and stderr."""
         command = ["podman", "logs", name]
-        said = subprocess.run(
+        output = subprocess.run(
             command, env=self.environ, timeout=60, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True
         ).stdout
-        return said.decode(errors="replace")
+        return output.decode(errors="replace")
 
     def keep_logs(self) -> None:
-        """What every container said, into files to be read after a failure."""
+        """Write the output of every container to a file, for use after a failure."""
         folder = self.home / "logs"
         folder.mkdir(exist_ok=True)
         for name in self.podman("ps", "-a", "--format", "{{.Names}}").split():
             (folder / f"{name}.log").write_text(self.log(name))
 
-    def _run(self, command: Sequence[str], within: float) -> str:
-        done = subprocess.run(command, env=self.environ, cwd=ROOT, capture_output=True, text=True, timeout=within)
+    def _run(self, command: Sequence[str], timeout: float) -> str:
+        done = subprocess.run(command, env=self.environ, cwd=ROOT, capture_output=True, text=True, timeout=timeout)
         assert done.returncode == 0, f"{' '.join(command)} failed:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
         return done.stdout

@@ -1,4 +1,4 @@
-"""The system as docker-compose.yml runs it: up, down, and where it answers."""
+"""The system under test, as docker-compose.yml runs it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import requests
 
 from tests.compose.engine import Engine
 
-UP_WITHIN = 120.0
+START_TIMEOUT = 120.0
 
 
 class System:
-    """The system under test: its API's address and the engine that runs it."""
+    """Starts and stops the containers; `url` is the API's address, `engine` runs podman."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -21,9 +21,9 @@ class System:
         self.archive = f"http://127.0.0.1:{engine.environ['ARCHIVE_PORT']}/"
 
     def up(self, *options: str) -> None:
-        """Start what does not run; returns when the API and the store answer."""
+        """Start the containers that are not running and wait until the API and the store answer."""
         self.engine.compose("up", "-d", *options)
-        deadline = time.monotonic() + UP_WITHIN
+        deadline = time.monotonic() + START_TIMEOUT
         for url, status in ((self.url, 200), (self._store, 403)):
             while not answers(url, status):
                 assert time.monotonic() < deadline, f"{url} does not answer"

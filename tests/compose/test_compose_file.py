@@ -1,4 +1,4 @@
-"""The seed's lines against docker-compose.yml as it runs: a cart by curl, dbsync by exec, images as they should be."""
+"""The running system of docker-compose.yml: a cart with curl, dbsync with exec, health checks, image contents."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from tests.compose.engine import ROOT
 from tests.compose.system import System
 from tests.e2e.cart_client import SEED
 
-#: Services whose image or entry has a health check.
+#: Services with a health check, in their image or in docker-compose.yml.
 CHECKED = {"cartmysql", "cartqueue", "cartstore", "archiveinterface", "cartserver", "cartworkers", "cartsweeper"}
-OURS = {"cartqueue", "cartstore", "cartsetup", "archiveinterface", "cartserver", "cartworkers", "cartsweeper"}
-DEVELOPMENT = {"pytest", "mypy", "ruff", "hypothesis", "schemathesis"}
+BUILT = {"cartqueue", "cartstore", "cartsetup", "archiveinterface", "cartserver", "cartworkers", "cartsweeper"}
+DEVELOPMENT_TOOLS = {"pytest", "mypy", "ruff", "hypothesis", "schemathesis"}
 
 
 @pytest.mark.parametrize("command", [["docker-compose"], ["docker", "compose"]], ids=" ".join)
-def test_docker_itself_reads_the_file(command: list[str]) -> None:
-    known = shutil.which(command[0]) and subprocess.run([*command, "version"], capture_output=True).returncode == 0
-    if not known:
-        pytest.skip(f"no {' '.join(command)} here")
+def test_docker_accepts_the_file(command: list[str]) -> None:
+    installed = shutil.which(command[0]) and subprocess.run([*command, "version"], capture_output=True).returncode == 0
+    if not installed:
+        pytest.skip(f"{' '.join(command)} is not installed")
     done = subprocess.run([*command, "config"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "container_name: cartserver" in done.stdout
 
 
-def test_a_cart_by_the_seeds_curl_lines(system: System, tmp_path: Path) -> None:
+def test_a_cart_with_the_curl_commands_of_the_readme(system: System, tmp_path: Path) -> None:
     cart, sums = f"{system.url}{uuid.uuid4()}", {e["path"]: SAMPLES[e["id"]].encode() for e in SEED}
     (tmp_path / "foo.json").write_text(json.dumps({"fileids": list(SEED)}))
 
@@ -42,8 +42,8 @@ def test_a_cart_by_the_seeds_curl_lines(system: System, tmp_path: Path) -> None:
     assert json.loads(posted) == {"message": "Cart Processing has begun"}
     assert header(wait(tmp_path, cart), "X-Pacifica-Message") == ""
 
-    said = curl(tmp_path, f"{cart}?filename=my_cart.tar")
-    assert f"http://127.0.0.1:{system.engine.environ['STORE_PORT']}/" in said, "an address the client reaches"
+    redirect = curl(tmp_path, f"{cart}?filename=my_cart.tar")
+    assert f"http://127.0.0.1:{system.engine.environ['STORE_PORT']}/" in redirect, "must be reachable by the client"
     curl(tmp_path, "-L", "-O", "-J", f"{cart}?filename=my_cart.tar")
     listed = subprocess.run(["tar", "tf", "my_cart.tar"], cwd=tmp_path, capture_output=True, text=True, check=True)
     root = cart.rpartition("/")[2]
@@ -58,8 +58,8 @@ def test_a_cart_by_the_seeds_curl_lines(system: System, tmp_path: Path) -> None:
 
 
 def test_dbsync_inside_the_server(system: System) -> None:
-    said = system.engine.podman("exec", "cartserver", "/bin/bash", "-c", "pacifica-cartd-cmd dbsync")
-    assert said.startswith("applied 0 migrations")
+    output = system.engine.podman("exec", "cartserver", "/bin/bash", "-c", "pacifica-cartd-cmd dbsync")
+    assert output.startswith("applied 0 migrations")
 
 
 def test_every_health_check_passes(system: System) -> None:
@@ -68,8 +68,8 @@ def test_every_health_check_passes(system: System) -> None:
         system.engine.podman("healthcheck", "run", name)
 
 
-def test_nothing_of_ours_runs_as_root_or_writes_to_its_image(system: System) -> None:
-    for service in sorted(OURS):
+def test_no_built_image_runs_as_root_or_with_a_writable_root_file_system(system: System) -> None:
+    for service in sorted(BUILT):
         (name,) = system.engine.containers(service)
         (container,) = json.loads(system.engine.podman("inspect", name))
         assert container["HostConfig"]["ReadonlyRootfs"], service
@@ -79,18 +79,18 @@ def test_nothing_of_ours_runs_as_root_or_writes_to_its_image(system: System) -> 
 
 
 @pytest.mark.parametrize("service", ["cartserver", "cartworkers", "cartqueue"])
-def test_an_image_holds_the_locked_versions_and_no_tool_of_development(system: System, service: str) -> None:
+def test_an_image_contains_the_locked_versions_and_no_development_tools(system: System, service: str) -> None:
     locked = set((ROOT / "requirements.lock").read_text().split())
     (name,) = system.engine.containers(service)
     installed = set(system.engine.podman("exec", name, "python3", "-m", "pip", "freeze").split())
     assert len(installed) > 10
     assert installed <= locked
-    assert not DEVELOPMENT & {line.partition("==")[0] for line in installed}
+    assert not DEVELOPMENT_TOOLS & {line.partition("==")[0] for line in installed}
 
 
-def wait(folder: Path, cart: str, within: float = 60.0) -> str:
-    """HEAD until the cart is ready; the answer's headers."""
-    deadline = time.monotonic() + within
+def wait(folder: Path, cart: str, timeout: float = 60.0) -> str:
+    """Poll with HEAD until the cart is ready; returns the last response's headers."""
+    deadline = time.monotonic() + timeout
     while (state := header(answer := curl(folder, "-I", "-X", "HEAD", cart), "X-Pacifica-Status")) != "ready":
         assert state in ("waiting", "staging", "bundling"), answer
         assert time.monotonic() < deadline, answer

@@ -103,7 +103,7 @@ def command_line(process: psutil.Process) -> str:
         line = " ".join(process.cmdline())
     except psutil.Error:
         return ""
-    return "" if "tether.py" in line else line  # about to become another program
+    return "" if "die_with_parent.py" in line else line  # about to become another program
 
 
 def eventually(holds: Callable[[], object], within: float = 10.0) -> bool:

@@ -1,1 +1,1 @@
-"""What infra/ deploys: held to the code by text here, and applied to moto by `make test-infra`."""
+"""Tests of infra/: its text is compared with the code, and `make test-infra` applies it to moto."""

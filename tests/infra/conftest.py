@@ -1,4 +1,4 @@
-"""The zip and the copy of infra/ that plans and applies are made from, and moto for them to work on."""
+"""Fixtures for planning and applying infra/: the Lambda zip, a copy of infra/, and moto."""
 
 from __future__ import annotations
 
@@ -28,31 +28,31 @@ def authority() -> Authority:
 
 @pytest.fixture(scope="session")
 def zipped(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The zip, as an operator makes it."""
+    """The Lambda zip, built as an operator builds it."""
     folder = tmp_path_factory.mktemp("zip")
     (folder / "ca.pem").write_text(authority.pem)
     assert package.main(["--ca", str(folder / "ca.pem"), "--to", str(folder)]) == 0
-    (made,) = folder.glob("cart-python3.*.zip")
-    return made
+    (path,) = folder.glob("cart-python3.*.zip")
+    return path
 
 
 @pytest.fixture(scope="session")
 def folder(zipped: Path, authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the module and its examples."""
-    return terraform.copied(tmp_path_factory.mktemp("tree"), zipped, authority.pem)
+    return terraform.copy_infra(tmp_path_factory.mktemp("tree"), zipped, authority.pem)
 
 
 @pytest.fixture(scope="session")
 def plans(folder: Path, endpoint: str) -> dict[str, Any]:
-    """The plan of each example, and of the small one with another way out to its archive."""
-    made = {}
+    """The plan of each example, and of the small one with another route to its archive."""
+    plans = {}
     for name, (example, override) in terraform.PLANNED.items():
         root = folder / "examples" / name
         if example != name:
             shutil.copytree(folder / "examples" / example, root, ignore=shutil.ignore_patterns(".terraform*"))
-        (root / "said_override.tf").write_text(override)
+        (root / "variant_override.tf").write_text(override)
         run = Terraform(root, endpoint)
         run.init()
         (root / "terraform.tfvars").write_text('image_tag = "v1"\n')
-        made[name] = run.plan()
-    return made
+        plans[name] = run.plan()
+    return plans

@@ -1,4 +1,4 @@
-"""Which policies a plan or a state has, and what in them is wider than it should be."""
+"""Finds the policies of a plan or a state, and what they allow too broadly."""
 
 from __future__ import annotations
 
@@ -7,67 +7,67 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-#: Statements that AWS leaves no resource to name in; docs/deploy.md says why.
+#: Statements whose actions have no resource level in AWS; docs/deploy.md explains them.
 EXCEPTIONS = {
     "NetworkLook": {"ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"},
     "RegistryLogin": {"ecr:GetAuthorizationToken"},
 }
 MANAGED = ("AmazonAPIGatewayPushToCloudWatchLogs",)
 POLICIES = ("policy", "assume_role_policy")
-#: All in one bucket or below one prefix of it, one log's streams, one API's stage, one account's kind of thing in EC2.
-UNDER = re.compile(
+#: Allowed wildcards: one bucket or prefix, the streams of one log group, one API stage, one type of EC2 resource.
+ALLOWED_WILDCARDS = re.compile(
     r"arn:aws:(s3:::[^*/]+/([^*]+/)?|(logs:[^*:]+:\d+:log-group:[^*:]+:)"
     r"|execute-api:[^*:]+:\d+:\w+/\w+/|ec2:[^*:]+:\d+:[a-z-]+/)\*"
 )
 
 
 def resources(module: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Every resource that is made, of a module of `planned_values` or `values`."""
+    """Every managed resource of a module in `planned_values` or `values`, including child modules."""
     for resource in module.get("resources", []):
         if resource["mode"] == "managed":
-            yield {"values": {}, **resource}  # where all is not known yet, there is none
+            yield {"values": {}, **resource}  # `values` is missing while none of them is known
     for child in module.get("child_modules", []):
         yield from resources(child)
 
 
 def statements(all_resources: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Address and statement of every policy whose text is known."""
+    """Address and statement of every policy whose document is known."""
     for resource in all_resources:
-        if resource["type"] == "aws_ecr_lifecycle_policy":  # rules, not rights
+        if resource["type"] == "aws_ecr_lifecycle_policy":  # rules, not permissions
             continue
         for name in POLICIES:
             if text := resource["values"].get(name):
-                for statement in _listed(json.loads(text)["Statement"]):
+                for statement in _as_list(json.loads(text)["Statement"]):
                     yield resource["address"], statement
 
 
-def unread(plan: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Address and statement of what can be read of policies that name things not yet made."""
+def unknown_until_apply(plan: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Address and statement of policies that refer to resources not yet created, as far as they are known."""
     for change in plan["resource_changes"]:
         if change["type"] == "aws_iam_policy_document":
             for statement in change["change"]["after"].get("statement") or []:
-                capital = {
+                converted = {
                     "Sid": statement.get("sid"),
                     "Effect": statement.get("effect"),
                     "Action": statement["actions"],
                 }
-                yield change["address"], {**capital, "Resource": statement.get("resources") or []}
+                yield change["address"], {**converted, "Resource": statement.get("resources") or []}
 
 
 def too_wide(statement: dict[str, Any]) -> list[str]:
-    """What a statement allows that it should not."""
+    """The wildcards of a statement that it should not have."""
     if statement.get("Effect") == "Deny":
         return []
-    actions = set(_listed(statement["Action"]))
-    named = [resource for resource in _listed(statement.get("Resource", [])) if resource]
+    actions = set(_as_list(statement["Action"]))
+    arns = [resource for resource in _as_list(statement.get("Resource", [])) if resource]
     if statement.get("Sid") in EXCEPTIONS and actions <= EXCEPTIONS[statement["Sid"]]:
-        named = []
+        arns = []
     wide = [action for action in actions if "*" in action]
-    wide += [resource for resource in named if "*" in resource and not UNDER.fullmatch(resource)]
+    wide += [arn for arn in arns if "*" in arn and not ALLOWED_WILDCARDS.fullmatch(arn)]
     if "NotAction" in statement or "NotResource" in statement:
         wide.append("NotAction or NotResource")
     return wide
 
 
-def _listed(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]

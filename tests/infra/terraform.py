@@ -1,4 +1,4 @@
-"""Terraform or OpenTofu with a local mirror of the AWS provider, and a moto server for it to work on."""
+"""Runs Terraform or OpenTofu with a local mirror of the AWS provider against a moto server."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from typing import Any
 
 import pytest
 
-from tests.infra.text import INFRA
+from tests.infra.hcl import INFRA
 
 REGISTRIES = {"terraform": "registry.terraform.io", "tofu": "registry.opentofu.org"}
-#: Where Terraform itself looks for mirrors, and where add-on software is put.
+#: Terraform's own mirror folders, and common folders of add-on software.
 MIRRORS = ("~/.terraform.d/plugins", "~/.local/share/terraform/plugins", "/usr/local/share/terraform/plugins")
 MORE_MIRRORS = ("/usr/share/terraform/plugins", "/opt/*")
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
-#: A plan -> the example it is made from, and what is said otherwise there.
+#: Plan -> the example it is made from, and a Terraform override file.
 PLANNED = {
     "small": ("small", ""),
     "large": ("large", ""),
@@ -33,8 +33,8 @@ PLANNED = {
 SERVE = "import sys; from moto.server import main; main(sys.argv[1:])"
 
 
-def found() -> tuple[str, Path] | str:
-    """The program and the mirror; or what is missing."""
+def find_tools() -> tuple[str, Path] | str:
+    """The program and the provider mirror, or a message that says what is missing."""
     program = next((path for name in REGISTRIES if (path := shutil.which(name))), None)
     if program is None:
         return "no terraform and no tofu on the PATH"
@@ -42,32 +42,32 @@ def found() -> tuple[str, Path] | str:
     for mirror in _mirrors():
         if list(mirror.glob(f"{registry}/hashicorp/aws/*")):
             return program, mirror
-    return f"no mirror of {registry}/hashicorp/aws: name its folder in TF_PLUGIN_MIRROR"
+    return f"no mirror of {registry}/hashicorp/aws: set TF_PLUGIN_MIRROR to its folder"
 
 
 def _mirrors() -> Iterator[Path]:
-    if named := os.environ.get("TF_PLUGIN_MIRROR"):
-        yield Path(named)
+    if configured := os.environ.get("TF_PLUGIN_MIRROR"):
+        yield Path(configured)
     configuration = Path(os.environ.get("TF_CLI_CONFIG_FILE") or "~/.terraformrc").expanduser()
     if configuration.is_file():
         yield from map(Path, re.findall(r'^\s*path\s*=\s*"(.+)"', configuration.read_text(), re.MULTILINE))
     for pattern in (*MIRRORS, *MORE_MIRRORS):
-        whole = Path(pattern).expanduser()
-        yield from whole.parent.glob(whole.name)
+        path = Path(pattern).expanduser()
+        yield from path.parent.glob(path.name)
 
 
-#: Of tests that run it.
-NEEDED = (
+#: Marks of the tests that run Terraform.
+MARKS = (
     pytest.mark.skipif(not os.environ.get("INFRA_TEST"), reason="takes minutes: make test-infra"),
-    pytest.mark.skipif(isinstance(missing := found(), str), reason=f"{missing}"),
+    pytest.mark.skipif(isinstance(missing := find_tools(), str), reason=f"{missing}"),
 )
 
 
 class Terraform:
-    """Runs in `folder`, a copy of the module or a root that uses it."""
+    """Runs in `folder`, a copy of the module or a root module that uses it; `endpoint` is moto's URL."""
 
     def __init__(self, folder: Path, endpoint: str) -> None:
-        tools = found()
+        tools = find_tools()
         assert not isinstance(tools, str)
         self._program, self._mirror = tools
         self._folder = folder
@@ -80,26 +80,26 @@ class Terraform:
         }
         self._environ = {**kept, **quiet, **KEYS, "HOME": str(folder), "AWS_ENDPOINT_URL": endpoint}
 
-    def __call__(self, *arguments: str, within: float = 120, good: tuple[int, ...] = (0,)) -> str:
-        """What it printed. Fails when its exit code is not a good one."""
+    def __call__(self, *arguments: str, timeout: float = 120) -> str:
+        """Run a subcommand; returns its standard output. Raises AssertionError if it fails."""
         command = [self._program, *arguments]
         done = subprocess.run(
-            command, cwd=self._folder, env=self._environ, capture_output=True, text=True, timeout=within
+            command, cwd=self._folder, env=self._environ, capture_output=True, text=True, timeout=timeout
         )
-        assert done.returncode in good, f"{' '.join(arguments)}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
+        assert done.returncode == 0, f"{' '.join(arguments)}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
         return done.stdout
 
     def init(self) -> None:
         self("init", f"-plugin-dir={self._mirror}")
 
     def plan(self) -> Any:
-        """The plan, read as JSON."""
-        self("plan", "-out=plan", "-lock=false", within=300)
+        """Make a plan; returns its JSON."""
+        self("plan", "-out=plan", "-lock=false", timeout=300)
         return json.loads(self("show", "-json", "plan"))
 
 
-def copied(folder: Path, zipped: Path, ca: str) -> Path:
-    """A copy of infra/'s module and examples, with the zip and the certificates they name; its place."""
+def copy_infra(folder: Path, zipped: Path, ca: str) -> Path:
+    """Copy infra/'s module and examples with the zip and certificates they refer to. Returns the copy's path."""
     shutil.copytree(INFRA, folder / "infra", ignore=lambda _, names: [n for n in names if n in ("local", "compose")])
     (folder / "build").mkdir()
     shutil.copy(zipped, folder / "build/cart-python3.12.zip")
@@ -111,7 +111,7 @@ def copied(folder: Path, zipped: Path, ca: str) -> Path:
 
 @contextlib.contextmanager
 def moto() -> Iterator[str]:
-    """The endpoint of a moto server of one's own, that knows AWS's managed policies."""
+    """Run a moto server that knows AWS's managed policies; yields its endpoint."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])

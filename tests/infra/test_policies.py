@@ -1,4 +1,4 @@
-"""What is taken for too wide in a policy: the tests of plans stand on it."""
+"""The check for broad wildcards in policies, which the tests of plans rely on."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tests.infra.policies import too_wide
 ACCOUNT = "us-east-1:123456789012"
 
 
-def statement(**given: Any) -> dict[str, Any]:
-    return {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/carts/*", **given}
+def statement(**changes: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/carts/*", **changes}
 
 
 @pytest.mark.parametrize(
-    "given",
+    "changes",
     [
         {},
         {"Resource": f"arn:aws:logs:{ACCOUNT}:log-group:/cart/workers:*"},
@@ -26,12 +26,12 @@ def statement(**given: Any) -> dict[str, Any]:
         {"Effect": "Deny", "Action": "s3:*", "Resource": "*"},
     ],
 )
-def test_what_names_its_resources_is_let_pass(given: dict[str, Any]) -> None:
-    assert too_wide(statement(**given)) == []
+def test_a_statement_with_specific_resources_passes(changes: dict[str, Any]) -> None:
+    assert too_wide(statement(**changes)) == []
 
 
 @pytest.mark.parametrize(
-    "given",
+    "changes",
     [
         {"Resource": "*"},
         {"Resource": "arn:aws:s3:::*"},
@@ -47,5 +47,5 @@ def test_what_names_its_resources_is_let_pass(given: dict[str, Any]) -> None:
         {"NotAction": "s3:PutObject"},
     ],
 )
-def test_what_does_not_is_found(given: dict[str, Any]) -> None:
-    assert too_wide(statement(**given)) != []
+def test_a_statement_with_a_broad_wildcard_is_found(changes: dict[str, Any]) -> None:
+    assert too_wide(statement(**changes)) != []

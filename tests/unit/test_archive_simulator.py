@@ -1,4 +1,4 @@
-"""The simulated archive's own habits: synthetic files, tape, faults, counters."""
+"""What the simulated archive adds to the protocol: synthetic files, tape, faults, counters."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ class Clock:
 
 
 def content(archive_id: str, start: int, stop: int) -> bytes:
-    held = find(None, archive_id)
-    assert held
-    return b"".join(held.chunks(start, stop))
+    file = find(None, archive_id)
+    assert file
+    return b"".join(file.chunks(start, stop))
 
 
 def steps(simulator: Simulator, method: str, target: str, body: bytes | None = None) -> list[Step]:
     return list(simulator.answer(Request(method, target, body, close=False)))
 
 
-def written(taken: list[Step]) -> bytes:
-    return b"".join(step for step in taken if not isinstance(step, (Wait, End)))
+def written(executed: list[Step]) -> bytes:
+    return b"".join(step for step in executed if not isinstance(step, (Wait, End)))
 
 
 def simulated(tape: Tape | None = None, /, **faults: object) -> Simulator:
@@ -42,7 +42,7 @@ def simulated(tape: Tape | None = None, /, **faults: object) -> Simulator:
 
 
 def body_of(simulator: Simulator, archive_id: str) -> bytes:
-    """The unframed body of a GET."""
+    """The body of a GET without its chunked encoding."""
     chunks = [step for step in steps(simulator, "GET", f"/{archive_id}") if isinstance(step, (bytes, memoryview))]
     return b"".join(chunks[2:-1:3])
 
@@ -51,16 +51,16 @@ def body_of(simulator: Simulator, archive_id: str) -> bytes:
 
 
 @pytest.mark.parametrize("size", [0, 1, 10_240, PERIOD - 1, PERIOD, PERIOD + 1, 3 * PERIOD + 5])
-def test_any_range_of_a_synthetic_file_is_cut_from_its_whole(size: int) -> None:
+def test_a_range_of_a_synthetic_file_equals_that_range_of_the_whole_file(size: int) -> None:
     archive_id = f"gen-{size}-seed"
-    everything = content(archive_id, 0, size)
-    assert len(everything) == size
+    whole = content(archive_id, 0, size)
+    assert len(whole) == size
     for start in (0, size // 3, size // 2, max(0, size - 1), size):
-        assert content(archive_id, start, size + 10) == everything[start:]
-        assert content(archive_id, start, start + 5) == everything[start : start + 5]
+        assert content(archive_id, start, size + 10) == whole[start:]
+        assert content(archive_id, start, start + 5) == whole[start : start + 5]
 
 
-def test_synthetic_files_differ_by_their_seed_and_never_change() -> None:
+def test_synthetic_files_differ_by_seed_and_never_change() -> None:
     assert content("gen-100-a", 0, 100) == content("gen-100-a", 0, 100) != content("gen-100-b", 0, 100)
     first, second = find(None, "gen-100-a"), find(None, "gen-100-b")
     assert first
@@ -68,13 +68,13 @@ def test_synthetic_files_differ_by_their_seed_and_never_change() -> None:
     assert first.mtime != second.mtime
 
 
-@pytest.mark.parametrize("archive_id", ["", ".", "..", "../held", "sub/held", "sub", "x\0y", "n" * 300, "gen-x-1"])
-def test_only_files_right_in_the_folder_are_held(tmp_path: Path, archive_id: str) -> None:
+@pytest.mark.parametrize("archive_id", ["", ".", "..", "../file", "sub/file", "sub", "x\0y", "n" * 300, "gen-x-1"])
+def test_only_files_directly_in_the_folder_are_found(tmp_path: Path, archive_id: str) -> None:
     (tmp_path / "sub").mkdir()
-    (tmp_path / "sub" / "held").touch()
-    (tmp_path / "held").touch()
+    (tmp_path / "sub" / "file").touch()
+    (tmp_path / "file").touch()
     assert find(tmp_path / "sub", archive_id) is None
-    assert find(tmp_path, "held")
+    assert find(tmp_path, "file")
 
 
 # tape
@@ -92,7 +92,7 @@ def test_recalls_of_one_batch_come_online_together() -> None:
     assert (tape.online("a"), tape.online("b"), tape.online("c")) == (True, True, False)
 
 
-def test_a_second_recall_of_a_file_changes_nothing() -> None:
+def test_a_second_recall_of_a_file_has_no_effect() -> None:
     clock = Clock()
     tape = Tape(clock, share=1, latency=100, batch=0)
     tape.recall("a")
@@ -114,7 +114,7 @@ def test_a_get_of_a_file_on_tape_recalls_it_and_waits() -> None:
     assert b"Storage-Media: tape" in written(steps(simulated(tape), "HEAD", "/gen-5-1"))
 
 
-def test_a_recall_is_answered_at_once_unless_told_otherwise() -> None:
+def test_a_recall_is_answered_at_once_unless_recalls_block() -> None:
     tape = Tape(Clock(), share=1, latency=30, batch=0)
     assert Wait(30) not in steps(simulated(tape), "POST", "/gen-5-1", b"")
     assert Wait(30) in steps(simulated(tape, recall_blocks=True), "POST", "/gen-5-1", b"")
@@ -123,7 +123,7 @@ def test_a_recall_is_answered_at_once_unless_told_otherwise() -> None:
 # faults
 
 
-def test_wrong_bytes_have_the_right_length() -> None:
+def test_a_corrupted_body_has_the_right_length_and_one_wrong_byte() -> None:
     wrong = body_of(simulated(wrong=1), "gen-600000-1")
     right = body_of(simulated(), "gen-600000-1")
     assert right == content("gen-600000-1", 0, 600_000)
@@ -132,14 +132,14 @@ def test_wrong_bytes_have_the_right_length() -> None:
 
 
 @pytest.mark.parametrize(("fault", "end"), [("truncate", End.CLOSE), ("reset", End.RESET)])
-def test_a_body_that_breaks_off_has_begun_and_has_no_end(fault: str, end: End) -> None:
-    taken = steps(simulated(**{fault: 1}), "GET", "/gen-1000-1")
-    before = written(taken[: taken.index(end)])
+def test_a_broken_body_starts_but_has_no_final_chunk(fault: str, end: End) -> None:
+    executed = steps(simulated(**{fault: 1}), "GET", "/gen-1000-1")
+    before = written(executed[: executed.index(end)])
     assert content("gen-1000-1", 0, 600) in before
     assert not before.endswith(b"0\r\n\r\n")
 
 
-def test_the_first_gets_of_an_id_fail_as_told() -> None:
+def test_the_first_gets_of_an_id_fail_as_configured() -> None:
     simulator = simulated(fail={"gen-100-1": {"wrong": 2, "error": 1}})
     right = content("gen-100-1", 0, 100)
     assert body_of(simulator, "gen-100-2") == content("gen-100-2", 0, 100)
@@ -148,14 +148,14 @@ def test_the_first_gets_of_an_id_fail_as_told() -> None:
     assert body_of(simulator, "gen-100-1") == right
 
 
-def test_the_same_seed_draws_the_same_faults_at_the_rate_asked_for() -> None:
+def test_the_same_seed_draws_the_same_faults_at_the_configured_rate() -> None:
     faults = Faults(error=0.1, seed=7)
     drawn = [[dice.draw("1", body=True) for _ in range(1000)] for dice in (FaultDice(faults), FaultDice(faults))]
     assert drawn[0] == drawn[1]
     assert 60 < drawn[0].count("error") < 140
 
 
-def test_a_missing_id_fails_and_a_damaged_one_says_so() -> None:
+def test_a_missing_id_answers_500_and_a_damaged_one_reports_media_error() -> None:
     simulator = simulated(missing=["gen-1-1"], damaged=["gen-1-2"])
     assert b"500 Internal" in written(steps(simulator, "HEAD", "/gen-1-1"))
     assert b"Storage-Media: error" in written(steps(simulator, "HEAD", "/gen-1-2"))
@@ -164,8 +164,8 @@ def test_a_missing_id_fails_and_a_damaged_one_says_so() -> None:
 @pytest.mark.parametrize(
     "bad", [{"eror": 0.1}, {"error": 2}, {"error": "x"}, {"fail": {"1": {"burn": 1}}}, {"fail": 3}]
 )
-def test_a_fault_that_is_none_is_refused(simulator: RunningSimulator, bad: dict[str, object]) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011  each says something else
+def test_an_invalid_fault_is_rejected(simulator: RunningSimulator, bad: dict[str, object]) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011  the messages differ
         simulator.control(**bad)
 
 
@@ -178,7 +178,7 @@ def simulator() -> Iterator[RunningSimulator]:
         yield simulator
 
 
-def test_faults_and_counters_are_reached_over_http(simulator: RunningSimulator) -> None:
+def test_faults_and_counters_are_available_over_http(simulator: RunningSimulator) -> None:
     simulator.control(missing=["a"], latency_ms=1)
     simulator.control(down=True)
     simulator.reset()

@@ -1,4 +1,4 @@
-"""The benchmark's clients: what they count, and that they notice a wrong tar."""
+"""The benchmark's clients count correctly and detect a wrong tar."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from bench import hammer
+from bench import head_load
 from bench.client import CartClient, fetch, redirect_of
-from bench.files import File, forget_links, make
-from bench.tarcheck import wrong_with
+from bench.files import File, make, remove_links
+from bench.tarcheck import problem
 
 CONTENT = {"d/a.bin": b"alpha" * 1000, "d/b.bin": b"", "c.bin": b"gamma"}
 
 
-class Answers(BaseHTTPRequestHandler):
-    """A cart that becomes ready at its third poll, and tars at /NAME.tar."""
+class FakeCart(BaseHTTPRequestHandler):
+    """A cart that becomes ready at the third poll, and tars at /NAME.tar."""
 
     protocol_version = "HTTP/1.1"
     tars: Mapping[str, bytes] = {}
@@ -30,22 +30,22 @@ class Answers(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
-        self._answer(201)
+        self._respond(201)
 
     def do_HEAD(self) -> None:
         type(self).polls += 1
-        self._answer(204, {"X-Pacifica-Status": "ready" if self.polls >= 3 else "staging"})
+        self._respond(204, {"X-Pacifica-Status": "ready" if self.polls >= 3 else "staging"})
 
     def do_GET(self) -> None:
         if self.path == "/cart":
-            self._answer(302, {"Location": f"http://{self.headers['Host']}/good.tar"})
+            self._respond(302, {"Location": f"http://{self.headers['Host']}/good.tar"})
         else:
-            self._answer(200, body=self.tars[self.path])
+            self._respond(200, body=self.tars[self.path])
 
     def log_message(self, *_: object) -> None:
-        """Silent."""
+        """Keep access logs out of the test output."""
 
-    def _answer(self, status: int, headers: Mapping[str, str] | None = None, body: bytes = b"") -> None:
+    def _respond(self, status: int, headers: Mapping[str, str] | None = None, body: bytes = b"") -> None:
         self.send_response(status)
         for name, value in (headers or {}).items():
             self.send_header(name, value)
@@ -57,8 +57,8 @@ class Answers(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server() -> Iterator[str]:
-    Answers.polls = 0
-    Answers.tars = {
+    FakeCart.polls = 0
+    FakeCart.tars = {
         "/good.tar": tar_of({f"uid/{name}": content for name, content in CONTENT.items()}),
         "/rootless.tar": tar_of(CONTENT),
         "/wrong.tar": tar_of(CONTENT | {"c.bin": b"gamme"}),
@@ -66,7 +66,7 @@ def server() -> Iterator[str]:
         "/more.tar": tar_of(CONTENT | {"stray.bin": b"x"}),
         "/cut.tar": tar_of(CONTENT)[:3000],
     }
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), FakeCart)
     threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True).start()
     yield f"http://127.0.0.1:{httpd.server_port}"
     httpd.shutdown()
@@ -91,24 +91,24 @@ def manifest() -> list[File]:
 
 
 @pytest.mark.parametrize("name", ["cart", "good.tar", "rootless.tar"])
-def test_a_right_tar_is_right_with_and_without_a_root(server: str, name: str) -> None:
-    assert wrong_with(f"{server}/{name}", manifest()) == ""
+def test_a_correct_tar_passes_with_and_without_a_root_directory(server: str, name: str) -> None:
+    assert problem(f"{server}/{name}", manifest()) == ""
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("wrong.tar", "c.bin has the wrong content"),
         ("short.tar", "lacks 1 of 3 files"),
-        ("more.tar", "holds stray.bin"),
+        ("more.tar", "contains stray.bin"),
         ("cut.tar", "cannot be read"),
     ],
 )
-def test_a_wrong_tar_is_told_with_what_is_wrong(server: str, name: str, said: str) -> None:
-    assert said in wrong_with(f"{server}/{name}", manifest())
+def test_a_wrong_tar_is_reported_with_its_first_difference(server: str, name: str, message: str) -> None:
+    assert message in problem(f"{server}/{name}", manifest())
 
 
-def test_a_cart_is_polled_until_it_has_ended(server: str) -> None:
+def test_a_cart_is_polled_until_it_is_ready(server: str) -> None:
     client = CartClient(server)
 
     assert client.post("cart", manifest()) > 0
@@ -118,8 +118,8 @@ def test_a_cart_is_polled_until_it_has_ended(server: str) -> None:
     assert (outcome.status, outcome.polls) == ("ready", 3)
 
 
-def test_a_cart_that_never_ends_is_given_up_with_its_last_status(server: str) -> None:
-    Answers.polls = -1_000
+def test_waiting_for_a_cart_that_never_ends_times_out_with_its_last_status(server: str) -> None:
+    FakeCart.polls = -1_000
     client = CartClient(server)
 
     outcome = client.wait("cart", 0.03)
@@ -128,25 +128,25 @@ def test_a_cart_that_never_ends_is_given_up_with_its_last_status(server: str) ->
     assert outcome.status == "still staging after 0 s"
 
 
-def test_a_download_goes_through_the_redirect(server: str) -> None:
+def test_a_download_follows_the_redirect(server: str) -> None:
     out = io.BytesIO()
 
-    assert fetch(f"{server}/cart", out) == len(Answers.tars["/good.tar"])
-    assert out.getvalue() == Answers.tars["/good.tar"]
+    assert fetch(f"{server}/cart", out) == len(FakeCart.tars["/good.tar"])
+    assert out.getvalue() == FakeCart.tars["/good.tar"]
     assert redirect_of(f"{server}/cart") == f"{server}/good.tar"
     assert redirect_of(f"{server}/good.tar") == f"{server}/good.tar"
 
 
-def test_the_hammer_counts_every_answer(server: str, capsys: pytest.CaptureFixture[str]) -> None:
-    hammer.main([f"{server}/cart", "3", "50"])
+def test_the_load_generator_counts_every_response(server: str, capsys: pytest.CaptureFixture[str]) -> None:
+    head_load.main([f"{server}/cart", "3", "50"])
 
-    said = json.loads(capsys.readouterr().out)
-    assert (Answers.polls, said["failed"]) == (50, 0)
-    assert said["per_second"] > 0
-    assert said["median_ms"] <= said["p99_ms"]
+    figures = json.loads(capsys.readouterr().out)
+    assert (FakeCart.polls, figures["failed"]) == (50, 0)
+    assert figures["per_second"] > 0
+    assert figures["median_ms"] <= figures["p99_ms"]
 
 
-def test_every_repetition_names_the_same_bytes_by_ids_of_its_own(tmp_path: Path) -> None:
+def test_every_repetition_uses_its_own_ids_for_the_same_bytes(tmp_path: Path) -> None:
     archive = tmp_path / "archive"
     source = make(archive, 1_000, 3)
 
@@ -157,5 +157,5 @@ def test_every_repetition_names_the_same_bytes_by_ids_of_its_own(tmp_path: Path)
     for file in first:
         content = (archive / file.archive_id).read_bytes()
         assert hashlib.sha1(content, usedforsecurity=False).hexdigest() == file.digest
-    forget_links(archive)
+    remove_links(archive)
     assert len(list(archive.iterdir())) == 3

@@ -1,4 +1,4 @@
-"""docker-compose.yml and the Dockerfiles against the code, the seed's names and each other."""
+"""docker-compose.yml and the Dockerfiles agree with the code, with the names of the old cart and with each other."""
 
 from __future__ import annotations
 
@@ -30,41 +30,41 @@ DOCKERFILES = {
         "tests/compose/mariadb/Dockerfile",
     )
 }
-#: A version down to the patch, and the distribution it stands on.
+#: A full version and the distribution of the image.
 PINNED = r"[a-z]+:\d+\.\d+\.\d+-[a-z-]+"
 KNOWN = {field.metadata["env"] for field in dataclasses.fields(Settings)}
 CARTS = ("cartserver", "cartworkers", "cartsweeper")
 
 
 def environment(service: str) -> dict[str, str]:
-    """A service's variables with the defaults of those it takes from the caller's."""
-    given = SERVICES[service]["environment"]
-    return {name: re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", str(value)) for name, value in given.items()}
+    """A service's variables, with the defaults of those that the caller may set."""
+    variables = SERVICES[service]["environment"]
+    return {name: re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", str(value)) for name, value in variables.items()}
 
 
 @pytest.mark.parametrize("service", CARTS)
-def test_every_variable_is_one_the_code_reads(service: str) -> None:
-    given = {name for name in environment(service) if not name.startswith("AWS_")}
-    assert given <= KNOWN
+def test_every_variable_is_read_by_the_code(service: str) -> None:
+    names = {name for name in environment(service) if not name.startswith("AWS_")}
+    assert names <= KNOWN
     assert load(environment(service), worker=True).archive_url == "http://archivei:8080/"
 
 
-def test_server_workers_and_sweep_have_the_same_variables() -> None:
+def test_server_workers_and_sweeper_have_the_same_variables() -> None:
     assert environment("cartserver") == environment("cartworkers") == environment("cartsweeper")
 
 
 @pytest.mark.parametrize("name", ["LRU_BUFFER_TIME", "DATABASE_CONNECT_ATTEMPTS"])
-def test_a_variable_not_given_has_the_default_of_the_settings(name: str) -> None:
+def test_an_unset_variable_has_the_default_of_the_settings(name: str) -> None:
     (field,) = [field for field in dataclasses.fields(Settings) if field.metadata["env"] == name]
     assert field.metadata["parse"](environment("cartserver")[name]) == field.default
 
 
-def test_the_seeds_names_are_there() -> None:
+def test_the_names_of_the_old_cart_are_kept() -> None:
     assert {"cartmysql", "cartserver", "cartworkers", "archiveinterface"} <= set(SERVICES)
     assert aliases("cartmysql") == ["mysql"]
     assert aliases("archiveinterface") == ["archivei"]
-    seeds = {"MYSQL_ROOT_PASSWORD", "MYSQL_DATABASE", "MYSQL_USER", "MYSQL_PASSWORD"}
-    assert set(environment("cartmysql")) == seeds
+    mysql = {"MYSQL_ROOT_PASSWORD", "MYSQL_DATABASE", "MYSQL_USER", "MYSQL_PASSWORD"}
+    assert set(environment("cartmysql")) == mysql
     assert {"VOLUME_PATH", "LRU_BUFFER_TIME", "ARCHIVE_INTERFACE_URL", "DATABASE_LOGGING"} <= set(
         environment("cartworkers")
     )
@@ -73,20 +73,20 @@ def test_the_seeds_names_are_there() -> None:
     assert SERVICES["cartserver"]["container_name"] == "cartserver"
 
 
-def test_the_database_is_the_one_the_carts_use() -> None:
+def test_the_settings_match_the_database() -> None:
     settings = load(environment("cartserver"))
-    made = environment("cartmysql")
-    assert (settings.mysql_host, settings.mysql_database) == (aliases("cartmysql")[0], made["MYSQL_DATABASE"])
-    assert (settings.mysql_user, settings.mysql_password) == (made["MYSQL_USER"], made["MYSQL_PASSWORD"])
+    database = environment("cartmysql")
+    assert (settings.mysql_host, settings.mysql_database) == (aliases("cartmysql")[0], database["MYSQL_DATABASE"])
+    assert (settings.mysql_user, settings.mysql_password) == (database["MYSQL_USER"], database["MYSQL_PASSWORD"])
 
 
-def test_the_store_has_the_keys_the_carts_sign_with() -> None:
+def test_the_store_has_the_keys_that_the_cart_signs_with() -> None:
     keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
     assert [environment("cartstore")[key] for key in keys] == [environment("cartserver")[key] for key in keys]
-    assert "${AWS_" not in TEXT, "the caller's own keys must not get into a stand-in"
+    assert "${AWS_" not in TEXT, "a stand-in must not get the caller's real keys"
 
 
-def test_ports_are_published_on_loopback_only_and_redirects_lead_to_the_stores() -> None:
+def test_ports_are_published_on_loopback_only_and_redirects_use_the_stores_port() -> None:
     ports = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
     assert all(port.startswith("127.0.0.1:") for published in ports.values() for port in published)
     assert ports["cartserver"] == ["127.0.0.1:${CART_PORT:-8081}:8081"]
@@ -109,7 +109,7 @@ def test_every_folder_with_state_is_a_named_volume() -> None:
 
 
 @pytest.mark.parametrize("service", sorted(set(SERVICES) - {"cartmysql"}))
-def test_what_we_build_runs_with_no_rights_it_does_not_need(service: str) -> None:
+def test_built_images_run_with_minimal_privileges(service: str) -> None:
     options = SERVICES[service]
     assert options["read_only"]
     assert options["cap_drop"] == ["ALL"]
@@ -118,26 +118,26 @@ def test_what_we_build_runs_with_no_rights_it_does_not_need(service: str) -> Non
     assert re.search(r"^USER \d+$", DOCKERFILES[options["build"]["dockerfile"]], re.MULTILINE)
 
 
-def test_every_base_image_is_pinned_and_there_is_one_python() -> None:
+def test_every_base_image_is_pinned_and_all_use_the_same_python() -> None:
     bases = {base for text in DOCKERFILES.values() for base in re.findall(r"^FROM (.+)$", text, re.MULTILINE)}
     assert len(bases) == 1
     assert all(re.fullmatch(PINNED, base) for base in bases | {SERVICES["cartmysql"]["image"]})
 
 
 @pytest.mark.parametrize("name", ["Dockerfile.wsgi", "workers/Dockerfile"])
-def test_an_image_installs_by_the_lock_and_says_what_it_is(name: str) -> None:
+def test_an_image_installs_locked_versions_and_is_labelled(name: str) -> None:
     text = DOCKERFILES[name]
     assert "-c requirements.lock" in text
     assert "requirements-dev" not in text
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert f'org.opencontainers.image.version="{version}"' in text
-    assert re.search(r"^CMD \[", text, re.MULTILINE), "a shell in between would keep SIGTERM to itself"
+    assert re.search(r"^CMD \[", text, re.MULTILINE), "a shell would not forward SIGTERM"
     assert re.search(r"^HEALTHCHECK ", text, re.MULTILINE)
 
 
-def test_the_servers_are_started_as_make_run_starts_them() -> None:
+def test_the_servers_have_the_same_command_as_in_make_run() -> None:
     assert list(services.API_SERVER) == words("Dockerfile.wsgi")[-1 - len(services.API_SERVER) : -1]
-    # Not in the command, which outdoes the variable: so that the variable, given anew, changes them.
+    # Not in the command, whose options would override a variable set at run time.
     assert f'ENV GUNICORN_CMD_ARGS="{" ".join(services.API_SIZE)}"\n' in DOCKERFILES["Dockerfile.wsgi"]
     assert not set(services.API_SIZE) & set(words("Dockerfile.wsgi"))
     assert " ".join(ONE_REQUEST_PER_PROCESS) in " ".join(words("infra/compose/Dockerfile.archive"))
@@ -149,20 +149,20 @@ def test_the_archive_has_the_sample_files_of_make_run() -> None:
     assert (folder / "cherrypy.ini").read_text() == CHERRYPY
 
 
-def test_the_page_tells_every_service_variable_and_volume() -> None:
-    chapters = re.findall(r"^## (\w+):", PAGE, re.MULTILINE)
-    assert chapters == list(SERVICES)
-    taken = set(re.findall(r"\$\{(\w+)", TEXT))
-    given = {name for service in SERVICES.values() for name in service.get("environment", {})}
-    assert {name for name in taken | given | set(COMPOSE["volumes"]) if f"`{name}`" not in PAGE} == set()
+def test_the_page_describes_every_service_variable_and_volume() -> None:
+    sections = re.findall(r"^## (\w+):", PAGE, re.MULTILINE)
+    assert sections == list(SERVICES)
+    callers = set(re.findall(r"\$\{(\w+)", TEXT))
+    services_own = {name for service in SERVICES.values() for name in service.get("environment", {})}
+    assert {name for name in callers | services_own | set(COMPOSE["volumes"]) if f"`{name}`" not in PAGE} == set()
 
 
 def aliases(service: str) -> list[str]:
-    found: list[str] = SERVICES[service]["networks"]["default"]["aliases"]
-    return found
+    names: list[str] = SERVICES[service]["networks"]["default"]["aliases"]
+    return names
 
 
 def words(dockerfile: str) -> list[str]:
-    """The command of an image."""
+    """The words of an image's command."""
     (command,) = re.findall(r"^CMD \[(.*?)\]$", DOCKERFILES[dockerfile], re.MULTILINE | re.DOTALL)
     return re.findall(r'"([^"]*)"', command)

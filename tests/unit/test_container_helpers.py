@@ -1,4 +1,4 @@
-"""What containers run beside the product: the health check, and the maker of bucket and queues that stays."""
+"""The helpers that run in containers: the health check, and `provision --every`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from infra.local import alive, provision
+from infra.local import healthcheck, provision
 
 
-class Enough(Exception):
-    """Ends what would go on for ever."""
+class StopLoop(Exception):
+    """Ends an infinite loop."""
 
 
-class Answering(BaseHTTPRequestHandler):
+class StatusHandler(BaseHTTPRequestHandler):
     status = 200
 
     def do_GET(self) -> None:
@@ -26,58 +26,58 @@ class Answering(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Nothing: pytest shows what is said."""
+        """Keep access logs out of the test output."""
 
 
 @pytest.fixture
 def server() -> Iterator[HTTPServer]:
-    listening = HTTPServer(("127.0.0.1", 0), type("Handler", (Answering,), {}))
-    thread = threading.Thread(target=listening.serve_forever, args=[0.01], daemon=True)
+    httpd = HTTPServer(("127.0.0.1", 0), type("Handler", (StatusHandler,), {}))
+    thread = threading.Thread(target=httpd.serve_forever, args=[0.01], daemon=True)
     thread.start()
-    yield listening
-    listening.shutdown()
-    listening.server_close()
+    yield httpd
+    httpd.shutdown()
+    httpd.server_close()
 
 
 @pytest.mark.parametrize(("status", "code"), [(200, 0), (403, 0), (500, 1), (503, 1)])
-def test_a_server_is_alive_unless_it_says_it_failed(server: HTTPServer, status: int, code: int) -> None:
+def test_a_server_is_healthy_unless_its_status_is_5xx(server: HTTPServer, status: int, code: int) -> None:
     server.RequestHandlerClass.status = status  # type: ignore[attr-defined]
-    assert alive.main([str(server.server_port)]) == code
+    assert healthcheck.main([str(server.server_port)]) == code
 
 
-def test_a_server_that_does_not_listen_is_not_alive(server: HTTPServer) -> None:
+def test_a_server_that_does_not_listen_is_unhealthy(server: HTTPServer) -> None:
     port = server.server_port
     server.shutdown()
     server.server_close()
-    assert alive.main([str(port)]) == 1
+    assert healthcheck.main([str(port)]) == 1
 
 
-def test_a_queue_that_went_away_is_made_anew(
+def test_a_lost_queue_is_recreated_and_each_change_of_state_is_printed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    there = iter([True, False, True, True])
-    made: list[str] = []
+    available = iter([True, False, True, True])
+    created: list[str] = []
 
-    def make() -> None:
-        if not next(there):
+    def create() -> None:
+        if not next(available):
             raise EndpointConnectionError(endpoint_url="http://queue:5000")
-        made.append("queue")
+        created.append("queue")
 
     sleeps = iter([None, None, None])
 
     def sleep(_: float) -> None:
-        if next(sleeps, Enough) is Enough:
-            raise Enough
+        if next(sleeps, StopLoop) is StopLoop:
+            raise StopLoop
 
     monkeypatch.setattr(time, "sleep", sleep)
     monkeypatch.setattr("signal.signal", lambda *_: None)
-    with pytest.raises(Enough):
-        provision.keep({"queue": make}, 10.0)
-    assert len(made) == 3
-    said = capsys.readouterr().out.splitlines()
-    assert [line.split(":")[1].strip() for line in said] == ["there", "not there", "there"]
+    with pytest.raises(StopLoop):
+        provision.keep_created({"queue": create}, 10.0)
+    assert len(created) == 3
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[1].strip() for line in lines] == ["ready", "unavailable", "ready"]
 
 
-def test_only_what_is_known_is_made() -> None:
+def test_an_unknown_resource_is_rejected() -> None:
     with pytest.raises(SystemExit):
         provision.main(["cake"])

@@ -1,4 +1,4 @@
-"""The parts of `make demo` that can be wrong on their own; the whole is tried end to end."""
+"""The parts of `make demo`; an end-to-end test runs all of it."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ def test_a_tar_with_every_file_right_passes(tmp_path: Path, capsys: pytest.Captu
 @pytest.mark.parametrize(
     ("members", "problem"),
     [
-        ({"root/a/x": b"other"}, "does not have its sha1"),
+        ({"root/a/x": b"other"}, "has the wrong sha1"),
         ({}, "not in the tar: root/a/x"),
-        ({"root/a/x": b"content", "root/y": b""}, "root/y is in the tar, but was not asked for"),
+        ({"root/a/x": b"content", "root/y": b""}, "root/y is in the tar but not in the manifest"),
     ],
 )
-def test_a_tar_that_is_not_as_posted_fails(tmp_path: Path, members: dict[str, bytes], problem: str) -> None:
+def test_a_tar_that_differs_from_the_manifest_fails(tmp_path: Path, members: dict[str, bytes], problem: str) -> None:
     with pytest.raises(DemoFailed, match=problem):
         _verify(tar_of(tmp_path, members), "root", [FILE])
 
 
-def test_the_demos_files_are_the_same_at_every_run_and_one_is_empty(tmp_path: Path) -> None:
+def test_the_demo_files_are_the_same_on_every_run_and_include_an_empty_one(tmp_path: Path) -> None:
     for name in ("foo.txt", "bar.csv", "baz.ini"):
         (tmp_path / name).write_text(name)
     first = make_files(tmp_path)
@@ -60,7 +60,7 @@ def test_the_demos_files_are_the_same_at_every_run_and_one_is_empty(tmp_path: Pa
     assert any(not file.archive_id.isascii() for file in first)
 
 
-def test_the_bar_moves_on_a_terminal() -> None:
+def test_the_bar_is_redrawn_in_place_on_a_terminal() -> None:
     out = Terminal()
     bar = ProgressBar(out)
     bar.show("staging", 1, 4, "files")
@@ -70,7 +70,7 @@ def test_the_bar_moves_on_a_terminal() -> None:
     assert f"[{'#' * 16}{'.' * 16}] 2 of 4 files" in out.getvalue()
 
 
-def test_the_bar_is_a_line_a_stage_elsewhere() -> None:
+def test_the_bar_prints_one_line_per_stage_elsewhere() -> None:
     out = io.StringIO()
     bar = ProgressBar(out)
     for done in range(5):

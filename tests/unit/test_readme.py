@@ -65,7 +65,7 @@ def test_the_readme_tells_the_status_of_every_state() -> None:
 def test_the_readmes_variables_have_the_defaults_of_make_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     told = {cells[0].strip("`"): cells[1].strip("`") for cells in rows(README) if len(cells) == 3}
-    want = environment.wanted({})
+    want = environment.read_config({})
     assert told["PORT"] == str(want.port)
     assert told["WORKERS"] == str(want.workers)
     assert tmp_path / told["CART_HOME"] == want.home.root

@@ -1,4 +1,4 @@
-"""The local system's supervisor, tried on small processes instead of the real ones."""
+"""The local system's supervisor, tested with small processes instead of the real services."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ STUBBORN = (
 
 
 class Running:
-    """A supervisor at work in a thread."""
+    """A supervisor running in a thread."""
 
     def __init__(self, *tiers: list[Service], log: Path) -> None:
-        self.said: list[str] = []
+        self.output: list[str] = []
         self.up = threading.Event()
         self.failure: StartFailed | None = None
-        self.supervisor = Supervisor(tiers, log, say=self.said.append)
+        self.supervisor = Supervisor(tiers, log, say=self.output.append)
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
-    def end(self) -> float:
-        """Ask for the end; how many seconds it took."""
-        begun = time.monotonic()
-        self.supervisor.ask_to_end()
+    def stop(self) -> float:
+        """Stop the supervisor; returns the seconds it took."""
+        began = time.monotonic()
+        self.supervisor.request_stop()
         self._thread.join(20)
         assert not self._thread.is_alive()
-        return time.monotonic() - begun
+        return time.monotonic() - began
 
     def _run(self) -> None:
         try:
@@ -57,10 +57,10 @@ class Running:
 def supervised(*tiers: list[Service], log: Path) -> Iterator[Running]:
     running = Running(*tiers, log=log)
     try:
-        assert running.up.wait(10), (running.failure, running.said)
+        assert running.up.wait(10), (running.failure, running.output)
         yield running
     finally:
-        running.end()
+        running.stop()
 
 
 def small(name: str, code: str, **more: Callable[[], object]) -> Service:
@@ -68,12 +68,12 @@ def small(name: str, code: str, **more: Callable[[], object]) -> Service:
 
 
 def marked(tag: str) -> list[psutil.Process]:
-    """The processes whose command line has the tag, tethers on their way to become one left out."""
+    """The processes whose command line has the tag, except a die_with_parent that has not yet become its program."""
     found = []
     for candidate in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             line = candidate.cmdline()
-            if any(tag in word for word in line) and not any("tether" in word for word in line):
+            if any(tag in word for word in line) and not any("die_with_parent" in word for word in line):
                 found.append(candidate)
     return found
 
@@ -87,14 +87,14 @@ def eventually(holds: Callable[[], object], within: float = 5.0) -> bool:
     return bool(holds())
 
 
-def test_a_child_that_is_killed_is_back_within_a_second(tmp_path: Path) -> None:
+def test_a_killed_child_is_restarted_within_a_second(tmp_path: Path) -> None:
     tag = f"# {tmp_path.name} back"
     with supervised([], [small("one", f"{SLEEP} {tag}")], log=tmp_path) as running:
         assert eventually(lambda: marked(tag))
         (first,) = marked(tag)
         first.kill()
         assert eventually(lambda: [p for p in marked(tag) if p.pid != first.pid], within=1.0)
-    assert any("by signal 9; starting it again" in line for line in running.said)
+    assert any("by signal 9; restarting it" in line for line in running.output)
     assert not marked(tag)
 
 
@@ -111,32 +111,32 @@ def test_a_tier_starts_when_the_one_before_is_ready(tmp_path: Path) -> None:
         assert running.up.wait(5)
         assert order == ["first", "second"]
     finally:
-        running.end()
+        running.stop()
 
 
-def test_a_child_is_prepared_anew_after_each_start(tmp_path: Path) -> None:
-    prepared: list[float] = []
-    tag = f"# {tmp_path.name} anew"
-    service = small("queue", f"{SLEEP} {tag}", when_ready=lambda: prepared.append(time.monotonic()))
+def test_when_ready_runs_after_each_start(tmp_path: Path) -> None:
+    calls: list[float] = []
+    tag = f"# {tmp_path.name} ready"
+    service = small("queue", f"{SLEEP} {tag}", when_ready=lambda: calls.append(time.monotonic()))
     with supervised([service], log=tmp_path):
         assert eventually(lambda: marked(tag))
         marked(tag)[0].kill()
-        assert eventually(lambda: len(prepared) == 2)
+        assert eventually(lambda: len(calls) == 2)
 
 
-def test_what_ignores_sigterm_is_killed_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor_module, "PRODUCT_ENDS_WITHIN", 0.4)
-    monkeypatch.setattr(supervisor_module, "END_WITHIN", 0.8)
+def test_a_child_that_ignores_sigterm_is_killed_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor_module, "PRODUCT_STOP_TIMEOUT", 0.4)
+    monkeypatch.setattr(supervisor_module, "STOP_TIMEOUT", 0.8)
     tag = f"# {tmp_path.name} stubborn"
     running = Running([small("a", f"{STUBBORN} {tag}")], [small("b", f"{STUBBORN} {tag}")], log=tmp_path)
     assert running.up.wait(5)
     assert eventually(lambda: (tmp_path / "a.log").read_text() and (tmp_path / "b.log").read_text())
-    took = running.end()
+    took = running.stop()
     assert 0.7 < took < 1.5
     assert not marked(tag)
 
 
-def test_a_childs_children_end_with_it(tmp_path: Path) -> None:
+def test_the_children_of_a_child_end_with_it(tmp_path: Path) -> None:
     tag = f"# {tmp_path.name} grandchild"
     code = (
         f"import subprocess, time; subprocess.Popen([{sys.executable!r}, '-c', {f'{SLEEP} {tag}'!r}]); time.sleep(60)"
@@ -152,44 +152,44 @@ def test_a_childs_children_end_with_it(tmp_path: Path) -> None:
 
 
 def test_a_service_that_cannot_start_shows_its_last_lines(tmp_path: Path) -> None:
-    broken = small("broken", "import sys; sys.exit('the reason it gives')", is_ready=lambda: False)
+    broken = small("broken", "import sys; sys.exit('its error message')", is_ready=lambda: False)
     running = Running([broken], log=tmp_path)
     running._thread.join(10)
     assert not running.up.is_set()
-    assert "broken ended with code 1" in str(running.failure)
-    assert "the reason it gives" in str(running.failure)
+    assert "broken exited with code 1" in str(running.failure)
+    assert "its error message" in str(running.failure)
 
 
-def test_nothing_is_up_while_a_child_keeps_ending(tmp_path: Path) -> None:
-    broken = small("broken", "import sys; sys.exit('the reason it gives')")
-    begun = time.monotonic()
-    last = small("last", SLEEP, is_ready=lambda: time.monotonic() > begun + 0.2)
+def test_the_system_is_not_up_while_a_child_keeps_exiting(tmp_path: Path) -> None:
+    broken = small("broken", "import sys; sys.exit('its error message')")
+    began = time.monotonic()
+    last = small("last", SLEEP, is_ready=lambda: time.monotonic() > began + 0.2)
     running = Running([], [broken], [last], log=tmp_path)
     running._thread.join(10)
     assert not running.up.is_set()
-    assert "broken ended with code 1" in str(running.failure)
+    assert "broken exited with code 1" in str(running.failure)
 
 
-def test_a_service_that_never_becomes_ready_ends_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor_module, "START_WITHIN", 0.3)
+def test_the_start_fails_if_a_service_never_becomes_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor_module, "START_TIMEOUT", 0.3)
     running = Running([small("mute", f"print('hm', flush=True); {SLEEP}", is_ready=lambda: False)], log=tmp_path)
     running._thread.join(10)
     assert "mute is not ready" in str(running.failure)
 
 
-def test_a_second_wish_a_moment_later_hurries_but_the_same_one_twice_does_not(
+def test_a_later_second_stop_request_kills_but_a_duplicate_of_the_first_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor_module, "SAME_WISH_WITHIN", 0.5)
-    monkeypatch.setattr(supervisor_module, "PRODUCT_ENDS_WITHIN", 8.0)
+    monkeypatch.setattr(supervisor_module, "SAME_SIGNAL_WINDOW", 0.5)
+    monkeypatch.setattr(supervisor_module, "PRODUCT_STOP_TIMEOUT", 8.0)
     running = Running([], [small("deaf", STUBBORN)], log=tmp_path)
     assert running.up.wait(5)
     assert eventually(lambda: (tmp_path / "deaf.log").read_text())
-    running.supervisor.ask_to_end()
-    running.supervisor.ask_to_end()
+    running.supervisor.request_stop()
+    running.supervisor.request_stop()
     time.sleep(0.7)
     assert running._thread.is_alive()
-    assert running.end() < 2
+    assert running.stop() < 2
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
@@ -205,7 +205,7 @@ def test_children_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:
     kids: list[psutil.Process] = []
     boss = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
     try:
-        # Between its fork and its exec a process has its parent's command line, then none, then its own.
+        # Between fork and exec a process first has its parent's command line, then none, then its own.
         deadline = time.monotonic() + 5
         while not kids and time.monotonic() < deadline:
             kids += [p for p in marked(tag) if p.ppid() == boss.pid]
@@ -215,17 +215,17 @@ def test_children_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:
     assert eventually(lambda: not kids[0].is_running() or kids[0].status() == psutil.STATUS_ZOMBIE)
 
 
-def test_a_child_is_started_again_at_once_unless_it_keeps_dying_at_once() -> None:
+def test_the_back_off_grows_only_while_a_child_keeps_exiting_early() -> None:
     backoff = Backoff()
-    assert [backoff.died(0.1) for _ in range(5)] == [0, 0, 0.25, 0.5, 1.0]
-    assert max(backoff.died(0.1) for _ in range(20)) == 10
-    assert backoff.died(60.0) == 0
-    assert backoff.died(0.1) == 0
+    assert [backoff.next_delay(0.1) for _ in range(5)] == [0, 0, 0.25, 0.5, 1.0]
+    assert max(backoff.next_delay(0.1) for _ in range(20)) == 10
+    assert backoff.next_delay(60.0) == 0
+    assert backoff.next_delay(0.1) == 0
 
 
-def test_a_long_log_is_put_aside_before_it_grows_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process_module, "LOG_KEPT", 10)
-    (tmp_path / "one.log").write_text("of yesterday\n")
-    with supervised([small("one", f"print('of today', flush=True); {SLEEP}")], log=tmp_path):
-        assert eventually(lambda: (tmp_path / "one.log").read_text() == "of today\n")
-    assert (tmp_path / "one.log.1").read_text() == "of yesterday\n"
+def test_a_long_log_is_rotated_at_the_next_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_module, "MAX_LOG_SIZE", 10)
+    (tmp_path / "one.log").write_text("from yesterday\n")
+    with supervised([small("one", f"print('from today', flush=True); {SLEEP}")], log=tmp_path):
+        assert eventually(lambda: (tmp_path / "one.log").read_text() == "from today\n")
+    assert (tmp_path / "one.log.1").read_text() == "from yesterday\n"

@@ -1,4 +1,4 @@
-# A large site: thousands of carts a day, tens of terabytes a month, nothing that one zone's loss interrupts for long.
+# A large site: thousands of carts a day, tens of terabytes a month, no long interruption when a zone fails.
 
 terraform {
   required_providers {
@@ -20,13 +20,13 @@ provider "aws" {
 }
 
 variable "image_tag" {
-  description = "The workers' image; not set at the first apply."
+  description = "Tag of the workers' image; null for the first apply."
   type        = string
   default     = null
 }
 
 variable "migration_image_tag" {
-  description = "The image whose dbsync is run; an upgrade names the new one here first."
+  description = "Tag of the image that runs dbsync; in an upgrade, set the new tag here first."
   type        = string
   default     = null
 }

@@ -1,4 +1,4 @@
-# A small site: tens of carts a day, one zone for what can be lost, about 135 dollars a month idle (docs/cost.md).
+# A small site: tens of carts a day, one zone for whatever can be lost, about 135 dollars a month idle (docs/cost.md).
 
 terraform {
   required_providers {
@@ -18,13 +18,13 @@ provider "aws" {
 }
 
 variable "image_tag" {
-  description = "The workers' image; not set at the first apply."
+  description = "Tag of the workers' image; null for the first apply."
   type        = string
   default     = null
 }
 
 variable "migration_image_tag" {
-  description = "The image whose dbsync is run; an upgrade names the new one here first."
+  description = "Tag of the image that runs dbsync; in an upgrade, set the new tag here first."
   type        = string
   default     = null
 }

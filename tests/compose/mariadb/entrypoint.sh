@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the official image does with an empty data folder: the system tables, root's password, the database and its user.
+# Initializes an empty data folder like the official image: system tables, root's password, the database and its user.
 set -eu
 data=/var/lib/mysql
 serve="mariadbd --no-defaults --user=mysql --datadir=$data --socket=/run/mysqld/mysqld.sock"
@@ -16,5 +16,5 @@ GRANT ALL ON \`$MYSQL_DATABASE\`.* TO '$MYSQL_USER'@'%';
 ALTER USER 'root'@'localhost' IDENTIFIED BY '$MYSQL_ROOT_PASSWORD';
 SQL
 fi
-# shellcheck disable=SC2086 # words are meant
+# shellcheck disable=SC2086 # word splitting is intended
 exec $serve --port=3306 --bind-address=0.0.0.0

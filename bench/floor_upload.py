@@ -1,7 +1,7 @@
-"""The floor of storing: the same number of bytes into the same store, with the least there is.
+"""The floor of storing: the same number of bytes into the same store, with the least work.
 
-PUTs to presigned URLs, whose bodies the kernel sends from a file: nothing is signed, hashed or copied here. `checked`
-does what a bundle's parts need beyond that: through boto3, with a CRC32 the store verifies.
+`put` sends to presigned URLs and the kernel sends each body from a file, so nothing is hashed or copied here.
+`put_checked` adds what a bundle's parts need: boto3, and a CRC32 that the store verifies.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.config import Config
 
-from bench.ours import Store
+from bench.cart_system import StoreAccess
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -40,9 +40,9 @@ class Slice:
     size: int
 
 
-class BareStore:
-    def __init__(self, store: Store, noise: Path) -> None:
-        """`noise`: a file of PART random bytes, made where it is missing; every body is the beginning of it."""
+class FloorUploader:
+    def __init__(self, store: StoreAccess, noise: Path) -> None:
+        """`noise`: a file of PART random bytes, created if missing; every body is a prefix of it."""
         self._bucket = store.bucket
         self._client = _client(store)
         self._noise = noise
@@ -50,11 +50,11 @@ class BareStore:
             noise.write_bytes(random.Random(0).randbytes(PART))
 
     def put(self, sizes: Sequence[int]) -> float:
-        """Seconds to store one object of each size; one above PART by multipart."""
+        """Store one object of each size, by multipart upload if larger than PART. Returns seconds."""
         return self._store(sizes, self._send)
 
     def put_checked(self, sizes: Sequence[int]) -> float:
-        """The same with checksums, as boto3 does it."""
+        """Like `put`, through boto3 with checksums."""
         noise = self._noise.read_bytes()
         return self._store(sizes, lambda piece: self._send_checked(piece, noise))
 
@@ -77,18 +77,18 @@ class BareStore:
         return [Slice(key, upload, number, min(PART, size - start)) for number, start in enumerate(starts, 1)]
 
     def _send(self, piece: Slice) -> str:
-        """Its ETag."""
+        """Send one slice; returns its ETag."""
         if not piece.upload_id:
             return self._put(self._sign("put_object", Key=piece.key), piece.size)
-        where = {"Key": piece.key, "UploadId": piece.upload_id, "PartNumber": piece.number}
-        return self._put(self._sign("upload_part", **where), piece.size)
+        part = {"Key": piece.key, "UploadId": piece.upload_id, "PartNumber": piece.number}
+        return self._put(self._sign("upload_part", **part), piece.size)
 
     def _send_checked(self, piece: Slice, noise: bytes) -> str:
-        where: Any = {"Bucket": self._bucket, "Key": piece.key, "Body": noise[: piece.size]}
+        body: Any = {"Bucket": self._bucket, "Key": piece.key, "Body": noise[: piece.size]}
         if not piece.upload_id:
-            return self._client.put_object(**where, ChecksumAlgorithm="CRC32")["ETag"]
+            return self._client.put_object(**body, ChecksumAlgorithm="CRC32")["ETag"]
         part: Any = {"UploadId": piece.upload_id, "PartNumber": piece.number, "ChecksumAlgorithm": "CRC32"}
-        return self._client.upload_part(**where, **part)["ETag"]
+        return self._client.upload_part(**body, **part)["ETag"]
 
     def _complete(self, slices: Sequence[Slice], etags: Sequence[str]) -> None:
         for (key, upload), stored in groupby(
@@ -110,18 +110,18 @@ class BareStore:
             with self._noise.open("rb") as body:
                 connection.sock.sendfile(body, count=size)
             response = connection.getresponse()
-            said = response.read()
+            answer = response.read()
         finally:
             connection.close()
         if response.status != 200:
-            raise ValueError(f"the store answered {response.status}: {said[:300]!r}")
+            raise ValueError(f"the store answered {response.status}: {answer[:300]!r}")
         return response.headers["ETag"]
 
     def _sign(self, method: str, **parameters: Any) -> str:
         return self._client.generate_presigned_url(method, Params={"Bucket": self._bucket, **parameters})
 
 
-def _client(store: Store) -> S3Client:
+def _client(store: StoreAccess) -> S3Client:
     config = Config(
         signature_version="s3v4",
         request_checksum_calculation="when_required",

@@ -1,6 +1,6 @@
-"""gunicorn's settings for the archive interface under test: one letter per request, appended to REQUESTS_FILE.
+"""gunicorn configuration for the archive interface: appends one byte per request to REQUESTS_FILE.
 
-A server hook costs the archive some microseconds a request, where its access log would cost a tenth of the whole.
+A server hook costs the archive a few microseconds per request; its access log would cost a tenth of its time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the Terraform files say, as far as it can be read without terraform."""
+"""Reads the text of the Terraform files without Terraform."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ INFRA = ROOT / "infra"
 
 
 def source(name: str) -> str:
-    """One of infra's files, without comments."""
+    """The text of a file of infra/, without comments."""
     return re.sub(r"(^|\s)#.*$", r"\1", (INFRA / name).read_text(), flags=re.MULTILINE)
 
 
 def block(text: str, opening: str) -> str:
-    """What stands between the braces or brackets behind `opening`, which is there once."""
-    (found,) = re.finditer(re.escape(opening), text)
-    depth, start = 1, found.end()
+    """The text inside the bracket that `opening` ends with. `opening` must occur exactly once."""
+    (match,) = re.finditer(re.escape(opening), text)
+    depth, start = 1, match.end()
     for at in range(start, len(text)):
         depth += text[at] in "{[("
         depth -= text[at] in "}])"
         if not depth:
             return text[start:at]
-    raise AssertionError(f"{opening} never ends")
+    raise AssertionError(f"{opening} is not closed")
 
 
 def default(variable: str) -> str:
-    """A variable's default, as it is written."""
+    """A variable's default, as written, without quotes."""
     body = block(source("variables.tf") + source("variables_capacity.tf"), f'variable "{variable}" {{')
     value: str
     (value,) = re.findall(r"^\s+default\s+= (.+)$", body, re.MULTILINE)
@@ -35,7 +35,7 @@ def default(variable: str) -> str:
 
 
 def variables() -> dict[str, bool]:
-    """Every variable: whether it has a default."""
+    """Variable -> whether it has a default."""
     text = source("variables.tf") + source("variables_capacity.tf")
     names = re.findall(r'^variable "(\w+)" \{', text, re.MULTILINE)
     return {name: bool(re.search(r"^\s+default\s+=", block(text, f'variable "{name}" {{'), re.M)) for name in names}
@@ -48,16 +48,16 @@ def routes() -> set[tuple[str, str]]:
 
 
 def set_settings() -> set[str]:
-    """Environment variables that are set by what is made."""
+    """Environment variables that the module sets."""
     return set(re.findall(r"^\s+([A-Z][A-Z0-9_]+)\s+=", source("settings.tf"), re.MULTILINE))
 
 
 def allowed_settings() -> set[str]:
-    """Environment variables an operator may set by the variable `settings`."""
+    """Environment variables that an operator may set with the variable `settings`."""
     return set(re.findall(r'"([A-Z][A-Z0-9_]+)"', block(source("variables.tf"), 'variable "settings" {')))
 
 
 def alarms() -> set[str]:
-    """The alarms' names."""
-    named = re.compile(r'(?:alarm_name\s+= "\$\{var\.name\}-|^\s+)([a-z0-9-]+)(?:"$|\s+= \{ of)', re.MULTILINE)
-    return set(named.findall(source("alarms.tf")))
+    """The names of the alarms."""
+    pattern = re.compile(r'(?:alarm_name\s+= "\$\{var\.name\}-|^\s+)([a-z0-9-]+)(?:"$|\s+= \{ of)', re.MULTILINE)
+    return set(pattern.findall(source("alarms.tf")))

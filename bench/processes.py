@@ -1,4 +1,4 @@
-"""Processes the benchmark starts: in groups of their own, ended with it, each with its log."""
+"""Processes started by the benchmark: each has its own process group and log and ends with the benchmark."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from infra.local import tether
+from infra.local import die_with_parent
 
 START_WITHIN = 90.0
 END_WITHIN = 20.0
-LOOK_EVERY = 0.05
+POLL_INTERVAL = 0.05
 
 
 class BenchFailed(Exception):
-    """Something the benchmark needs is missing or failed; the message says what to do."""
+    """A requirement of the benchmark is missing or failed; the message says what to do."""
 
 
 @contextmanager
@@ -31,8 +31,11 @@ def running(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> Iterator[int]:
-    """The process's id, once it is ready; its group is gone at the end. Only from the main thread (see tether)."""
-    command = [sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), *argv]
+    """Start a process and yield its id once it is ready; kill its group on exit.
+
+    Call this from the main thread only (see die_with_parent). Raises BenchFailed when the process does not get ready.
+    """
+    command = [sys.executable, "-I", "-S", die_with_parent.__file__, str(os.getpid()), *argv]
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as out:
         process = subprocess.Popen(
@@ -50,7 +53,7 @@ def _await_ready(process: subprocess.Popen[bytes], is_ready: Callable[[], bool],
     while not is_ready():
         if process.poll() is not None or time.monotonic() > deadline:
             raise BenchFailed(f"{log.stem} did not start:\n{log.read_text(errors='replace')[-2000:]}")
-        time.sleep(LOOK_EVERY)
+        time.sleep(POLL_INTERVAL)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -62,5 +65,5 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
-        pass  # all of it has ended
+        pass  # the whole group has exited
     process.wait()

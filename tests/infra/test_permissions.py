@@ -1,4 +1,4 @@
-"""Every call of AWS that the code makes is allowed to whoever makes it, and to nobody else's benefit."""
+"""Each role may make exactly the AWS calls that its code makes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from tests.infra.text import ROOT, block, source
+from tests.infra.hcl import ROOT, block, source
 
-#: boto3's name of a call -> the action it needs. None: nobody needs it here, and why stands beside it.
+#: boto3's name of a call -> the IAM action it needs; None if it needs no permission here, with the reason.
 ACTIONS = {
     "abort_multipart_upload": "s3:AbortMultipartUpload",
     "assume_role": "sts:AssumeRole",
@@ -17,11 +17,11 @@ ACTIONS = {
     "create_multipart_upload": "s3:PutObject",
     "delete_message": "sqs:DeleteMessage",
     "delete_object": "s3:DeleteObject",
-    "generate_presigned_url": None,  # no call
+    "generate_presigned_url": None,  # signs locally
     "get_object": "s3:GetObject",
-    "get_paginator": None,  # what it pages through stands beside it
+    "get_paginator": None,  # the call it pages through is listed itself
     "get_queue_attributes": "sqs:GetQueueAttributes",
-    "get_queue_url": None,  # the queues are named by their URLs
+    "get_queue_url": None,  # in AWS the settings are queue URLs
     "get_secret_value": "secretsmanager:GetSecretValue",
     "head_object": "s3:GetObject",
     "list_multipart_uploads": "s3:ListBucketMultipartUploads",
@@ -32,29 +32,37 @@ ACTIONS = {
     "send_message_batch": "sqs:SendMessage",
     "upload_part": "s3:PutObject",
 }
-CALLERS = ("bundles", "uploads", "queue", "signing", "credentials")
+CALLERS = ("aws/bundle_store", "aws/manifest_uploads", "aws/job_queue", "aws/url_signing", "db/credentials")
 
 
 def calls(module: str) -> set[str]:
-    """The calls of boto3 in one of chalicelib's modules."""
+    """The boto3 calls in a module of chalicelib."""
     text = (ROOT / "chalicelib" / f"{module}.py").read_text()
-    named = re.findall(r'client(?:\("\w+"\))?\.(\w+)\(', text) + re.findall(r'get_paginator\("(\w+)"', text)
-    return {name for name in named if name != "client"}
+    names = re.findall(r'client(?:\("\w+"\))?\.(\w+)\(', text) + re.findall(r'get_paginator\("(\w+)"', text)
+    return {name for name in names if name != "client"}
 
 
 def allowed(file: str, document: str) -> set[str]:
-    """What a role's policy lets it do."""
+    """The actions that a policy document allows."""
     body = block(source(file), f'data "aws_iam_policy_document" "{document}" {{')
     return set(re.findall(r'"(\w+:\w+)"', "".join(re.findall(r"actions\s+= \[(.*?)\]", body, re.DOTALL))))
 
 
-def test_the_actions_of_all_calls_are_known() -> None:
-    made = set().union(*(calls(module) for module in CALLERS))
-    assert made == ACTIONS.keys()
+def test_no_module_outside_the_callers_calls_aws() -> None:
+    modules = {
+        str(path.relative_to(ROOT / "chalicelib").with_suffix("")) for path in (ROOT / "chalicelib").rglob("*.py")
+    }
+    assert {module for module in modules if calls(module)} == set(CALLERS)
 
 
-def test_workers_may_do_what_the_store_and_the_queue_do() -> None:
-    called = set().union(*(calls(module) for module in ("bundles", "queue"))) - {"get_queue_attributes"}  # the sweep's
+def test_the_action_of_every_call_is_known() -> None:
+    called = set().union(*(calls(module) for module in CALLERS))
+    assert called == ACTIONS.keys()
+
+
+def test_workers_may_make_the_calls_of_the_bundle_store_and_the_queue() -> None:
+    called = set().union(*(calls(module) for module in ("aws/bundle_store", "aws/job_queue")))
+    called -= {"get_queue_attributes"}  # only the sweep calls it
     needed = {ACTIONS[name] for name in called} - {None}
     assert needed == allowed("workers.tf", "workers")
 
@@ -64,13 +72,13 @@ def test_workers_may_do_what_the_store_and_the_queue_do() -> None:
     [
         (
             "lambda.tf",
-            "api",  # POST and DELETE; ListBucket, so that what is missing is 404
+            "api",  # POST and DELETE; with ListBucket, a missing object answers 404
             {"sqs:SendMessage", "s3:GetObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListBucket"}
             | {"sts:AssumeRole", "logs:CreateLogStream", "logs:PutLogEvents"},
         ),
         (
             "schedule.tf",
-            "sweep",  # as chalicelib/sweep/sweep.py has it
+            "sweep",  # see chalicelib/sweep/sweep.py
             {"sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
             | {"s3:ListBucketMultipartUploads", "s3:AbortMultipartUpload", "logs:CreateLogStream", "logs:PutLogEvents"},
         ),
@@ -78,17 +86,17 @@ def test_workers_may_do_what_the_store_and_the_queue_do() -> None:
         ("database.tf", "database_secret", {"secretsmanager:GetSecretValue"}),
     ],
 )
-def test_a_role_may_do_this_and_no_more(file: str, document: str, needed: set[str]) -> None:
+def test_a_role_may_make_exactly_these_calls(file: str, document: str, needed: set[str]) -> None:
     assert allowed(file, document) == needed
 
 
-def test_the_ways_to_store_and_queue_are_open_for_all_that_is_done_there() -> None:
-    made = {action for action in ACTIONS.values() if action}
-    assert allowed("endpoints.tf", "s3_endpoint") == {action for action in made if action.startswith("s3:")}
+def test_the_endpoints_of_s3_and_sqs_allow_every_action_used() -> None:
+    used = {action for action in ACTIONS.values() if action}
+    assert allowed("endpoints.tf", "s3_endpoint") == {action for action in used if action.startswith("s3:")}
     queue = block(source("endpoints.tf"), "sqs = {")
-    assert set(re.findall(r'"(\w+:\w+)"', queue)) == {action for action in made if action.startswith("sqs:")}
+    assert set(re.findall(r'"(\w+:\w+)"', queue)) == {action for action in used if action.startswith("sqs:")}
 
 
-def test_queues_are_named_by_their_urls() -> None:
+def test_the_settings_contain_queue_urls() -> None:
     for line in ("JOB_QUEUE = aws_sqs_queue.jobs.url", "JOB_DEAD_QUEUE = aws_sqs_queue.dead.url"):
         assert line in re.sub(" +", " ", source("settings.tf"))

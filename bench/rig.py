@@ -1,4 +1,4 @@
-"""Everything the workloads are measured with: the database, the archives, the files, the peer, ourselves."""
+"""The benchmark rig: the database, the archives, the test files, the peer and the cart under test."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from bench import archives, files, leftovers, machine, mariadb, ours, peer, peer_install
-from bench.bare_store import BareStore
-from bench.children import BenchFailed
-from bench.files import Set
-from bench.ours import Ours as System
+from bench import archives, cart_system, files, machine, mariadb, peer, peer_install, trash
+from bench.cart_system import CartSystem
+from bench.files import FileSet
+from bench.floor_upload import FloorUploader
 from bench.plan import Plan
+from bench.processes import BenchFailed
 from bench.records import Record
 from infra.local.ports import keep_ports
 
@@ -24,14 +24,14 @@ PORTS = ("mysql", "archive", "simulator", "api", "peer", "redis")
 
 
 @dataclass(slots=True)
-class Laboratory:
+class Rig:
     plan: Plan
     folder: Path
     ports: dict[str, int]
     database: mariadb.Server
     real: archives.RealArchive
     simulator: archives.SimulatedArchive
-    #: None where there is no peer; `no_peer` says why
+    #: None when the peer is not available; `no_peer` holds the reason
     peer: peer.Peer | None
     no_peer: str
     say: Callable[[str], None]
@@ -39,20 +39,21 @@ class Laboratory:
     began: float = field(default_factory=time.monotonic)
     _labels: int = 0
 
-    def ours(
-        self, archive: archives.TheArchive, workers: int = ours.WORKERS, **settings: str
-    ) -> AbstractContextManager[System]:
-        """Ourselves from empty, on this archive."""
-        return ours.started(self.folder / "ours", self.ports["api"], self.database, archive.url, workers, **settings)
+    def start_cart(
+        self, archive: archives.Archive, workers: int = cart_system.WORKERS, **settings: str
+    ) -> AbstractContextManager[CartSystem]:
+        """Start the cart on this archive with an empty database, volume and store."""
+        folder, port = self.folder / "ours", self.ports["api"]
+        return cart_system.started(folder, port, self.database, archive.url, workers, **settings)
 
-    def store(self, system: System) -> BareStore:
-        return BareStore(system.store(), self.folder / "noise")
+    def floor_uploader(self, system: CartSystem) -> FloorUploader:
+        return FloorUploader(system.store(), self.folder / "noise")
 
-    def files(self, size: int, count: int) -> Set:
+    def files(self, size: int, count: int) -> FileSet:
         return files.make(self.folder / "archive", size, count)
 
     def label(self) -> str:
-        """New for each repetition, so that no file of it was staged before."""
+        """A new label for each repetition, so that none of its files is staged yet."""
         self._labels += 1
         return f"run{self._labels}"
 
@@ -65,33 +66,33 @@ class Laboratory:
 
 
 @contextmanager
-def opened(plan: Plan, folder: Path, say: Callable[[str], None], *, with_peer: bool) -> Iterator[Laboratory]:
-    """Everything but ourselves, started. Raises BenchFailed."""
+def opened(plan: Plan, folder: Path, say: Callable[[str], None], *, with_peer: bool) -> Iterator[Rig]:
+    """Start everything except the cart itself. Raises BenchFailed."""
     archive, log = folder / "archive", folder / "log"
     log.mkdir(parents=True, exist_ok=True)
-    lock = _hold(folder)
-    leftovers.clear(folder)
-    files.forget_links(archive)
+    lock = _lock(folder)
+    trash.empty(folder)
+    files.remove_links(archive)
     archive.mkdir(exist_ok=True)
-    ports = keep_ports(folder / "ports.json", PORTS, taken=lambda *_: None)
+    ports = keep_ports(folder / "ports.json", PORTS, on_taken=lambda *_: None)
     with ExitStack() as stack:
         database = stack.enter_context(mariadb.started(folder / "mariadb", ports["mysql"], log / "mariadb.log"))
         real = stack.enter_context(
             archives.real(archive, folder / "archive-home", ports["archive"], log / "archive.log")
         )
         simulator = stack.enter_context(archives.simulator(archive, ports["simulator"], log / "simulator.log"))
-        other, why_not = _peer(stack, folder, ports, database, real.url) if with_peer else (None, "left out")
-        if why_not:
-            say(f"no peer: {why_not}")
-        yield Laboratory(plan, folder, ports, database, real, simulator, other, why_not, say)
+        other, no_peer = _peer(stack, folder, ports, database, real.url) if with_peer else (None, "left out")
+        if no_peer:
+            say(f"no peer: {no_peer}")
+        yield Rig(plan, folder, ports, database, real, simulator, other, no_peer, say)
     shutil.rmtree(folder / "mariadb", ignore_errors=True)
-    files.forget_links(archive)
-    leftovers.clear(folder)
+    files.remove_links(archive)
+    trash.empty(folder)
     lock.close()
 
 
-def _hold(folder: Path) -> IO[bytes]:
-    """The folder's lock, held until it is closed or this process ends."""
+def _lock(folder: Path) -> IO[bytes]:
+    """Lock the folder until the returned file is closed or this process ends."""
     lock = (folder / "lock").open("wb")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -103,7 +104,7 @@ def _hold(folder: Path) -> IO[bytes]:
 def _peer(
     stack: ExitStack, folder: Path, ports: dict[str, int], database: mariadb.Server, archive_url: str
 ) -> tuple[peer.Peer | None, str]:
-    """The peer, or why there is none."""
+    """The peer and an empty string, or None and the reason why it is not available."""
     try:
         programs = peer_install.environment(folder / "peer-python", folder / "log" / "peer-install.log")
         both = (ports["peer"], ports["redis"])

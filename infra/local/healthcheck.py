@@ -1,6 +1,6 @@
-"""`python alive.py PORT`: a container's health check; fails unless the server at that loopback port answers.
+"""Container health check: `python healthcheck.py PORT` exits with 0 if the server at that loopback port is healthy.
 
-Any answer that is not the server's own failure counts: the store's 403 for a stranger too. No proxy is asked.
+Every status below 500 is healthy: the store answers 403 to an unsigned request. Proxy settings are ignored.
 """
 
 from __future__ import annotations
@@ -8,11 +8,11 @@ from __future__ import annotations
 import http.client
 import sys
 
-PATIENCE = 4.0
+TIMEOUT = 4.0
 
 
 def main(arguments: list[str]) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", int(arguments[0]), timeout=PATIENCE)
+    connection = http.client.HTTPConnection("127.0.0.1", int(arguments[0]), timeout=TIMEOUT)
     try:
         connection.request("GET", "/")
         status = connection.getresponse().status
@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> int:
         return 1
     finally:
         connection.close()
-    print(f"answers {status}")
+    print(f"status {status}")
     return int(status >= 500)
 
 
