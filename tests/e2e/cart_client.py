@@ -1,4 +1,4 @@
-"""A cart as a client sees it: HTTP and a tar, nothing else."""
+"""A client of the cart service that knows HTTP and tar, and nothing of the product's code."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ class Cart:
     def __init__(self, service: str, uid: str = "") -> None:
         self.uid = uid or str(uuid.uuid4())
         self.url = service + self.uid
+        #: Status code and state of each HEAD.
         self.seen: list[tuple[int, str]] = []
 
     def post(self, *entries: dict[str, Any], **more: Any) -> Cart:
-        answer = requests.post(self.url, json={"fileids": list(entries), **more}, timeout=TIMEOUT)
-        assert answer.status_code == 201, answer.text
-        assert answer.json() == {"message": "Cart Processing has begun"}
+        response = requests.post(self.url, json={"fileids": list(entries), **more}, timeout=TIMEOUT)
+        assert response.status_code == 201, response.text
+        assert response.json() == {"message": "Cart Processing has begun"}
         return self
 
     def head(self) -> requests.Response:
-        answer = requests.head(self.url, timeout=TIMEOUT)
-        self.seen.append((answer.status_code, answer.headers["X-Pacifica-Status"]))
-        return answer
+        response = requests.head(self.url, timeout=TIMEOUT)
+        self.seen.append((response.status_code, response.headers["X-Pacifica-Status"]))
+        return response
 
     def wait(self, within: float = 40.0) -> str:
-        """The state it ends in."""
+        """Poll until the cart is finished; returns its state. Fails after `within` seconds."""
         deadline = time.monotonic() + within
         while (state := self.head().headers["X-Pacifica-Status"]) in UNFINISHED:
             assert time.monotonic() < deadline, f"still {state} after {within} s"
@@ -43,32 +44,33 @@ class Cart:
         return requests.get(self.url, timeout=TIMEOUT, **options)
 
     def files(self) -> dict[str, bytes]:
-        """Path below the cart's root -> content of every file in the downloaded tar."""
-        answer = self.get()
-        assert answer.status_code == 200, answer.text
-        assert len(answer.history) == 1, "one redirect"
-        return untar(answer.content, self.uid)
+        """Download the bundle; returns the content of each file by its path below the cart's root."""
+        response = self.get()
+        assert response.status_code == 200, response.text
+        assert len(response.history) == 1, "expected one redirect"
+        return untar(response.content, self.uid)
 
     def delete(self) -> requests.Response:
         return requests.delete(self.url, timeout=TIMEOUT)
 
 
 def untar(content: bytes, root: str) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
+    files: dict[str, bytes] = {}
     with tarfile.open(fileobj=io.BytesIO(content)) as bundle:
         for member in bundle:
             assert member.name == root or member.name.startswith(f"{root}/")
             if member.isfile():
                 extracted = bundle.extractfile(member)
                 assert extracted is not None
-                found[member.name.removeprefix(f"{root}/")] = extracted.read()
-    return found
+                files[member.name.removeprefix(f"{root}/")] = extracted.read()
+    return files
 
 
 def entry(archive_id: str, path: str, hash_name: str = "", hash_hex: str = "") -> dict[str, Any]:
     return {"id": archive_id, "path": path, "hashtype": hash_name or "md5", "hashsum": hash_hex}
 
 
+#: The three files of the README's example.
 SEED = (
     entry("foo.txt", "1/2/3/foo.txt"),
     entry("bar.csv", "1/2/3/bar.csv"),

@@ -1,4 +1,4 @@
-"""One running system for the tests that only use it, and new ones for those that break it."""
+"""One running system that most tests share, and new systems for tests that need their own."""
 
 from __future__ import annotations
 
@@ -14,29 +14,37 @@ Make = Callable[..., LocalSystem]
 
 
 @pytest.fixture(scope="session")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
-    made = LocalSystem(tmp_path_factory.mktemp("system") / "home")
-    try:
-        yield made.start()
-    finally:
-        made.stop()
+def shared_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
+    system = LocalSystem(tmp_path_factory.mktemp("system") / "home")
+    yield system
+    system.stop()
+
+
+@pytest.fixture
+def system(shared_system: LocalSystem) -> LocalSystem:
+    """The shared system, running even if an earlier test failed between a stop and a start."""
+    return shared_system if shared_system.is_running else shared_system.start()
 
 
 @pytest.fixture
 def new_system(tmp_path: Path) -> Iterator[Make]:
-    """Makes a system that is not yet started; stopped at the end if it runs."""
-    made: list[LocalSystem] = []
+    """Makes systems that are not started yet; stops them at the end of the test."""
+    systems: list[LocalSystem] = []
 
     def make(**environ: str) -> LocalSystem:
-        made.append(LocalSystem(tmp_path / "home", **environ))
-        return made[-1]
+        systems.append(LocalSystem(tmp_path / "home", **environ))
+        return systems[-1]
 
     yield make
-    for system in made:
+    for system in systems:
         system.stop()
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Last of all: what is quick to fail comes first."""
+    """Run these tests last, so that quick failures come first; with `--dist loadgroup`, all on one shared system."""
     here = os.path.dirname(__file__)
+    for item in items:
+        if str(item.path).startswith(here) and "shared_system" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("e2e"))
     items.sort(key=lambda item: str(item.path).startswith(here))

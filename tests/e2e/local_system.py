@@ -1,4 +1,4 @@
-"""A local system as `make run` starts it, driven from outside: nothing of the product is imported in this folder."""
+"""Runs a local system as `make run` does. The tests in this folder import nothing of the product."""
 
 from __future__ import annotations
 
@@ -15,21 +15,23 @@ import psutil
 import requests
 
 ROOT = Path(__file__).resolve().parents[2]
-#: Variables of the caller that would make another system of it.
-FOREIGN = ("PORT", "CART_HOME", "WORKERS", "VOLUME_PATH", "ARCHIVE_INTERFACE_URL", "SQLITE_PATH")
-FOREIGN_FAMILIES = ("MYSQL_", "AWS_", "ARCHIVEI_")
-#: Short enough to see what happens when something breaks.
-HASTY = {"SWEEP_INTERVAL": "1", "LEASE": "4", "ARCHIVE_PATIENCE": "3", "WORKERS": "2"}
+#: Variables of the caller that would change the system.
+NOT_INHERITED = ("PORT", "CART_HOME", "WORKERS", "VOLUME_PATH", "ARCHIVE_INTERFACE_URL", "SQLITE_PATH")
+NOT_INHERITED_PREFIXES = ("MYSQL_", "AWS_", "ARCHIVEI_")
+#: Short periods, so that recovery does not take long.
+QUICK_SETTINGS = {"SWEEP_INTERVAL": "1", "LEASE": "3", "ARCHIVE_PATIENCE": "1", "WORKERS": "2"}
 
 
 class LocalSystem:
-    """State in `home`; starts and stops any number of times."""
+    """A system with its state in `home`; can be started and stopped any number of times."""
 
     def __init__(self, home: Path, **environ: str) -> None:
         self.home = home
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/"
-        self._environ = _clean_environment() | HASTY | {"PORT": str(self.port), "CART_HOME": str(home)} | environ
+        self._environ = (
+            _clean_environment() | QUICK_SETTINGS | {"PORT": str(self.port), "CART_HOME": str(home)} | environ
+        )
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -41,14 +43,19 @@ class LocalSystem:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> LocalSystem:
+        """Returns when the system is ready."""
         self._process = self.launch("run", self.home.parent / "out.txt")
-        assert eventually(lambda: "ready: " in self.output() or self._process_ended(), within=60), self.output()
+        assert eventually(lambda: "ready: " in self.output() or not self.is_running, within=60), self.output()
         assert requests.get(self.url, timeout=5).status_code == 200, self.output()
         return self
 
     def launch(self, what: str, output: Path) -> subprocess.Popen[bytes]:
-        """`python -m infra.local what` in this system's environment."""
+        """Start `python -m infra.local` with the command `what` in this system's environment."""
         with output.open("wb") as out:
             command = [sys.executable, "-m", "infra.local", what]
             return subprocess.Popen(
@@ -56,15 +63,15 @@ class LocalSystem:
             )
 
     def stop(self, signum: signal.Signals = signal.SIGTERM) -> float:
-        """Seconds it took until every process was gone."""
-        if self._process is None or self._process.poll() is not None:
+        """Signal the supervisor and wait; returns the seconds until every process was gone."""
+        if self._process is None or not self.is_running:
             return 0.0
-        begun = time.monotonic()
+        start = time.monotonic()
         processes = self.processes()
         self._process.send_signal(signum)
         self._process.wait(30)
         assert eventually(lambda: not [p for p in processes if alive(p)], within=20)
-        return time.monotonic() - begun
+        return time.monotonic() - start
 
     def output(self) -> str:
         return (self.home.parent / "out.txt").read_text()
@@ -73,22 +80,19 @@ class LocalSystem:
         return (self.home / "log" / f"{name}.log").read_text()
 
     def processes(self) -> list[psutil.Process]:
-        """The supervisor and everything under it."""
+        """The supervisor and all its descendants."""
         supervisor = psutil.Process(self.pid)
         return [supervisor, *supervisor.children(recursive=True)]
 
     def running(self, *words: str) -> list[psutil.Process]:
-        """Its processes whose command line holds these words, one after the other."""
+        """The system's processes whose command line contains these words in sequence."""
         return [p for p in self.processes() if " ".join(words) in command_line(p)]
 
     def add_file(self, name: str, content: bytes) -> str:
-        """Put a file into the archive; its id."""
+        """Put a file into the archive; returns its id."""
         self.archive.mkdir(parents=True, exist_ok=True)
         (self.archive / name).write_bytes(content)
         return name
-
-    def _process_ended(self) -> bool:
-        return self._process is not None and self._process.poll() is not None
 
 
 def alive(process: psutil.Process) -> bool:
@@ -106,13 +110,14 @@ def command_line(process: psutil.Process) -> str:
     return "" if "die_with_parent.py" in line else line  # about to become another program
 
 
-def eventually(holds: Callable[[], object], within: float = 10.0) -> bool:
+def eventually(condition: Callable[[], object], within: float = 10.0) -> bool:
+    """Whether the condition becomes true within so many seconds."""
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
-        if holds():
+        if condition():
             return True
         time.sleep(0.05)
-    return bool(holds())
+    return bool(condition())
 
 
 def free_port() -> int:
@@ -122,5 +127,5 @@ def free_port() -> int:
 
 
 def _clean_environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in FOREIGN}
-    return {name: value for name, value in kept.items() if not name.startswith(FOREIGN_FAMILIES)}
+    environ = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
+    return {name: value for name, value in environ.items() if not name.startswith(NOT_INHERITED_PREFIXES)}

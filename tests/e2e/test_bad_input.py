@@ -1,4 +1,4 @@
-"""Bad input gets a clear answer and changes nothing."""
+"""Bad input gets a clear error and changes nothing."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ BODIES: dict[str, tuple[Any, str]] = {
     "not JSON": (b"{", "body"),
     "not UTF-8": (b'{"fileids": "\xff"}', "body"),
     "not an object": ([], "body"),
-    "no files named": ({}, "fileids"),
-    "no file": ({"fileids": []}, "fileids"),
-    "files not a list": ({"fileids": "foo.txt"}, "fileids"),
+    "no fileids": ({}, "fileids"),
+    "empty fileids": ({"fileids": []}, "fileids"),
+    "fileids not a list": ({"fileids": "foo.txt"}, "fileids"),
     "entry not an object": ({"fileids": ["foo.txt"]}, "fileids[0]"),
     "no path": ({"fileids": [{"id": "foo.txt"}]}, "fileids[0].path"),
-    "id of a wrong type": ({"fileids": [GOOD | {"id": True}]}, "fileids[0].id"),
+    "id of the wrong type": ({"fileids": [GOOD | {"id": True}]}, "fileids[0].id"),
     "id that leaves the archive": ({"fileids": [GOOD | {"id": "../secret"}]}, "fileids[0].id"),
     "absolute path": ({"fileids": [GOOD | {"path": "//etc/passwd"}]}, "fileids[0].path"),
     "path that leaves the bundle": ({"fileids": [GOOD | {"path": "a/../../b"}]}, "fileids[0].path"),
@@ -31,24 +31,27 @@ BODIES: dict[str, tuple[Any, str]] = {
     "segment too long": ({"fileids": [GOOD | {"path": "ä" * 128}]}, "fileids[0].path"),
     "path too long": ({"fileids": [GOOD | {"path": "a/" * 2048 + "b"}]}, "fileids[0].path"),
     "unknown hash": ({"fileids": [GOOD | {"hashtype": "crc32", "hashsum": "00"}]}, "fileids[0].hashtype"),
-    "variable hash": ({"fileids": [GOOD | {"hashtype": "shake_128", "hashsum": "00"}]}, "fileids[0].hashtype"),
-    "short hash": ({"fileids": [GOOD | {"hashtype": "md5", "hashsum": "00"}]}, "fileids[0].hashsum"),
+    "hash of variable length": (
+        {"fileids": [GOOD | {"hashtype": "shake_128", "hashsum": "00"}]},
+        "fileids[0].hashtype",
+    ),
+    "hash too short": ({"fileids": [GOOD | {"hashtype": "md5", "hashsum": "00"}]}, "fileids[0].hashsum"),
     "the same path twice": ({"fileids": [GOOD, GOOD]}, "fileids[1].path"),
-    "a file as folder": ({"fileids": [GOOD, GOOD | {"path": "foo.txt/x"}]}, "fileids[1].path"),
+    "a file as a folder": ({"fileids": [GOOD, GOOD | {"path": "foo.txt/x"}]}, "fileids[1].path"),
 }
 
 
-@pytest.mark.parametrize("what", BODIES)
-def test_a_bad_body_is_400_naming_the_place_and_makes_no_cart(system: LocalSystem, what: str) -> None:
-    body, place = BODIES[what]
+@pytest.mark.parametrize("case", BODIES)
+def test_a_bad_body_gets_400_with_the_place_and_creates_no_cart(system: LocalSystem, case: str) -> None:
+    body, place = BODIES[case]
     cart = Cart(system.url)
-    answer = requests.post(cart.url, data=body if isinstance(body, bytes) else json.dumps(body), timeout=5)
-    assert answer.status_code == 400
-    assert place in answer.json()["message"]
+    response = requests.post(cart.url, data=body if isinstance(body, bytes) else json.dumps(body), timeout=5)
+    assert response.status_code == 400
+    assert place in response.json()["message"]
     assert cart.head().status_code == 404
 
 
-def test_every_problem_is_named_at_once(system: LocalSystem) -> None:
+def test_all_problems_are_reported_at_once(system: LocalSystem) -> None:
     body = {"fileids": [GOOD | {"id": ""}, GOOD | {"path": ".."}]}
     message = requests.post(Cart(system.url).url, json=body, timeout=5).json()["message"]
     assert "fileids[0].id" in message
@@ -56,20 +59,20 @@ def test_every_problem_is_named_at_once(system: LocalSystem) -> None:
 
 
 @pytest.mark.parametrize("uid", ["a%20b", "%2e%2e", "a" * 256, "caf%C3%A9", "a;b"])
-def test_a_bad_uid_is_refused(system: LocalSystem, uid: str) -> None:
-    answer = requests.post(system.url + uid, json={"fileids": [GOOD]}, timeout=5)
-    assert answer.status_code == 400
-    assert "uid" in answer.json()["message"]
+def test_a_bad_uid_gets_400(system: LocalSystem, uid: str) -> None:
+    response = requests.post(system.url + uid, json={"fileids": [GOOD]}, timeout=5)
+    assert response.status_code == 400
+    assert "uid" in response.json()["message"]
 
 
-def test_a_body_over_the_limit_is_413_naming_it(system: LocalSystem) -> None:
-    answer = requests.post(Cart(system.url).url, data=b" " * ((64 << 20) + 1), timeout=30)
-    assert answer.status_code == 413
-    assert str(64 << 20) in answer.json()["message"]
+def test_a_body_over_the_limit_gets_413_with_the_limit(system: LocalSystem) -> None:
+    response = requests.post(Cart(system.url).url, data=b" " * ((64 << 20) + 1), timeout=30)
+    assert response.status_code == 413
+    assert str(64 << 20) in response.json()["message"]
 
 
-def test_no_answer_carries_a_traceback(system: LocalSystem) -> None:
+def test_no_response_contains_a_traceback(system: LocalSystem) -> None:
     for method in ("GET", "HEAD", "POST", "DELETE", "PUT", "PATCH"):
-        answer = requests.request(method, system.url + "%00%ff/../x", data=b"\xff", timeout=5)
-        assert 400 <= answer.status_code < 500
-        assert "Traceback" not in answer.text
+        response = requests.request(method, system.url + "%00%ff/../x", data=b"\xff", timeout=5)
+        assert 400 <= response.status_code < 500
+        assert "Traceback" not in response.text

@@ -1,4 +1,4 @@
-"""The cart from POST to tar, over HTTP against the running system with the real archive interface."""
+"""A cart from POST to tar, over HTTP, with the real archive interface."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.e2e.cart_client import SEED, UNFINISHED, Cart, entry
 from tests.e2e.local_system import LocalSystem
 
 
-def test_the_readmes_cart_comes_as_posted(system: LocalSystem) -> None:
+def test_the_cart_of_the_readme_has_the_posted_files(system: LocalSystem) -> None:
     cart = Cart(system.url).post(*SEED)
     assert cart.wait() == "ready"
     assert cart.files() == {
@@ -34,7 +34,7 @@ def test_head_is_202_until_it_is_204(system: LocalSystem) -> None:
     assert cart.head().headers["X-Pacifica-Message"] == ""
 
 
-def test_a_body_never_follows_head_so_that_connections_can_be_kept(system: LocalSystem) -> None:
+def test_head_has_no_body_so_that_connections_can_be_reused(system: LocalSystem) -> None:
     cart = Cart(system.url).post(*SEED)
     with requests.Session() as session:
         for _ in range(3):
@@ -42,7 +42,7 @@ def test_a_body_never_follows_head_so_that_connections_can_be_kept(system: Local
             assert session.get(system.url, timeout=5).json()["message"] == "Pacifica Cartd Interface Up and Running"
 
 
-def test_an_unknown_cart_is_404_everywhere(system: LocalSystem) -> None:
+def test_an_unknown_cart_gets_404_from_every_method(system: LocalSystem) -> None:
     cart = Cart(system.url)
     head = cart.head()
     assert head.status_code == 404
@@ -53,13 +53,13 @@ def test_an_unknown_cart_is_404_everywhere(system: LocalSystem) -> None:
     assert cart.delete().status_code == 404
 
 
-def test_a_missing_file_keeps_its_cart_unfinished_and_then_fails_it_by_name(system: LocalSystem) -> None:
+def test_a_cart_with_a_missing_file_is_retried_and_then_fails_with_its_name(system: LocalSystem) -> None:
     cart = Cart(system.url).post(entry("not-there.txt", "a/not-there.txt"), *SEED)
     early = cart.head()
     assert early.status_code == 202
     assert int(early.headers["Retry-After"]) >= 1
-    unready = cart.get()
-    assert (unready.status_code, unready.text.strip()) == (202, "The cart is not ready for download.")
+    unfinished = cart.get()
+    assert (unfinished.status_code, unfinished.text.strip()) == (202, "The cart is not ready for download.")
     assert cart.wait() == "error"
     head = cart.head()
     assert head.status_code == 500
@@ -68,7 +68,7 @@ def test_a_missing_file_keeps_its_cart_unfinished_and_then_fails_it_by_name(syst
     assert cart.get().json()["status"] == "error"
 
 
-def test_a_wrong_hash_fails_the_cart_and_the_right_one_posted_again_makes_it(system: LocalSystem) -> None:
+def test_a_wrong_hash_fails_the_cart_until_the_right_one_is_posted(system: LocalSystem) -> None:
     name = system.add_file("hashed.bin", b"some bytes")
     right = hashlib.sha256(b"some bytes").hexdigest()
     cart = Cart(system.url).post(entry(name, "hashed.bin", "sha256", "0" * 64))
@@ -79,14 +79,14 @@ def test_a_wrong_hash_fails_the_cart_and_the_right_one_posted_again_makes_it(sys
     assert cart.files() == {"hashed.bin": b"some bytes"}
 
 
-def test_the_same_manifest_again_is_no_new_work(system: LocalSystem) -> None:
+def test_posting_the_same_manifest_again_starts_no_work(system: LocalSystem) -> None:
     cart = Cart(system.url).post(*SEED)
     cart.wait()
     cart.post(*SEED)
     assert cart.head().status_code == 204
 
 
-def test_deleting_ends_the_cart_and_its_links(system: LocalSystem) -> None:
+def test_delete_removes_the_cart_and_breaks_its_links(system: LocalSystem) -> None:
     cart = Cart(system.url).post(*SEED)
     cart.wait()
     link = cart.get(allow_redirects=False).headers["Location"]
@@ -106,7 +106,7 @@ def test_deleting_ends_the_cart_and_its_links(system: LocalSystem) -> None:
         ("größe.tar", "attachment; filename=\"grosse.tar\"; filename*=UTF-8''gr%C3%B6%C3%9Fe.tar"),
     ],
 )
-def test_the_download_has_the_name_asked_for(system: LocalSystem, filename: str, header: str) -> None:
+def test_the_download_has_the_requested_filename(system: LocalSystem, filename: str, header: str) -> None:
     cart = Cart(system.url).post(*SEED)
     cart.wait()
     disposition = cart.get(params={"filename": filename}).headers["Content-Disposition"]
@@ -119,30 +119,31 @@ def test_the_download_has_the_name_asked_for(system: LocalSystem, filename: str,
         assert "filename*=UTF-8''gr%C3%B6%C3%9Fe.tar" in disposition
 
 
-def test_a_hostile_filename_stays_one_harmless_header(system: LocalSystem) -> None:
+def test_a_hostile_filename_cannot_inject_a_header(system: LocalSystem) -> None:
     cart = Cart(system.url).post(*SEED)
     cart.wait()
-    answer = cart.get(params={"filename": '../a"b\r\nSet-Cookie: x=1/😀.tar'})
-    assert answer.status_code == 200
-    assert "Set-Cookie" not in answer.headers
-    assert "/" not in answer.headers["Content-Disposition"].partition("filename*")[0]
+    response = cart.get(params={"filename": '../a"b\r\nSet-Cookie: x=1/😀.tar'})
+    assert response.status_code == 200
+    assert "Set-Cookie" not in response.headers
+    assert "/" not in response.headers["Content-Disposition"].partition("filename*")[0]
 
 
-def test_a_download_without_a_name_is_called_after_the_time(system: LocalSystem) -> None:
+def test_the_default_filename_contains_the_time(system: LocalSystem) -> None:
     cart = Cart(system.url).post(*SEED)
     cart.wait()
     name = time.strftime("data_%Y_", time.gmtime())
     assert f'filename="{name}' in cart.get().headers["Content-Disposition"]
 
 
-def test_the_lines_the_system_prints_work_when_pasted(system: LocalSystem, tmp_path: Path) -> None:
-    missing = [program for program in ("bash", "curl", "tar") if not shutil.which(program)]
-    if missing:
-        pytest.skip(f"not installed: {', '.join(missing)}")
-    printed = system.output()
-    lines = printed[printed.index("MY_CART_UUID=") : printed.index("What each process says")]
+def test_the_printed_commands_work_when_pasted(system: LocalSystem, tmp_path: Path) -> None:
+    not_installed = [program for program in ("bash", "curl", "tar") if not shutil.which(program)]
+    if not_installed:
+        pytest.skip(f"not installed: {', '.join(not_installed)}")
+    output = system.output()
+    last = output.index("curl -X DELETE")
+    commands = output[output.index("MY_CART_UUID=") : output.index("\n", last)]
     done = subprocess.run(
-        ["bash", "-eu", "-c", lines], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        ["bash", "-eu", "-c", commands], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
     assert "1/2/3/foo.txt" in done.stdout

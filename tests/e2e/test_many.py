@@ -1,4 +1,4 @@
-"""More than one cart and more than plain files."""
+"""Unusual names, concurrent carts and large carts."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from tests.e2e.cart_client import Cart, entry
 from tests.e2e.local_system import LocalSystem
 
 
-def test_names_of_any_script_and_length_and_empty_files_come_whole(system: LocalSystem) -> None:
-    long = "/".join(["d" * 99] * 3)  # beyond what a plain tar header holds
+def test_long_names_in_any_script_and_empty_files_are_bundled(system: LocalSystem) -> None:
+    long = "/".join(["d" * 99] * 3)  # too long for a plain tar header
     contents = {
         "größe/測定 1.dat": b"unicode",
         f"{long}/{'f' * 250}.txt": b"long",
@@ -30,11 +30,11 @@ def test_names_of_any_script_and_length_and_empty_files_come_whole(system: Local
     assert cart.files() == contents
 
 
-def test_ten_carts_at_once_that_share_files_all_come_right(system: LocalSystem) -> None:
+def test_ten_concurrent_carts_that_share_files_are_all_right(system: LocalSystem) -> None:
     contents = [bytes([n]) * 20_000 for n in range(30)]
     names = [system.add_file(f"shared-{n}", content) for n, content in enumerate(contents)]
 
-    def make(number: int) -> dict[str, bytes]:
+    def make_cart(number: int) -> dict[str, bytes]:
         chosen = [n for n in range(30) if (n + number) % 3]
         hashed = {n: hashlib.md5(contents[n]).hexdigest() for n in chosen}
         cart = Cart(system.url).post(*(entry(names[n], f"f/{n}", "md5", hashed[n]) for n in chosen))
@@ -42,12 +42,12 @@ def test_ten_carts_at_once_that_share_files_all_come_right(system: LocalSystem) 
         return cart.files()
 
     with ThreadPoolExecutor(10) as pool:
-        made = list(pool.map(make, range(10)))
-    for number, files in enumerate(made):
+        carts = list(pool.map(make_cart, range(10)))
+    for number, files in enumerate(carts):
         assert files == {f"f/{n}": contents[n] for n in range(30) if (n + number) % 3}
 
 
-def test_a_cart_larger_than_one_part_comes_whole(system: LocalSystem) -> None:
+def test_a_cart_of_several_parts_is_complete(system: LocalSystem) -> None:
     content = b"0123456789abcdef" * (1 << 18)
     names = [system.add_file(f"large-{n}", bytes([n]) + content) for n in range(20)]
     cart = Cart(system.url).post(*(entry(name, name) for name in names))
