@@ -41,7 +41,9 @@ def test_the_layers_name_only_packages_that_exist() -> None:
     assert set(ROW) <= {package_of(name) for name in modules("chalicelib", "workers")}
 
 
-@pytest.mark.parametrize("package", sorted({str(path.parent) for top in TOPS[:2] for path in Path(top).rglob("__init__.py")}))
+@pytest.mark.parametrize(
+    "package", sorted({str(path.parent) for top in TOPS[:2] for path in Path(top).rglob("__init__.py")})
+)
 def test_a_package_holds_a_charter_and_nothing_else_in_its_init(package: str) -> None:
     if package.endswith("migrations"):
         return  # the runner of the migrations is the package, so that `migrations.sync` reads well

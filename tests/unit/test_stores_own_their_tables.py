@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.test_imports import imported, modules
+from tests.unit.house import imported, modules
 
 WRITES = {"insert", "insert_many", "insert_from", "update", "delete", "replace", "create", "bulk_create", "save"}
 #: Model -> the modules that write it: one, its store.
