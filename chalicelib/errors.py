@@ -1,18 +1,17 @@
 """Every error this system raises on purpose.
 
     CartError
-    ├── BadRequest            the client can mend it
+    ├── BadRequest            the client can correct the request
     │   ├── InvalidManifest
-    │   ├── InvalidUid
-    │   └── BodyTooLarge
+    │   └── InvalidUid
+    ├── BodyTooLarge
     ├── CartNotFound
     │   └── CartExpired
-    ├── PermanentError        a cart ends in `error` with this message
-    │   ├── HashMismatch
+    ├── PermanentError        the cart ends in `error` with this message
     │   ├── ArchiveRefused
     │   ├── EntriesFailed
     │   └── NoSpaceAvailable
-    ├── TransientError        trying again may help
+    ├── TransientError        a retry may help
     │   ├── ArchiveUnavailable
     │   │   └── ArchiveTimedOut
     │   ├── DatabaseUnavailable
@@ -21,7 +20,7 @@
     ├── SchemaOutdated
     └── SettingsError
 
-    Control signals of the workers, never shown to anyone: Retry, LeaseLost, LayoutChanged.
+    Control signals within a worker, never shown to anyone: LeaseLost, LayoutChanged.
 
 A class's docstring is its default message.
 """
@@ -79,16 +78,12 @@ class PermanentError(CartError):
     """The cart cannot be made."""
 
 
-class HashMismatch(PermanentError):
-    """The file does not have the hash its manifest names."""
-
-
 class ArchiveRefused(PermanentError):
     """The archive does not have this file."""
 
 
 class EntriesFailed(PermanentError):
-    """Some files of the cart cannot be had."""
+    """Some files of the cart cannot be staged."""
 
 
 class NoSpaceAvailable(PermanentError):
@@ -104,7 +99,7 @@ class ArchiveUnavailable(TransientError):
 
 
 class ArchiveTimedOut(ArchiveUnavailable):
-    """The archive did not answer in time; whether it does what it was asked to is not known."""
+    """The archive did not answer in time; whether it does what it was asked for is unknown."""
 
 
 class DatabaseUnavailable(TransientError):
@@ -131,18 +126,9 @@ class SettingsError(CartError):
         super().__init__("Bad settings:\n  " + "\n  ".join(self.problems))
 
 
-class Retry(Exception):
-    """Not now: look at this job again after `delay` seconds. Never counts as a failed attempt."""
-
-    def __init__(self, delay: float, reason: str = "") -> None:
-        super().__init__(reason)
-        self.delay = delay
-        self.reason = reason
-
-
 class LeaseLost(Exception):
-    """Another worker holds the job now, or its cart is gone: stop, write nothing more."""
+    """Another worker holds the job now, or its cart is gone: stop, and write nothing more."""
 
 
 class LayoutChanged(Exception):
-    """A file is not what the layout was made from: the cart has to be laid out anew."""
+    """A file is no longer what the layout was made from: the cart needs a new layout."""

@@ -22,6 +22,7 @@ from chalicelib.stores.carts import CartStore
 from chalicelib.stores.entries import EntryStore
 from chalicelib.stores.jobs import JobStore
 from chalicelib.stores.progress import ProgressStore
+from chalicelib.stores.space_account import SpaceAccountStore
 from chalicelib.stores.unsent_jobs import UnsentJobStore
 from chalicelib.sweep.dead_letters import DeadLetters
 from chalicelib.sweep.expired_bundles import ExpiredBundles
@@ -87,7 +88,7 @@ def build(
         DeadLetters(database, dead_letters, jobs, endings, limits.dead_letter_batches, limits.dead_letter_hidden),
         OverdueCarts(database, carts, jobs, endings, retention.deadline, limits.carts),
         ExpiredBundles(database, carts, endings, retention, limits.carts),
-        VolumeReconcile(jobs, limits.reconcile_every),
+        VolumeReconcile(database, SpaceAccountStore(database), jobs, limits.reconcile_every),
         OrphanUploads(bundles, carts, retention.orphan),
     )
     service = CartService(

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 import peewee
 
 from chalicelib.db.database import Database
-from chalicelib.db.models import Jobs, Volume
+from chalicelib.db.models import Jobs
 from chalicelib.errors import LeaseLost
 from chalicelib.job_message import JobMessage, group_of
 
@@ -191,17 +191,10 @@ class JobStore:
             query = Jobs.select(Jobs.id, Jobs.token).where(Jobs.id.in_(ids), Jobs.lease_until > self._db.now)
             return wanted & {Claim(job_id, token) for job_id, token in query.tuples().execute(db)}
 
-    def add_reconcile(self, every: float) -> list[JobMessage]:
-        """Add the job that reconciles the volume, unless one was added within `every` seconds."""
-
-        def work() -> list[JobMessage]:
-            due = (Volume.id == 1) & (Volume.reconciled_at <= self._db.now - every)
-            if not Volume.update(reconciled_at=self._db.now).where(due).execute(self._db.peewee):
-                return []
-            Jobs.delete().where(Jobs.cart_id == NO_CART, Jobs.lease_until <= self._db.now).execute(self._db.peewee)
-            return [self.add(NO_CART, JobKind.RECONCILE)]
-
-        return self._db.transaction(work)
+    def add_reconcile(self) -> JobMessage:
+        """Add the job that reconciles the volume, replacing one that nobody holds; within the caller's transaction."""
+        Jobs.delete().where(Jobs.cart_id == NO_CART, Jobs.lease_until <= self._db.now).execute(self._db.peewee)
+        return self.add(NO_CART, JobKind.RECONCILE)
 
     def _wait(self, job: Job, reason: str, **changes: Any) -> bool:
         waiting = {"attempts": 0, "lease_until": 0, "last_error": "", "wait_reason": reason[:MAX_REASON]}
