@@ -41,17 +41,17 @@ def validate(name: str, document: Any) -> None:
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_status_is_as_its_schema_has_it(over_wsgi: Transport, carts: Carter, state: str) -> None:
+def test_status_conforms_to_its_schema(over_wsgi: Transport, carts: Carter, state: str) -> None:
     validate("Status", over_wsgi("GET", f"/{getattr(carts, state)()}/status").json())
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_files_are_as_their_schema_has_them(over_wsgi: Transport, carts: Carter, state: str) -> None:
+def test_files_conform_to_their_schema(over_wsgi: Transport, carts: Carter, state: str) -> None:
     validate("Files", over_wsgi("GET", f"/{getattr(carts, state)()}/files").json())
 
 
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
-def test_nothing_that_can_be_sent_is_a_server_error(
+def test_generated_requests_never_cause_a_server_error(
     application: Application, carts: Carter, path: str, method: str
 ) -> None:
     """Valid and invalid data, now and then for a cart that is there."""

@@ -51,22 +51,22 @@ def names(value: str) -> tuple[str, str | None]:
         ("  padded.tar ", "padded.tar", None),
     ],
 )
-def test_the_name_asked_for_is_kept_as_far_as_it_is_safe(asked: str, plain: str, full: str | None) -> None:
+def test_the_requested_name_is_kept_as_far_as_it_is_safe(asked: str, plain: str, full: str | None) -> None:
     assert names(attachment(asked, NOW)) == (plain, full)
 
 
 @pytest.mark.parametrize("asked", [None, "", "   "])
-def test_without_a_name_the_bundle_is_named_after_the_moment(asked: str | None) -> None:
+def test_without_a_name_the_bundle_is_named_after_the_time(asked: str | None) -> None:
     assert attachment(asked, NOW) == 'attachment; filename="data_2024_02_03_04_05_06.tar"'
 
 
-def test_the_moment_is_told_in_utc() -> None:
+def test_the_time_is_in_utc() -> None:
     there = NOW.astimezone(timezone(timedelta(hours=-8)))
     assert attachment(None, there) == attachment(None, NOW)
     assert attachment(None, NOW.replace(tzinfo=None)) == attachment(None, NOW)
 
 
-def test_a_name_that_is_too_long_loses_its_middle_and_keeps_its_suffix() -> None:
+def test_a_long_name_is_shortened_before_its_suffix() -> None:
     plain, full = names(attachment("x" * 300 + ".tar", NOW))
     assert plain == "x" * 251 + ".tar"
     assert full is None
@@ -77,7 +77,7 @@ def test_a_long_name_is_never_cut_inside_a_character() -> None:
     assert full == "é" * 125 + ".tar"
 
 
-def test_what_follows_the_last_dot_of_a_long_name_need_not_be_a_suffix() -> None:
+def test_a_very_long_suffix_is_shortened_too() -> None:
     plain, _ = names(attachment("a." + "b" * 300, NOW))
     assert plain == "a." + "b" * 253
 

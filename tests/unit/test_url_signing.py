@@ -86,7 +86,7 @@ def test_a_role_signs_with_its_own_credentials(signer: Callable[[int], Any], ses
     assert session.asked[0]["RoleArn"] == ROLE
 
 
-def test_a_role_is_taken_anew_only_when_it_would_not_outlive_a_url(
+def test_a_role_is_assumed_again_only_when_it_would_not_outlive_a_url(
     signer: Callable[[int], Any], session: FakeSession, clock: Clock
 ) -> None:
     sign = signer(900)
@@ -100,18 +100,18 @@ def test_a_role_is_taken_anew_only_when_it_would_not_outlive_a_url(
 
 
 @pytest.mark.parametrize(("life", "asked"), [(60, 900), (900, 1800), (1800, 3600), (86400, 3600)])
-def test_a_role_is_asked_for_no_longer_than_sts_grants(
+def test_a_role_is_assumed_for_no_longer_than_sts_allows(
     signer: Callable[[int], Any], session: FakeSession, life: int, asked: int
 ) -> None:
     signer(life)()
     assert session.asked[0]["DurationSeconds"] == asked
 
 
-def test_where_no_role_lives_long_enough_the_true_life_is_told(signer: Callable[[int], Any]) -> None:
+def test_if_no_role_lives_long_enough_the_shorter_life_is_returned(signer: Callable[[int], Any]) -> None:
     assert signer(86400)()[1] == 3600
 
 
-def test_a_url_is_signed_with_version_4_for_the_life_that_is_told() -> None:
+def test_a_url_is_signed_with_version_4_for_the_returned_life() -> None:
     s3: Any = boto3.client(
         "s3",
         region_name="eu-central-1",
@@ -133,7 +133,7 @@ def test_a_url_is_signed_with_version_4_for_the_life_that_is_told() -> None:
         botocore.exceptions.ClientError({"Error": {"Code": "AccessDenied"}}, "AssumeRole"),
     ],
 )
-def test_a_signer_that_fails_is_a_fault_of_the_store(fault: Exception) -> None:
+def test_a_failing_signer_is_a_fault_of_the_store(fault: Exception) -> None:
     def failing() -> Any:
         raise fault
 
