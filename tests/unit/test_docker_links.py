@@ -1,4 +1,4 @@
-"""Variables of container links, as the plain ones."""
+"""Variables of container links set the plain ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The documents agree with the code they describe."""
+"""The documents agree with the code."""
 
 from __future__ import annotations
 
@@ -93,9 +93,9 @@ def test_every_response_of_openapi_is_documented() -> None:
     for path, method in ROUTES:
         chapter = re.search(rf"^## {method} {re.escape(path)}$(.*?)(?=^## |\Z)", API, re.M | re.S)
         assert chapter is not None
-        told = chapter[1] + API.partition("\n## Errors")[2]
+        text = chapter[1] + API.partition("\n## Errors")[2]
         for status in OPENAPI["paths"][path][method.lower()]["responses"]:
-            assert status in told or status == "200", (method, path, status)
+            assert status in text or status == "200", (method, path, status)
 
 
 @pytest.mark.parametrize("name", ["api.md", "settings.md"])
@@ -105,6 +105,6 @@ def test_links_between_the_documents_resolve(name: str) -> None:
 
 
 def block(info: str) -> Any:
-    """The JSON of the fenced block that is marked `info`."""
+    """The JSON in the fenced block marked `info`."""
     [found] = re.findall(rf"^```json {info}\n(.*?)^```$", API, re.M | re.S)
     return json.loads(found)

@@ -1,4 +1,4 @@
-"""The manifest a cart is posted with: what is taken, what is refused, and with which words."""
+"""Manifests: what is accepted, what is refused, and with which message."""
 
 from __future__ import annotations
 
@@ -74,12 +74,12 @@ def test_new_directories_and_conflicts_agree_with_a_plain_set_of_paths(paths: li
     folders: set[str] = set()
     for path in paths:
         parents = {"", *(path[:at] for at, character in enumerate(path) if character == "/")}
-        taken = reader.add(entry(path))
+        added = reader.add(entry(path))
         if path in files | folders or parents & files:
-            assert taken is None
+            assert added is None
             continue
-        assert taken
-        assert taken.new_dirs == len(parents - folders)
+        assert added
+        assert added.new_dirs == len(parents - folders)
         files.add(path)
         folders |= parents
 
@@ -126,10 +126,10 @@ def test_names_with_a_common_prefix_do_not_conflict() -> None:
 
 
 def test_every_problem_is_reported_at_once_with_its_place() -> None:
-    told = problems(
+    refused = problems(
         {"id": "x"}, {"path": "../y"}, "not an object", entry(id="a/b", hashtype="what"), entry("fine"), root="a/b"
     )
-    assert [line.split(": ")[0] for line in told] == [
+    assert [line.split(": ")[0] for line in refused] == [
         "root",
         "fileids[0].path",
         "fileids[1].id",
@@ -141,9 +141,9 @@ def test_every_problem_is_reported_at_once_with_its_place() -> None:
 
 
 def test_after_a_hundred_problems_the_rest_is_only_counted() -> None:
-    told = problems(*[{"id": "x"}] * 150)
-    assert len(told) == 101
-    assert told[99:] == ("fileids[99].path: is missing", "and 50 more")
+    refused = problems(*[{"id": "x"}] * 150)
+    assert len(refused) == 101
+    assert refused[99:] == ("fileids[99].path: is missing", "and 50 more")
 
 
 def test_the_manifest_can_name_its_root() -> None:
@@ -212,7 +212,7 @@ nearly_entries = st.fixed_dictionaries(
 )
 
 
-def parsed_or_told(body: bytes) -> tuple[list[Entry], tuple[str, ...]]:
+def parsed_or_refused(body: bytes) -> tuple[list[Entry], tuple[str, ...]]:
     try:
         return parse(body, "uid").entries, ()
     except InvalidManifest as error:
@@ -221,9 +221,9 @@ def parsed_or_told(body: bytes) -> tuple[list[Entry], tuple[str, ...]]:
 
 @given(st.fixed_dictionaries({"fileids": st.lists(nearly_entries | json_values, max_size=5)}) | json_values)
 def test_whatever_is_posted_is_either_safe_or_refused_by_place(document: object) -> None:
-    entries, told = parsed_or_told(json.dumps(document).encode())
-    assert bool(entries) != bool(told)
-    assert all(": " in problem and problem.isprintable() and len(problem) < 300 for problem in told)
+    entries, refused = parsed_or_refused(json.dumps(document).encode())
+    assert bool(entries) != bool(refused)
+    assert all(": " in problem and problem.isprintable() and len(problem) < 300 for problem in refused)
     for one in entries:
         assert ".." not in one.path.split("/")
         assert not one.path.startswith("/")
@@ -235,8 +235,8 @@ def test_whatever_is_posted_is_either_safe_or_refused_by_place(document: object)
 @given(st.binary())
 @example(b"\x00{")
 def test_any_bytes_are_a_manifest_or_refused(body: bytes) -> None:
-    entries, told = parsed_or_told(body)
-    assert bool(entries) != bool(told)
+    entries, refused = parsed_or_refused(body)
+    assert bool(entries) != bool(refused)
 
 
 @pytest.mark.parametrize("uid", ["a", "A-z_0.9", "x" * 255, "...", ".a", "8d6d6a2e-2a9b-4d35-8b6a-0e0f6d9b1f1a"])

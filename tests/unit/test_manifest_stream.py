@@ -1,4 +1,4 @@
-"""An uploaded manifest as a stream: its entries, and what would take memory without bound."""
+"""An uploaded manifest as a stream: its entries, and input that would take unbounded memory."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_manifest_may_be_split_anywhere() -> None:
 
 
 @pytest.mark.parametrize(
-    ("blocks", "said"),
+    ("blocks", "message"),
     [
         ([b'{"fileids":', b"[" * 100_000], "nested too deeply"),
         ([b'{"other":', b"[" * 100_000], "nested too deeply"),
@@ -60,6 +60,6 @@ def test_a_manifest_may_be_split_anywhere() -> None:
         ([b""], "is not JSON"),
     ],
 )
-def test_unbounded_or_malformed_input_is_refused(blocks: Iterable[bytes], said: str) -> None:
-    with pytest.raises(InvalidManifest, match=said.replace("[", r"\[").replace("]", r"\]")):
+def test_unbounded_or_malformed_input_is_refused(blocks: Iterable[bytes], message: str) -> None:
+    with pytest.raises(InvalidManifest, match=message.replace("[", r"\[").replace("]", r"\]")):
         list(stream(blocks))

@@ -1,4 +1,4 @@
-"""Answers: both headers on HEAD, no body where there is none, header values that no text can break."""
+"""Responses: both headers on HEAD, no body on HEAD and 204, header values that no text can break."""
 
 from __future__ import annotations
 

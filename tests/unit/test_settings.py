@@ -1,4 +1,4 @@
-"""Settings: defaults, parsing, and every bad variable named at once."""
+"""Settings: defaults, parsing, and one error for all bad variables."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def bad(**environ: str) -> str:
 
 
 def problems(environ: dict[str, str]) -> tuple[str, ...]:
-    """What is wrong with an environment; nothing but a SettingsError says so."""
+    """The problems of an environment; any other exception than SettingsError fails the test."""
     try:
         load(environ)
     except SettingsError as error:
@@ -136,5 +136,5 @@ def test_an_error_shows_the_bad_value() -> None:
 
 @given(st.dictionaries(st.sampled_from(VARIABLES), st.text(max_size=30)))
 def test_any_environment_is_settings_or_a_settings_error(environ: dict[str, str]) -> None:
-    told = problems(environ)
-    assert len({problem.partition(":")[0] for problem in told}) == len(told)
+    found = problems(environ)
+    assert len({problem.partition(":")[0] for problem in found}) == len(found)

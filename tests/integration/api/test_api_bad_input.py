@@ -1,4 +1,4 @@
-"""Bad input: 400 or 413 naming the place, and nothing made; by every transport."""
+"""Bad input: 400 or 413 with the place, and nothing is created; over every transport."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MIB = 1 << 20
 
 
 def one(**field: Any) -> dict[str, Any]:
-    """A manifest whose only entry has this field changed."""
+    """A manifest whose only entry has these fields changed."""
     return {"fileids": [GOOD | field]}
 
 
@@ -28,8 +28,8 @@ BODIES: dict[str, tuple[Any, str]] = {
     "cut off": (b'{"fileids": [{"id": 1, "path": "a"}', "body: is not JSON"),
     "a form": (b"fileids=1&path=a", "body: is not JSON"),
     "NaN": (b'{"fileids": NaN}', "body: "),
-    "a number without end": (b'{"fileids": [{"path": "a", "id": ' + b"9" * 5000 + b"}]}", "body: "),
-    "nested without end": (b"[" * 100_000, "body: "),
+    "an endless number": (b'{"fileids": [{"path": "a", "id": ' + b"9" * 5000 + b"}]}", "body: "),
+    "endless nesting": (b"[" * 100_000, "body: "),
     "a list": ([], "body: must be an object, not a list"),
     "null": (None, "body: must be an object, not null"),
     "text": ("fileids", "body: must be an object, not a string"),

@@ -1,4 +1,4 @@
-"""What is no call of this API, and what fails inside it: JSON, never a traceback, both headers on HEAD."""
+"""Unknown calls and internal failures: JSON, never a traceback, both headers on HEAD."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_transient_failure_is_503_with_retry_after(call: Transport, monkeypatc
 def without_database(
     variables: dict[str, str], application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[None]:
-    """A service whose database server does not answer."""
+    """The service with a database server that does not answer."""
     for name, value in {"MYSQL_HOST": "127.0.0.1", "MYSQL_PORT": "1", "DATABASE_CONNECT_ATTEMPTS": "1"}.items():
         monkeypatch.setenv(name, value)
     app.service.cache_clear()
@@ -114,7 +114,9 @@ def test_without_its_queue_a_cart_is_still_created(
 def test_the_adapter_conforms_to_wsgi(application: Application, carts: Carter, method: str, state: str) -> None:
     started: list[Any] = []
     checked: Any = wsgiref.validate.validator(application)
-    chunks = checked(environ(method, f"/{getattr(carts, state)()}", b"", {}), lambda *told: started.append(told))
+    chunks = checked(
+        environ(method, f"/{getattr(carts, state)()}", b"", {}), lambda *response: started.append(response)
+    )
     assert b"".join(chunks) or method == "HEAD"
     chunks.close()
     assert started
@@ -136,7 +138,7 @@ def test_the_adapter_works_without_the_servers_raw_uri(application: Application)
     started: list[Any] = []
     request = environ("GET", "/a%20b", b"", {})
     del request["RAW_URI"]
-    application(request, lambda *told: started.append(told))
+    application(request, lambda *response: started.append(response))
     assert started[0][0].startswith("400")
 
 

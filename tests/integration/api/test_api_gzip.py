@@ -1,4 +1,4 @@
-"""Gzipped bodies: read, bounded, and refused in words when they are broken."""
+"""Gzipped bodies: decompressed up to a limit, and refused with a reason if they are broken."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.integration.api.transports import Transport
 BODY = json.dumps(MANIFEST).encode()
 PACKED = gzip.compress(BODY, mtime=0)
 MIB = 1 << 20
-#: those transports that bodies come through which are no text
+#: the transports that can carry binary bodies
 BINARY = pytest.mark.parametrize("call", ["wsgi", "lambda in base64"], indirect=True)
 
 

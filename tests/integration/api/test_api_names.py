@@ -1,4 +1,4 @@
-"""Uids, paths and file names as a client may send them: escaped, hostile or odd."""
+"""Uids, paths and file names a client may send: escaped, hostile or unusual."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API under its real servers: what only the wire shows."""
+"""The API under its real servers: what only raw HTTP shows."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def test_a_head_response_has_no_body_on_the_connection(gunicorn: Server, carts: 
 
 
 def test_pipelined_requests_are_answered_in_turn(gunicorn: Server, carts: Carter) -> None:
-    ask = f"HEAD /{carts.ready()} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+    request = f"HEAD /{carts.ready()} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
     with gunicorn.connection() as connection:
-        connection.sendall(ask + b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        connection.sendall(request + b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         received = b"".join(iter(lambda: connection.recv(65536), b""))
     first, _, second = received.partition(b"\r\n\r\n")
     assert first.startswith(b"HTTP/1.1 204")
@@ -78,7 +78,7 @@ def test_a_malformed_request_is_a_client_error(gunicorn: Server, lead: bytes) ->
 
 
 def test_concurrent_requests_do_not_mix(gunicorn: Server, carts: Carter) -> None:
-    """Chalice keeps the current request on one object: threads must not find another's body there."""
+    """Chalice stores the current request on one object; threads must not see each other's."""
 
     def post(number: int) -> tuple[str, str]:
         uid = f"{batch}-{number}"
@@ -116,9 +116,9 @@ def test_a_request_sent_in_small_pieces_is_answered(gunicorn: Server, carts: Car
 
 
 def test_expect_100_continue_is_answered(gunicorn: Server, carts: Carter) -> None:
-    asks = f"POST /{new_uid()} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: {len(BODY)}\r\n\r\n"
+    request = f"POST /{new_uid()} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: {len(BODY)}\r\n\r\n"
     with gunicorn.connection() as connection:
-        connection.sendall(asks.encode())
+        connection.sendall(request.encode())
         assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")
         connection.sendall(BODY)
         assert connection.recv(1000).startswith(b"HTTP/1.1 201 ")

@@ -1,4 +1,4 @@
-"""The rows of the wire protocol for a cart in each of its states, by every transport."""
+"""The wire protocol for a cart in each of its states, over every transport."""
 
 from __future__ import annotations
 
