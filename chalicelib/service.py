@@ -115,7 +115,7 @@ class CartService:
         return progress.report(cart, self._progress.counts(cart), self._clock())
 
     def files(self, owner: str, uid: str, after: int, most: int) -> dict[str, Any]:
-        """Up to `most` of the cart's files, from the position behind `after` on."""
+        """Up to `most` of the cart's files after position `after`."""
         return self._progress.files(self.find(owner, uid), after, most)
 
     def delete(self, owner: str, uid: str) -> None:
@@ -132,7 +132,7 @@ class CartService:
         return self._sweep.run()
 
     def _uploaded(self, owner: str, uid: str) -> _NewCart | None:
-        """The cart of the manifest uploaded for `uid`; None when a worker has read that manifest already."""
+        """The cart of the manifest uploaded for `uid`; None if a worker has already read it."""
         digest = self._uploads.digest(manifest_key(owner, uid))
         if digest is not None:
             return _NewCart(root=uid, digest=digest, uploaded=True)
@@ -141,7 +141,7 @@ class CartService:
         raise InvalidManifest([f"manifest: nothing was uploaded; ask POST /{uid}/manifest where to"])
 
     def _replace(self, owner: str, uid: str, new: _NewCart) -> list[JobMessage]:
-        """Commit `new` as the live cart of `uid`; the messages to send, none if it is that already."""
+        """Commit `new` as the live cart of `uid`; the messages to send, none if it already is."""
         for _ in range(TRIES):
             try:
                 return self._db.transaction(lambda: self._replace_within(owner, uid, new))
@@ -162,7 +162,7 @@ class CartService:
         return messages
 
     def _retire(self, owner: str, uid: str) -> tuple[Cart, list[JobMessage]]:
-        """Commit that the live cart of `uid` is none any more; the cart, and the messages to send."""
+        """Commit the end of the live cart of `uid`; the cart and the messages to send."""
 
         def work() -> tuple[Cart, list[JobMessage]]:
             cart = self._carts.live(owner, uid)

@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-ORPHAN_SLACK = 15.0  # seconds beyond two leases, after which no worker can still record an upload
-
-
 @dataclass(frozen=True, slots=True)
 class ClientTimeouts:
     """Timeouts of the queue's and the store's clients in seconds, and how often they try in all."""
@@ -82,15 +79,7 @@ def build(
     s3, signer = _s3(session, settings, timeouts), _signer(session, settings, timeouts)
     bundles = BundleStore(s3, signer, settings.bundle_bucket)
     uploads = UploadStore(s3, signer, settings.bundle_bucket)
-    retention, limits = _retention(settings), sweep_policy
-    sweep = Sweep(
-        LostMessages(UnsentJobStore(database, settings.lease), queue, limits.resent),
-        DeadLetters(database, dead_letters, jobs, endings, limits.dead_letter_batches, limits.dead_letter_hidden),
-        OverdueCarts(database, carts, jobs, endings, retention.deadline, limits.carts),
-        ExpiredBundles(database, carts, endings, retention, limits.carts),
-        VolumeReconcile(database, SpaceAccountStore(database), jobs, limits.reconcile_every),
-        OrphanUploads(bundles, carts, retention.orphan),
-    )
+    sweep = _sweep(settings, sweep_policy, database, carts, jobs, endings, queue, dead_letters, bundles)
     service = CartService(
         database=database,
         carts=carts,
@@ -107,13 +96,31 @@ def build(
     return System(settings, database, carts, entries, jobs, endings, queue, bundles, uploads, service)
 
 
-def _retention(settings: Settings) -> RetentionPolicy:
-    return RetentionPolicy(
+def _sweep(
+    settings: Settings,
+    policy: SweepPolicy,
+    database: Database,
+    carts: CartStore,
+    jobs: JobStore,
+    endings: CartEndings,
+    queue: JobQueue,
+    dead_letters: JobQueue,
+    bundles: BundleStore,
+) -> Sweep:
+    retention = RetentionPolicy(
         ttl=settings.bundle_ttl,
         safe=settings.lru_buffer_time,
         limit=settings.bundle_limit,
         deadline=settings.cart_deadline,
-        orphan=2 * settings.lease + ORPHAN_SLACK,
+        orphan=2 * settings.lease + policy.orphan_slack,
+    )
+    return Sweep(
+        LostMessages(UnsentJobStore(database, settings.lease), queue, policy.resent),
+        DeadLetters(database, dead_letters, jobs, endings, policy.dead_letter_batches, policy.dead_letter_hidden),
+        OverdueCarts(database, carts, jobs, endings, retention.deadline, policy.carts),
+        ExpiredBundles(database, carts, endings, retention, policy.carts),
+        VolumeReconcile(database, SpaceAccountStore(database), jobs, policy.reconcile_every),
+        OrphanUploads(bundles, carts, retention.orphan),
     )
 
 

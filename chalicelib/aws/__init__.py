@@ -1,4 +1,4 @@
-"""S3 and SQS: the job queue, the bundle store, uploaded manifests and signed URLs. Imports no store.
+"""S3 and SQS: the job queue, the bundle store, uploaded manifests and signed URLs. Imports `job_message`, but no store.
 
 The service, the sweep and the workers import it.
 """

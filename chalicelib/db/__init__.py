@@ -1,4 +1,4 @@
 """The database connection, the models and the migrations. Only stores import the models.
 
-Imports `config` and `errors`; the stores, the sweep and the wiring import it.
+Imports `config` and `errors`; the stores, the sweep, the service and the wiring import it.
 """

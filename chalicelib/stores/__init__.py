@@ -1,4 +1,4 @@
-"""One store per table: the only code that reads or writes it. Imports `db` and `manifest`.
+"""One store per table: the only code that writes it. Imports `db`, `manifest` and `job_message`.
 
-The service, the sweep, the API and the workers import it.
+`endings`, the sweep, the service, the API and the workers import it.
 """

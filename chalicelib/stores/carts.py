@@ -37,7 +37,7 @@ class LiveCartExists(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Cart:
-    """A cart as the database has it. Times are seconds since the epoch, sizes are bytes."""
+    """One row of carts. Times are seconds since the epoch, sizes are bytes."""
 
     id: int
     uid: str
@@ -152,7 +152,7 @@ class CartStore:
         return self._change(cart.id, (CartState.STAGING, CartState.BUNDLING), Carts.attempt == cart.attempt, **changed)
 
     def count_staged(self, cart: Cart, files: int, size: int) -> None:
-        """Count files that lie on the volume now, `size` bytes in all."""
+        """Count files that are now on the volume, `size` bytes in all."""
         self._change(cart.id, UNFINISHED, **_staged_more(files, size))
 
     def window_staged(self, cart: Cart, files: int, size: int) -> None:
@@ -166,16 +166,17 @@ class CartStore:
         self._change(cart.id, (CartState.STAGING,), Carts.windows_staged == Carts.windows_total, **bundling)
 
     def window_unstaged(self, cart: Cart) -> None:
-        """Take back that a window is staged: one of its files is not there any more."""
+        """Undo `window_staged`: one of the window's files is gone."""
         self._change(cart.id, UNFINISHED, windows_staged=Carts.windows_staged - 1)
 
     def window_done(self, cart: Cart, size: int) -> bool:
-        """Count a window whose bytes are in the store; True for the one caller that counted the last."""
+        """Count a window whose bytes are in the store; True for the one caller that counts the last window."""
         one_more = {"windows_done": Carts.windows_done + 1, "bundle_bytes": Carts.bundle_bytes + size}
         self._change(cart.id, UNFINISHED, **one_more)
         return self.all_windows_done(cart)
 
     def all_windows_done(self, cart: Cart) -> bool:
+        """Whether all windows are done; it also clears the cart's message."""
         return self._change(cart.id, UNFINISHED, Carts.windows_done == Carts.windows_total, message="")
 
     def ready(self, cart: Cart, size: int, etag: str, checksum: str) -> bool:

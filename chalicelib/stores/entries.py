@@ -1,6 +1,6 @@
-"""The entries of carts, and what was found out about their files: the only SQL on them.
+"""The entry store: the only SQL on entries, which are a cart's files and their metadata from the archive.
 
-A cart has up to millions of entries, so their rows are plain objects, read and written a page at a time.
+A cart has up to millions of entries, so rows are plain objects, read and written in pages.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from chalicelib.manifest.reader import Entry
 
 @dataclass(slots=True)
 class CartEntry:
-    """One line of a cart's manifest, and what the archive said of its file."""
+    """One entry of a manifest, with its file's metadata from the archive."""
 
     cart_id: int
     position: int
@@ -28,7 +28,7 @@ class CartEntry:
     hash_name: str
     hash_hex: str
     new_dirs: int
-    #: bytes and nanoseconds; None until the archive was asked, a number in every layout
+    #: bytes and nanoseconds; None until the archive has answered, a number in every layout
     size: Any
     mtime_ns: Any
     on_tape: int
@@ -48,11 +48,11 @@ class EntryStore:
     def __init__(self, database: Database) -> None:
         self._db = database
         page = Entries.select(*_COLUMNS).where(Entries.cart_id == 0, Entries.position.between(0, 0))
-        #: as text: a row takes peewee's own cursor half as long again
+        # Kept as text: peewee's cursor takes 1.5 times as long per row.
         self._page_sql = database.text_of(page.order_by(Entries.position))
 
     def add(self, cart_id: int, first: int, entries: Sequence[Entry]) -> None:
-        """Insert entries from position `first` on, within the caller's transaction."""
+        """Insert entries at positions from `first` on, within the caller's transaction."""
         for rows in chunks([(cart_id, first + number, *entry) for number, entry in enumerate(entries)]):
             Entries.insert_from(self._db.values(rows), _POSTED).execute(self._db.peewee)
 
@@ -63,13 +63,13 @@ class EntryStore:
         return [CartEntry(*row) for row in rows]
 
     def record_found(self, entries: Sequence[CartEntry]) -> None:
-        """Write down what the archive said of these entries (size, mtime, tape, error, failing)."""
-        for some in chunks(entries):
-            query = Entries.insert_from(self._db.values([_row(entry) for entry in some]), _COLUMNS)
+        """Record these entries' metadata (size, mtime, tape, error, failing), within the caller's transaction."""
+        for batch in chunks(entries):
+            query = Entries.insert_from(self._db.values([_row(entry) for entry in batch]), _COLUMNS)
             self._db.upsert(query, [Entries.cart_id, Entries.position], _FOUND).execute(self._db.peewee)
 
     def errors(self, cart_id: int) -> tuple[int, CartEntry | None]:
-        """How many entries failed, and the first of them."""
+        """The number of failed entries, and the first of them."""
         failed = (Entries.cart_id == cart_id) & (Entries.error != "")
         with self._db.session() as db:
             count = int(Entries.select(peewee.fn.COUNT(1)).where(failed).scalar(db))
@@ -79,7 +79,7 @@ class EntryStore:
         return count, CartEntry(*first)
 
     def forget_found(self, cart_id: int) -> None:
-        """Forget what the archive said of the cart's files, within the caller's transaction."""
+        """Clear the metadata of the cart's files, within the caller's transaction."""
         Entries.update(**_UNKNOWN).where(Entries.cart_id == cart_id).execute(self._db.peewee)
 
     def drop(self, cart_id: int) -> None:
@@ -88,6 +88,6 @@ class EntryStore:
 
 
 def _row(entry: CartEntry) -> tuple[Any, ...]:
-    """In the order of _COLUMNS. The row exists, so what it was posted with is not sent again."""
+    """Values in the order of _COLUMNS. The row exists, so the columns of the manifest are left empty."""
     key = (entry.cart_id, entry.position, "", "", "", "", 0)
     return (*key, entry.size, entry.mtime_ns, int(entry.on_tape), entry.error, entry.failing_s, entry.failing_at)

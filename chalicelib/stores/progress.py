@@ -1,4 +1,4 @@
-"""How far a cart is, from the database alone; nothing is kept for it that the work does not need anyway."""
+"""A cart's progress: a read model over carts, entries, windows and staged files. It writes nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from chalicelib.stores.carts import UNFINISHED, Cart, CartState
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Files of a cart that are still on tape, and that are in the bundle already."""
+    """Numbers of a cart's files that are on tape, and that are in the bundle."""
 
     on_tape: int
     bundled: int
@@ -36,7 +36,7 @@ class ProgressStore:
             return Counts(int(tape.scalar(db)), int(done.scalar(db) or 0))
 
     def files(self, cart: Cart, after: int, most: int) -> dict[str, Any]:
-        """A page: path, state, size (bytes) and error of the files behind position `after`."""
+        """The body of GET /{uid}/files: up to `most` files after position `after`; docs/api.md has the schema."""
         with self._db.session() as db:
             query = Entries.select().where(Entries.cart_id == cart.id, Entries.position > after)
             entries = list(query.order_by(Entries.position).limit(most).execute(db))
@@ -68,7 +68,7 @@ class ProgressStore:
 
 
 def report(cart: Cart, counts: Counts, now: float) -> dict[str, Any]:
-    """The answer of GET /{uid}/status; docs/api.md has its schema."""
+    """The body of GET /{uid}/status; docs/api.md has the schema."""
     ready = cart.state == CartState.READY
     return {
         "uid": cart.uid,
@@ -112,7 +112,7 @@ def _state(cart: Cart, entry: Entries, staged: set[str], done: list[tuple[int, i
 
 
 def _seconds_left(cart: Cart, now: float) -> int | None:
-    """From the rate so far over all bytes there are to stage and to bundle; None where nothing is known yet."""
+    """An estimate from the rate so far, over all bytes to stage and to bundle; None if unknown."""
     if cart.state not in UNFINISHED or cart.staging_at is None:
         return None
     done, whole = cart.bytes_staged + cart.bundle_bytes, cart.bytes_total + cart.bundle_size

@@ -1,10 +1,9 @@
-"""Fuzzing, by seed: raw bytes at the API's server, the manifest's parser, the archive's client.
+"""Reproducible fuzzing of the API's server, the manifest parser and the archive client.
 
-Of every hundred inputs ten are requests, seventy manifests and twenty answers of an archive. Nothing may be answered
-with 500 and above (but 501 and 505, which say that the request is no HTTP we know), no traceback may go out, no
-manifest that is taken may have a path that leaves its cart, and no answer of an archive may raise anything but the two
-errors that say so, or take longer than its time-outs. Then clients that never end their requests are many, and another
-one has to be served all the same.
+Of 100 inputs, 10 are raw requests, 70 manifests and 20 archive responses. Violations are: a status of 500 or above (501
+and 505 are allowed: the request is not valid HTTP); a traceback in a response; an accepted manifest with a path that
+leaves its cart; an archive response that takes longer than the timeouts, or raises anything except ArchiveRefused and
+ArchiveUnavailable. Last, many clients never finish their requests, and another client must still be served.
 """
 
 from __future__ import annotations
@@ -30,8 +29,8 @@ SHOWN = 30
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    given = _parser().parse_args(arguments)
-    rng, tenth = random.Random(given.seed), max(1, given.inputs // 10)
+    options = _parser().parse_args(arguments)
+    rng, tenth = random.Random(options.seed), max(1, options.inputs // 10)
     began = time.monotonic()
     with _environment() as environ, gunicorn(environ) as server:
         found = list(
@@ -44,13 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     for problem in found[:SHOWN]:
         print(problem)
-    print(f"seed {given.seed}: {tenth * 10} inputs in {time.monotonic() - began:.0f} s, {len(found)} violations")
+    print(f"seed {options.seed}: {tenth * 10} inputs in {time.monotonic() - began:.0f} s, {len(found)} violations")
     return int(bool(found))
 
 
 @contextmanager
 def _environment() -> Iterator[dict[str, str]]:
-    """Of an API on SQLite and moto, with a bucket and a queue."""
+    """The environment of an API on SQLite and moto, with a bucket and a queue."""
     moto = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     moto.start()
     host, port = moto.get_host_and_port()
@@ -60,8 +59,8 @@ def _environment() -> Iterator[dict[str, str]]:
     boto3.client("sqs", endpoint_url=f"http://{host}:{port}").create_queue(QueueName=NAME)
     ends = {f"AWS_ENDPOINT_URL_{service}": f"http://{host}:{port}" for service in ("S3", "SQS")}
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
-        ours = {"BUNDLE_BUCKET": NAME, "JOB_QUEUE": NAME, "SQLITE_PATH": f"{folder}/cart.db", "MAX_BODY": "1M"}
-        yield {**os.environ, **keys, **ends, **ours}
+        cart = {"BUNDLE_BUCKET": NAME, "JOB_QUEUE": NAME, "SQLITE_PATH": f"{folder}/cart.db", "MAX_BODY": "1M"}
+        yield {**os.environ, **keys, **ends, **cart}
     moto.stop()
 
 

@@ -1,4 +1,4 @@
-"""Inputs nobody sends on purpose, and some that somebody does: requests, manifests and archive answers, by seed."""
+"""Generates broken and hostile inputs: requests, manifests and archive responses."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ODD: tuple[Any, ...] = (None, True, 0, -1, 1 << 70, 1.5, 1e300, [], {}, [[]], {"
 
 
 def request(rng: random.Random) -> bytes:
-    """A whole request, more or less."""
+    """A request, possibly malformed."""
     lines = [rng.choice(METHODS) + b" " + rng.choice(TARGETS) + b" " + _version(rng)]
     lines += [b"Host: x"] * (rng.random() < 0.9) + [rng.choice(HEADERS) for _ in range(rng.randint(0, 4))]
     body = manifest(rng) if rng.random() < 0.6 else rng.randbytes(rng.randint(0, 200))
@@ -42,7 +42,7 @@ def request(rng: random.Random) -> bytes:
 
 
 def manifest(rng: random.Random) -> bytes:
-    """A manifest with something wrong in it, or nothing."""
+    """A manifest, possibly with errors."""
     entries: Any = [_entry(rng) for _ in range(rng.choice((0, 1, 2, 5)))]
     document: Any = {"fileids": entries if rng.random() < 0.9 else rng.choice(ODD)}
     if rng.random() < 0.2:
@@ -54,7 +54,7 @@ def manifest(rng: random.Random) -> bytes:
 
 
 def archive_answer(rng: random.Random) -> bytes:
-    """What a broken or hostile archive may answer."""
+    """A response of a broken or hostile archive."""
     status = rng.choice(
         (b"200 OK", b"204 No Content", b"302 Found", b"500 No", b"999 x", b"100 Continue", b"x", b"-1 y")
     )
@@ -91,7 +91,7 @@ def _version(rng: random.Random) -> bytes:
 
 
 def _mutated(rng: random.Random, data: bytes) -> bytes:
-    """Bytes changed, cut out, doubled."""
+    """`data` with bytes changed, removed, repeated or inserted."""
     changed = bytearray(data or b"x")
     for _ in range(rng.randint(1, 4)):
         at = rng.randrange(len(changed) + 1)

@@ -1,4 +1,4 @@
-"""The database's credentials from Secrets Manager, rotated under a running system; TLS that checks the server."""
+"""Database credentials from Secrets Manager, rotated in operation; TLS that verifies the server."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ONCE = {"DATABASE_CONNECT_ATTEMPTS": "1"}
 
 
 class Secret:
-    """A user of the database and the secret that has its password."""
+    """A database user and the secret with its password."""
 
     def __init__(self, admin: Database, endpoint: str) -> None:
         self.name = f"cart{uuid.uuid4().hex[:8]}"
@@ -41,9 +41,9 @@ class Secret:
 
     def rotate(self, password: str) -> None:
         self.sql(f"ALTER USER {{0}} IDENTIFIED BY '{password}'")
-        self.say(self._json(password))
+        self.put(self._json(password))
 
-    def say(self, value: str) -> None:
+    def put(self, value: str) -> None:
         self._client.put_secret_value(SecretId=self.arn, SecretString=value)
 
     def sql(self, *statements: str) -> None:
@@ -70,45 +70,45 @@ def database(mysql: dict[str, str], **more: str) -> Database:
     return Database(load({**mysql, "MYSQL_DATABASE": "mysql", **ONCE, **more}))
 
 
-def user(made: Database) -> str:
-    with made.session() as db:
+def user(database: Database) -> str:
+    with database.session() as db:
         return str(execute(db, "SELECT CURRENT_USER()").fetchone()[0]).partition("@")[0]
 
 
-def test_the_login_is_the_secrets_and_follows_its_rotation(mysql: dict[str, str], secret: Secret) -> None:
-    ours = database(mysql, MYSQL_SECRET_ARN=secret.arn, MYSQL_USER="nobody", MYSQL_PASSWORD="ignored")
-    assert user(ours) == secret.name
+def test_the_login_comes_from_the_secret_and_follows_its_rotation(mysql: dict[str, str], secret: Secret) -> None:
+    connected = database(mysql, MYSQL_SECRET_ARN=secret.arn, MYSQL_USER="nobody", MYSQL_PASSWORD="ignored")
+    assert user(connected) == secret.name
     secret.rotate("second")
-    assert user(ours) == secret.name, "a connection that is open goes on"
-    ours.close()
-    assert user(ours) == secret.name, "a new one logs in with what the secret says now"
-    ours.close()
+    assert user(connected) == secret.name, "an open connection stays usable"
+    connected.close()
+    assert user(connected) == secret.name, "a new connection uses the new secret"
+    connected.close()
 
 
-def test_a_secret_that_lags_behind_is_a_database_that_cannot_be_reached(mysql: dict[str, str], secret: Secret) -> None:
+def test_with_an_outdated_secret_the_database_is_unavailable(mysql: dict[str, str], secret: Secret) -> None:
     secret.sql("ALTER USER {0} IDENTIFIED BY 'unknown to the secret'")
     with pytest.raises(DatabaseUnavailable):
         user(database(mysql, MYSQL_SECRET_ARN=secret.arn))
 
 
 @pytest.mark.parametrize("value", ["hush{", '"hush"', '{"username": "hush"}'])
-def test_a_bad_secret_is_said_without_being_shown(
+def test_a_bad_secret_is_reported_without_its_content(
     mysql: dict[str, str], secret: Secret, value: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    secret.say(value)
+    secret.put(value)
     with pytest.raises(DatabaseUnavailable):
         user(database(mysql, MYSQL_SECRET_ARN=secret.arn))
     assert "MYSQL_SECRET_ARN" in caplog.text
     assert "hush" not in caplog.text
 
 
-def test_a_secret_that_is_not_there_is_named(secret: Secret, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_secret_is_reported(secret: Secret, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(DatabaseUnavailable):
         user(database({"MYSQL_HOST": "127.0.0.1", "MYSQL_PORT": "1"}, MYSQL_SECRET_ARN="no-such-secret"))
     assert "ResourceNotFoundException" in caplog.text
 
 
-def test_without_a_secret_a_refusal_is_not_asked_twice() -> None:
+def test_without_a_secret_a_refused_login_is_not_retried() -> None:
     fixed = credentials.credentials_of(load({"MYSQL_USER": "a", "MYSQL_PASSWORD": "b"}))
     assert fixed() == fixed(refused=("a", "b")) == ("a", "b")
 
@@ -142,7 +142,7 @@ class Authority:
 
 @pytest.fixture(scope="module")
 def authority() -> Authority:
-    return Authority("ours")
+    return Authority("test")
 
 
 @pytest.fixture(scope="module")
@@ -151,19 +151,19 @@ def tls_mysql(mysql: dict[str, str], authority: Authority, tmp_path_factory: pyt
     with contextlib.ExitStack() as stack:
         variables = stack.enter_context(mariadb.server(*options, "--require-secure-transport=ON"))
         if variables is None:
-            pytest.skip("no mariadbd here to start with a certificate of our own")
+            pytest.skip("no mariadbd to start with a certificate of the test's authority")
         yield variables
 
 
 @pytest.mark.parametrize("form", ["text", "file"])
-def test_a_server_of_our_authority_is_spoken_to_in_tls(
+def test_a_server_certified_by_the_authority_is_used_over_tls(
     tls_mysql: dict[str, str], authority: Authority, tmp_path: Path, form: str
 ) -> None:
     (tmp_path / "ca.pem").write_text(authority.pem)
-    ours = database(tls_mysql, MYSQL_CA=authority.pem if form == "text" else str(tmp_path / "ca.pem"))
-    with ours.session() as db:
+    connected = database(tls_mysql, MYSQL_CA=authority.pem if form == "text" else str(tmp_path / "ca.pem"))
+    with connected.session() as db:
         assert execute(db, "SHOW STATUS LIKE 'Ssl_cipher'").fetchone()[1]
-    ours.close()
+    connected.close()
 
 
 def test_a_server_of_another_authority_is_refused(tls_mysql: dict[str, str]) -> None:
@@ -171,7 +171,7 @@ def test_a_server_of_another_authority_is_refused(tls_mysql: dict[str, str]) -> 
         user(database(tls_mysql, MYSQL_CA=Authority("another").pem))
 
 
-def test_a_server_of_another_name_is_refused(
+def test_a_server_with_another_name_is_refused(
     tls_mysql: dict[str, str], authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(DatabaseUnavailable):
@@ -179,12 +179,12 @@ def test_a_server_of_another_name_is_refused(
     assert "Hostname mismatch" in caplog.text
 
 
-def test_a_server_without_tls_is_refused_where_tls_is_asked_for(mysql: dict[str, str], authority: Authority) -> None:
+def test_a_server_without_tls_is_refused_if_a_ca_is_set(mysql: dict[str, str], authority: Authority) -> None:
     with pytest.raises(DatabaseUnavailable):
         user(database(mysql, MYSQL_CA=authority.pem))
 
 
 @pytest.mark.parametrize("value", ["/no/such/file.pem", "-----BEGIN CERTIFICATE-----\nno"])
-def test_certificates_that_cannot_be_read_are_a_bad_setting(value: str) -> None:
+def test_unreadable_certificates_are_a_settings_error(value: str) -> None:
     with pytest.raises(SettingsError, match="MYSQL_CA"):
         database({"MYSQL_HOST": "127.0.0.1"}, MYSQL_CA=value)

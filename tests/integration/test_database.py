@@ -1,4 +1,4 @@
-"""The two databases behave as the product counts on: migrations, strictness, collation, time, lost connections."""
+"""Both databases behave as the product needs: migrations, strictness, collation, time, retries."""
 
 from __future__ import annotations
 
@@ -37,39 +37,39 @@ def posting(database: Database) -> Posting:
 def run(
     database_variables: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[[str], tuple[int, str]]:
-    """Runs a command of the operator's; its exit code and what it said."""
+    """Runs one of the operator's commands; its exit code and output."""
     for name, value in database_variables.items():
         monkeypatch.setenv(name, value)
 
     def running(name: str) -> tuple[int, str]:
         code = command.main([name])
-        said = capsys.readouterr()
-        return code, said.out + said.err
+        output = capsys.readouterr()
+        return code, output.out + output.err
 
     return running
 
 
-def test_ten_processes_may_make_the_tables_at_once(database_variables: dict[str, str]) -> None:
+def test_ten_processes_may_migrate_at_once(database_variables: dict[str, str]) -> None:
     processes = [
         subprocess.Popen(DBSYNC, cwd=ROOT, env=database_variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         for _ in range(10)
     ]
-    said = [process.communicate(timeout=120) for process in processes]
-    assert [process.returncode for process in processes] == [0] * 10, said
-    idle = [out for out, _ in said if out.startswith(b"applied 0 ")]
+    outputs = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [0] * 10, outputs
+    idle = [out for out, _ in outputs if out.startswith(b"applied 0 ")]
     assert len(idle) == 9
     migrations.check(Database(load(database_variables)))
 
 
-def test_tables_that_are_not_there_are_older(run: Callable[[str], tuple[int, str]]) -> None:
-    code, said = run("dbchk")
-    assert (code, "dbsync" in said) == (1, True)
+def test_missing_tables_count_as_outdated(run: Callable[[str], tuple[int, str]]) -> None:
+    code, output = run("dbchk")
+    assert (code, "dbsync" in output) == (1, True)
     assert run("dbsync")[0] == 0
     assert run("dbchk")[0] == 0
     assert run("dbsync")[0] == 0
 
 
-def test_older_tables_are_refused_and_brought_up(database: Database) -> None:
+def test_outdated_tables_are_refused_and_can_be_migrated(database: Database) -> None:
     with database.session() as db:
         execute(db, f"DELETE FROM schema_versions WHERE version > {max(migrations.available()) - 1}")
     with pytest.raises(SchemaOutdated):
@@ -78,14 +78,14 @@ def test_older_tables_are_refused_and_brought_up(database: Database) -> None:
     migrations.check(database)
 
 
-def test_newer_tables_are_fine(database: Database) -> None:
+def test_newer_tables_are_accepted(database: Database) -> None:
     with database.session() as db:
         execute(db, "INSERT INTO schema_versions (version, applied_at) VALUES (9999, 0)")
     migrations.check(database)
     assert migrations.sync(database) == []
 
 
-def test_a_database_that_is_not_there_is_said_so(
+def test_an_unreachable_database_is_reported(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, value in {"MYSQL_HOST": "127.0.0.1", "MYSQL_PORT": "1", "DATABASE_CONNECT_ATTEMPTS": "1"}.items():
@@ -94,15 +94,15 @@ def test_a_database_that_is_not_there_is_said_so(
     assert "The database cannot be reached." in capsys.readouterr().err
 
 
-def test_a_migration_that_died_at_its_end_runs_again(database: Database) -> None:
-    """MySQL commits each DDL statement: all of them may be done when the version is not yet written."""
+def test_a_migration_killed_before_its_version_was_written_runs_again(database: Database) -> None:
+    """MySQL commits each DDL statement, so all may be applied before the version is written."""
     with database.session() as db:
         execute(db, "DELETE FROM schema_versions")
     assert migrations.sync(database) == sorted(migrations.available())
 
 
 @pytest.mark.parametrize("number", sorted(migrations.available()))
-def test_a_migration_that_died_in_the_middle_runs_again(
+def test_a_migration_killed_halfway_runs_again(
     database_variables: dict[str, str], monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     module = importlib.import_module(f"chalicelib.db.migrations.{migrations.available()[number]}")
@@ -118,7 +118,7 @@ def test_a_migration_that_died_in_the_middle_runs_again(
     database.close()
 
 
-def test_the_models_are_the_migrated_tables(database: Database) -> None:
+def test_the_models_match_the_migrated_tables(database: Database) -> None:
     with database.session() as db:
         assert sorted(set(db.get_tables()) - {"sqlite_sequence"}) == sorted(table._meta.table_name for table in TABLES)
         for table in TABLES:
@@ -127,7 +127,7 @@ def test_the_models_are_the_migrated_tables(database: Database) -> None:
             assert made == modelled, table
 
 
-def test_the_models_lengths_are_the_tables(mysql_database: Database) -> None:
+def test_the_models_lengths_match_the_tables(mysql_database: Database) -> None:
     query = (
         "SELECT table_name, column_name, character_maximum_length FROM information_schema.columns"
         " WHERE table_schema = DATABASE() AND data_type = 'varchar'"
@@ -143,7 +143,7 @@ def test_the_models_lengths_are_the_tables(mysql_database: Database) -> None:
     assert made == modelled
 
 
-def test_what_does_not_fit_is_an_error_never_cut(mysql_database: Database) -> None:
+def test_a_value_that_does_not_fit_is_an_error_not_truncated(mysql_database: Database) -> None:
     with mysql_database.session() as db, pytest.raises(peewee.DataError):
         Carts.insert(uid="u" * 256, root="r", digest="d", files_total=1, created_at=0, used_at=0).execute(db)
 
@@ -157,14 +157,14 @@ def test_uids_differ_by_case_and_accent(posting: Posting) -> None:
             posting.carts.find("", other)
 
 
-def test_paths_are_kept_to_the_byte(posting: Posting) -> None:
+def test_paths_are_stored_byte_for_byte(posting: Posting) -> None:
     path = "Ünï/" + "é" * 127 + "/🚀 \u0065\u0301"
     posting.service.create("", "uid", json.dumps({"fileids": [{"id": 1, "path": path}]}).encode())
     assert [entry.path for entry in posting.entries.page(posting.carts.find("", "uid").id, 0, 10)] == [path]
 
 
-def test_archive_ids_differ_by_a_space_at_the_end(database: Database) -> None:
-    """Where the manifest lets such ids through, a staged file of one must never be taken for the other's."""
+def test_archive_ids_that_differ_by_a_trailing_space_are_distinct(database: Database) -> None:
+    """If manifests accept such ids, the staged file of one must not be used for the other."""
     body = {"fileids": [{"id": "a", "path": "a"}, {"id": "a ", "path": "b"}]}
     try:
         ids = [entry.archive_id for entry in parse(json.dumps(body).encode(), "uid").entries]
@@ -177,7 +177,7 @@ def test_archive_ids_differ_by_a_space_at_the_end(database: Database) -> None:
         assert StagedFiles.select().count(db) == 2
 
 
-def test_threads_that_post_one_uid_at_once_make_one_live_cart(database: Database, posting: Posting) -> None:
+def test_concurrent_posts_of_one_uid_make_one_live_cart(database: Database, posting: Posting) -> None:
     def post(number: int) -> None:
         try:
             posting.service.create("", "uid", body(f"file-{number % 4}"))
@@ -195,14 +195,14 @@ def test_threads_that_post_one_uid_at_once_make_one_live_cart(database: Database
     assert dead == cleanups
 
 
-def test_times_are_utc_by_the_databases_own_clock(database: Database) -> None:
+def test_times_are_utc_from_the_databases_clock(database: Database) -> None:
     assert abs(database.clock() - time.time()) < 5
     if database.is_mysql:
         with database.session() as db:
             assert execute(db, "SELECT @@session.time_zone").fetchone()[0] == "+00:00"
 
 
-def test_queries_are_printed_when_asked_for(database: Database, database_variables: dict[str, str]) -> None:
+def test_queries_are_logged_if_set(database: Database, database_variables: dict[str, str]) -> None:
     check = (sys.executable, "-m", "chalicelib.command", "dbchk")
     quiet = subprocess.run(check, cwd=ROOT, env=database_variables, capture_output=True, text=True, check=True)
     loud = subprocess.run(
@@ -212,12 +212,12 @@ def test_queries_are_printed_when_asked_for(database: Database, database_variabl
     assert "SELECT" in loud.stderr
 
 
-def test_a_connection_is_tried_as_often_as_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_connecting_is_tried_as_often_as_set(caplog: pytest.LogCaptureFixture) -> None:
     pauses: list[float] = []
     settings = {"MYSQL_HOST": "127.0.0.1", "MYSQL_PORT": "1", "DATABASE_CONNECT_ATTEMPTS": "3", "DATABASE_WAIT": "7"}
     database = Database(load(settings), sleep=pauses.append)
     with pytest.raises(DatabaseUnavailable), database.session():
         raise AssertionError("unreachable")
     assert pauses == [7, 7]
-    said = [record.getMessage() for record in caplog.records]
-    assert [f"(try {number} of 3)" in line for number, line in enumerate(said, 1)] == [True] * 3
+    lines = [record.getMessage() for record in caplog.records]
+    assert [f"(try {number} of 3)" in line for number, line in enumerate(lines, 1)] == [True] * 3

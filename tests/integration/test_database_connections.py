@@ -1,4 +1,4 @@
-"""Connections that end on the server's side: noticed before they are used, and never half a transaction."""
+"""Connections the server closes are noticed before use, and no transaction is committed in part."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from chalicelib.stores.jobs import JobKind, JobStore
 
 @pytest.fixture
 def kill(mysql: dict[str, str]) -> Iterator[Callable[[peewee.Database], None]]:
-    """Ends the connection that a database uses in this thread, from the server's side."""
+    """Has the server close the connection that a database uses in this thread."""
     killer = Database(load(mysql | {"MYSQL_DATABASE": "mysql"}))
 
     def killing(victim: peewee.Database) -> None:
@@ -30,9 +30,7 @@ def kill(mysql: dict[str, str]) -> Iterator[Callable[[peewee.Database], None]]:
     killer.close()
 
 
-def test_a_connection_lost_while_it_is_used_fails_once(
-    mysql_database: Database, kill: Callable[[peewee.Database], None]
-) -> None:
+def test_a_connection_lost_in_use_fails_once(mysql_database: Database, kill: Callable[[peewee.Database], None]) -> None:
     def use() -> None:
         with mysql_database.session() as db:
             kill(db)
@@ -43,7 +41,7 @@ def test_a_connection_lost_while_it_is_used_fails_once(
     assert abs(mysql_database.clock() - time.time()) < 5
 
 
-def test_a_connection_lost_since_it_was_used_is_noticed_before_it_is_used(
+def test_a_connection_lost_while_idle_is_replaced_before_use(
     mysql_database: Database, kill: Callable[[peewee.Database], None]
 ) -> None:
     for _ in range(3):
@@ -53,7 +51,7 @@ def test_a_connection_lost_since_it_was_used_is_noticed_before_it_is_used(
         mysql_database.transaction(lambda: JobStore(mysql_database, 30).add(1, JobKind.WINDOW))
 
 
-def test_a_connection_lost_within_a_transaction_leaves_nothing_of_it(
+def test_a_connection_lost_in_a_transaction_rolls_it_back(
     mysql_database: Database, kill: Callable[[peewee.Database], None]
 ) -> None:
     def work() -> None:
@@ -92,7 +90,7 @@ def test_a_deadlock_in_a_session_within_a_transaction_is_retried_after_a_growing
 
 
 @pytest.mark.parametrize(("idle", "pings"), [(9.9, 0), (10.1, 1)])
-def test_a_connection_idle_for_longer_than_its_policy_says_is_pinged_before_it_is_used(
+def test_a_long_idle_connection_is_pinged_before_use(
     mysql: dict[str, str], monkeypatch: pytest.MonkeyPatch, idle: float, pings: int
 ) -> None:
     now = [0.0]

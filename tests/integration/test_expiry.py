@@ -1,4 +1,4 @@
-"""Bundles are a cache too."""
+"""Bundles expire by age and by total size, but not while a URL is valid."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.integration.test_cart import manifest
 
 
 def age(site: Site, uid: str, seconds: float) -> None:
-    """Make the cart look unused for that long."""
+    """Make the cart look unused for `seconds`."""
     past = time.time() - seconds
     with site.system.database.session() as db:
         Carts.update(used_at=past, url_until=0).where(Carts.uid == uid).execute(db)
@@ -28,14 +28,14 @@ def ready(site: Site, *uids: str, size: int = 10) -> None:
         assert site.wait(uid).state == "ready"
 
 
-def gone(site: Site, count: int) -> bool:
+def stored_in_time(site: Site, count: int) -> bool:
     deadline = time.monotonic() + 10
     while len(site.stored()) != count and time.monotonic() < deadline:
         time.sleep(0.05)
     return len(site.stored()) == count
 
 
-def test_a_bundle_unused_for_its_time_expires_and_can_be_posted_again(site_of: Callable[..., Site]) -> None:
+def test_an_unused_bundle_expires_and_can_be_posted_again(site_of: Callable[..., Site]) -> None:
     site = site_of(BUNDLE_TTL="100")
     site.start_worker()
     ready(site, "old", "new")
@@ -43,12 +43,12 @@ def test_a_bundle_unused_for_its_time_expires_and_can_be_posted_again(site_of: C
     site.system.service.sweep()
     with pytest.raises(CartExpired, match="expired"):
         site.system.service.find("", "old")
-    assert gone(site, 1)
+    assert stored_in_time(site, 1)
     assert site.system.service.find("", "new").state == "ready"
     ready(site, "old")
 
 
-def test_a_bundle_stays_while_a_url_of_it_is_valid(site_of: Callable[..., Site]) -> None:
+def test_a_bundle_with_a_valid_url_does_not_expire(site_of: Callable[..., Site]) -> None:
     site = site_of(BUNDLE_TTL="100")
     site.start_worker()
     ready(site, "held")
@@ -60,7 +60,7 @@ def test_a_bundle_stays_while_a_url_of_it_is_valid(site_of: Callable[..., Site])
     assert site.system.service.find("", "held").state == "ready"
 
 
-def test_beyond_the_limit_the_least_recently_used_goes_first(site_of: Callable[..., Site]) -> None:
+def test_over_the_limit_the_least_recently_used_bundle_expires(site_of: Callable[..., Site]) -> None:
     site = site_of(BUNDLE_LIMIT="25000")
     site.start_worker()
     ready(site, "a", "b", "c")  # 10,240 bytes each
@@ -71,10 +71,10 @@ def test_beyond_the_limit_the_least_recently_used_goes_first(site_of: Callable[.
     with pytest.raises(CartExpired):
         site.system.service.find("", "b")
     assert {site.system.service.find("", uid).state for uid in ("a", "c")} == {"ready"}
-    assert gone(site, 2)
+    assert stored_in_time(site, 2)
 
 
-def test_nothing_goes_within_the_buffer_time(site_of: Callable[..., Site]) -> None:
+def test_no_bundle_expires_within_the_buffer_time(site_of: Callable[..., Site]) -> None:
     site = site_of(BUNDLE_LIMIT="1", LRU_BUFFER_TIME="60")
     site.start_worker()
     ready(site, "a")

@@ -1,6 +1,6 @@
-"""What has ended costs nothing: HEAD, POST and the sweep read as few rows beside a long history as beside none.
+"""Ended carts cost nothing: HEAD, POST and the sweep read no more rows however long the history is.
 
-HISTORY=1000000 makes it a long one indeed, and prints how long each call takes.
+HISTORY=1000000 tests with a million carts; run with `-s` to see how long each call takes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FROM (WITH RECURSIVE numbers AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM numbe
 
 @pytest.fixture
 def past(mysql_database: Database) -> Database:
-    """A database with many carts that have ended: deleted, ready, failed, expired."""
+    """A database with many ended carts: deleted, ready, failed, expired."""
     with mysql_database.session() as db:
         execute(db, f"SET SESSION max_recursive_iterations = {HISTORY + 1}")
         execute(db, PAST.format(count=HISTORY))
@@ -55,13 +55,13 @@ def calls(database: Database) -> dict[str, Callable[[], Any]]:
 
 
 def rows_read(database: Database, call: Callable[[], Any]) -> int:
-    """How many rows the server's storage gave for it."""
+    """How many rows the server reads for the call."""
     names = "('HANDLER_READ_FIRST','HANDLER_READ_KEY','HANDLER_READ_NEXT','HANDLER_READ_PREV','HANDLER_READ_RND',"
-    asked = f"SELECT SUM(VARIABLE_VALUE) FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME IN {names}"
+    query = f"SELECT SUM(VARIABLE_VALUE) FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME IN {names}"
     with database.session() as db:
         execute(db, "FLUSH STATUS")
         call()
-        return int(execute(db, f"{asked}'HANDLER_READ_RND_NEXT')").fetchone()[0])
+        return int(execute(db, f"{query}'HANDLER_READ_RND_NEXT')").fetchone()[0])
 
 
 def test_no_call_reads_more_rows_for_a_long_history(past: Database) -> None:
@@ -72,7 +72,7 @@ def test_no_call_reads_more_rows_for_a_long_history(past: Database) -> None:
         assert read <= MOST, f"{name} read {read} rows"
 
 
-def test_a_call_that_reads_the_history_would_show(past: Database) -> None:
+def test_a_call_that_reads_the_history_would_be_detected(past: Database) -> None:
     with past.session() as db:
         read = rows_read(past, lambda: execute(db, "SELECT COUNT(*) FROM carts WHERE message = 'x'").fetchone())
     assert read >= HISTORY

@@ -1,4 +1,4 @@
-"""The API as Lambda has it: the zip `chalice package` makes, alone on the path, fed what API Gateway sends."""
+"""The API in Lambda: the zip of `chalice package`, alone on the path, called with events of API Gateway."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SHA2_OVER_TLS = """
 import sys
 sys.path[:0] = [sys.argv[1]]
 from pymysql import _auth
-class Asked:  # the server's answer to the fast path: it wants the whole password
+class FullAuthRequired:  # the server's response to the fast path: it wants the whole password
     _data = b"\\x01\\x04"
     advance = is_auth_switch_request = read_all = lambda self, *_: None
     is_extra_auth_data = lambda self: True
@@ -44,7 +44,7 @@ class Connection:
     write_packet = lambda self, data: self.sent.append(data)
     _read_packet = lambda self: type("Ok", (), {"check_error": lambda self: None})()
 connection = Connection()
-_auth.caching_sha2_password_auth(connection, Asked())
+_auth.caching_sha2_password_auth(connection, FullAuthRequired())
 print(connection.sent[-1])
 """
 SCHEDULED = {
@@ -63,7 +63,7 @@ MANIFEST = b'{"fileids": [{"id": 1, "path": "a"}]}'
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `chalice package` put into its zip, unpacked."""
+    """The unpacked zip of `chalice package`."""
     project = tmp_path_factory.mktemp("project")
     (project / ".chalice").mkdir()
     for name in SHIPPED:
@@ -80,34 +80,34 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def variables(aws: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What the function's configuration would set, and no more."""
+    """The variables of the function's configuration."""
     name = f"lambda-{uuid.uuid4().hex[:12]}"
     session = boto3.session.Session("test", "test", region_name="us-east-1")
     session.client("s3", endpoint_url=aws).create_bucket(Bucket=name)
     session.client("sqs", endpoint_url=aws).create_queue(QueueName=name)
     database = tmp_path_factory.mktemp("lambda") / "cart.db"
-    theirs = {"AWS_LAMBDA_FUNCTION_NAME": "cart-api", "BUNDLE_BUCKET": name, "JOB_QUEUE": name}
-    return {**KEYS, **theirs, "AWS_ENDPOINT_URL_S3": aws, "AWS_ENDPOINT_URL_SQS": aws, "SQLITE_PATH": str(database)}
+    function = {"AWS_LAMBDA_FUNCTION_NAME": "cart-api", "BUNDLE_BUCKET": name, "JOB_QUEUE": name}
+    return {**KEYS, **function, "AWS_ENDPOINT_URL_S3": aws, "AWS_ENDPOINT_URL_SQS": aws, "SQLITE_PATH": str(database)}
 
 
-def bare(package: Path, environ: Mapping[str, str], *arguments: str, told: str = "") -> str:
-    """Run Python with nothing but its standard library and the package."""
+def bare(package: Path, environ: Mapping[str, str], *arguments: str, stdin: str = "") -> str:
+    """Run Python with only its standard library and the package."""
     command = [sys.executable, "-S", *arguments]
-    done = subprocess.run(command, env=dict(environ), input=told, capture_output=True, text=True, cwd=package)
+    done = subprocess.run(command, env=dict(environ), input=stdin, capture_output=True, text=True, cwd=package)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def serve(package: Path, environ: Mapping[str, str], *calls: tuple[str, Any]) -> tuple[list[Any], list[str]]:
-    """The handlers' answers, and the packages that were imported for them."""
-    answers, modules = json.loads(bare(package, environ, "-I", "-c", SERVE, str(package), told=json.dumps(calls)))
+    """The handlers' responses, and the packages they imported."""
+    answers, modules = json.loads(bare(package, environ, "-I", "-c", SERVE, str(package), stdin=json.dumps(calls)))
     return answers, modules
 
 
-def test_the_zip_holds_all_of_the_product_and_nothing_else(package: Path) -> None:
-    ours = {path.relative_to(ROOT) for path in (ROOT / "chalicelib").rglob("*.py")} | {Path("app.py")}
+def test_the_zip_contains_the_whole_product_and_nothing_else(package: Path) -> None:
+    product = {path.relative_to(ROOT) for path in (ROOT / "chalicelib").rglob("*.py")} | {Path("app.py")}
     shipped = {path.relative_to(package) for path in (package / "chalicelib").rglob("*.py")}
-    assert shipped | {Path("app.py")} == ours
+    assert shipped | {Path("app.py")} == product
     assert any(path.parts[:3] == ("chalicelib", "db", "migrations") for path in shipped)
     for name in ("workers", "infra", "tests", "moto", "psutil", "gunicorn", "flask"):
         assert not (package / name).exists()
@@ -117,7 +117,7 @@ def test_the_zip_fits_into_a_lambda(package: Path) -> None:
     assert sum(path.stat().st_size for path in package.rglob("*") if path.is_file()) < 250 << 20
 
 
-def test_the_zip_answers_alone(package: Path, variables: dict[str, str]) -> None:
+def test_the_zip_works_on_its_own(package: Path, variables: dict[str, str]) -> None:
     bare(package, variables, "-m", "chalicelib.command", "dbsync")
     gateway, uid = OverLambda(binary=True), uuid.uuid4().hex
     answers, _ = serve(
@@ -135,12 +135,10 @@ def test_the_zip_answers_alone(package: Path, variables: dict[str, str]) -> None
     assert answers[-1] == {"sent_again": 0}
 
 
-def test_mysql_with_its_default_authentication_can_be_spoken_to_over_tls(
-    package: Path, variables: dict[str, str]
-) -> None:
-    """Over TLS the password goes as it is; only without TLS does it need RSA, which the zip leaves out."""
-    said = bare(package, variables, "-I", "-c", SHA2_OVER_TLS, str(package))
-    assert said.strip() == repr(b"secret\0")
+def test_mysqls_default_authentication_works_over_tls(package: Path, variables: dict[str, str]) -> None:
+    """Over TLS the password is sent in clear; only without TLS is RSA needed, which the zip does not contain."""
+    sent = bare(package, variables, "-I", "-c", SHA2_OVER_TLS, str(package))
+    assert sent.strip() == repr(b"secret\0")
     assert not (package / "cryptography").exists()
 
 

@@ -1,4 +1,4 @@
-"""No query that runs per request or per message reads a whole table, on either database."""
+"""No query that runs per request, message or sweep scans a whole table, on either database."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ Query = tuple[str, list[Any]]
 
 
 class Recorder(logging.Handler):
-    """The queries peewee tells its log."""
+    """Collects the queries peewee logs."""
 
     def __init__(self) -> None:
         super().__init__()
         self.queries: list[Query] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        told: Any = record.msg
-        sql, parameters = told
+        logged: Any = record.msg
+        sql, parameters = logged
         if re.match("SELECT|UPDATE|DELETE", sql):
             self.queries.append((sql, list(parameters or ())))
 
 
 @pytest.fixture
 def record() -> Iterator[Callable[[Callable[[], Any]], list[Query]]]:
-    """Runs something; the queries that took."""
+    """Runs a function; the queries it ran."""
     recorder, logger = Recorder(), logging.getLogger("peewee")
     level = logger.level
     logger.addHandler(recorder)
@@ -57,7 +57,7 @@ def record() -> Iterator[Callable[[Callable[[], Any]], list[Query]]]:
 
 @pytest.fixture
 def full(database: Database) -> Database:
-    """So many rows that a plan which reads all of them would show."""
+    """A database with enough rows for a plan that scans them to show."""
     posting = Posting(database)
     database.transaction(lambda: [posting.post(f"uid-{number}", *files(number)) for number in range(CARTS)])
     with database.session() as db:
@@ -74,7 +74,7 @@ def files(number: int) -> list[str]:
 
 
 def plan(database: Database, query: Query) -> list[str]:
-    """What reads a whole table or index in the database's plan for it."""
+    """The steps of the query's plan that scan a whole table or index."""
     sql, parameters = query
     with database.session() as db:
         if database.is_mysql:
@@ -131,18 +131,18 @@ def test_no_sweep_reads_a_whole_table(full: Database, record: Callable[[Callable
     assert_none_scans(full, {name: record(call) for name, call in calls.items()})
 
 
-def test_the_sizes_of_all_bundles_are_added_up_from_an_index_alone(
+def test_the_sum_of_bundle_sizes_uses_a_covering_index(
     full: Database, record: Callable[[Callable[[], Any]], list[Query]]
 ) -> None:
     limited = DatabaseSweep(full, dataclasses.replace(RETENTION, limit=1))
     [(sql, given)] = [query for query in record(limited.expired_bundles.run) if "SUM" in query[0]]
     with full.session() as db:
         explain = "EXPLAIN" if full.is_mysql else "EXPLAIN QUERY PLAN"
-        told = str(db.execute_sql(f"{explain} {sql}", given).fetchall())  # type: ignore[no-untyped-call]
-    assert "Using index" in told if full.is_mysql else "COVERING INDEX carts_bundles" in told
+        steps = str(db.execute_sql(f"{explain} {sql}", given).fetchall())  # type: ignore[no-untyped-call]
+    assert "Using index" in steps if full.is_mysql else "COVERING INDEX carts_bundles" in steps
 
 
-def test_a_plan_that_reads_a_whole_table_would_show(full: Database) -> None:
+def test_a_full_scan_would_be_detected(full: Database) -> None:
     sql, parameters = Carts.select().where(Carts.message == "x").sql()
     quoted = sql if not full.is_mysql else sql.replace('"', "`").replace("?", "%s")
     assert plan(full, (quoted, parameters))

@@ -1,4 +1,4 @@
-"""What the sweep ends and removes: overdue carts, dead-lettered jobs, uploads nobody knows of; and that it is cheap."""
+"""What the sweep ends and removes: overdue carts, dead letters, orphan uploads; and that concurrent sweeps are safe."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def dead(site_of: Callable[..., Site], monkeypatch: pytest.MonkeyPatch) -> tuple
     return site, url
 
 
-def bury(url: str, body: str) -> None:
+def send_dead_letter(url: str, body: str) -> None:
     boto3.client("sqs").send_message(QueueUrl=url, MessageBody=body)
 
 
@@ -48,7 +48,7 @@ def change(site: Site, model: Any, **values: Any) -> None:
         model.update(**values).execute(db)
 
 
-def test_a_cart_past_its_deadline_ends_in_error_with_what_it_waited_for(site_of: Callable[..., Site]) -> None:
+def test_an_overdue_cart_fails_with_its_wait_reason(site_of: Callable[..., Site]) -> None:
     site = site_of(CART_DEADLINE="3600")
     site.system.service.create("", "late", manifest(FILES))
     change(site, Jobs, wait_reason="the archive is down")
@@ -65,12 +65,12 @@ def test_a_cart_past_its_deadline_ends_in_error_with_what_it_waited_for(site_of:
     assert_ready(site, "young", FILES)
 
 
-def test_a_cart_that_waits_for_a_dead_archive_says_so_at_its_deadline(site_of: Callable[..., Site]) -> None:
+def test_an_overdue_cart_waiting_for_a_dead_archive_says_so(site_of: Callable[..., Site]) -> None:
     site = site_of(CART_DEADLINE="3600", ARCHIVE_READ_TIMEOUT="1")
     site.simulator.control(down=True)
     site.start_worker()
     site.system.service.create("", "down", manifest(FILES))
-    until(lambda: any("archive is down" in said for (said,) in rows(site, Jobs.wait_reason)))
+    until(lambda: any("archive is down" in reason for (reason,) in rows(site, Jobs.wait_reason)))
     change(site, Carts, used_at=0)
     site.system.service.sweep()
     assert state(site, "down") == "error"
@@ -87,37 +87,37 @@ def test_a_ready_cart_has_no_deadline(site_of: Callable[..., Site]) -> None:
     assert state(site, "ready") == "ready"
 
 
-def test_a_job_whose_message_is_a_dead_letter_ends_its_cart_with_the_cause(dead: tuple[Site, str]) -> None:
+def test_a_dead_letter_fails_its_cart_with_the_cause(dead: tuple[Site, str]) -> None:
     site, url = dead
     site.system.service.create("", "dead", manifest(FILES))
-    change(site, Jobs, last_error="ValueError: unheard of")
-    bury(url, job_message.encode(JobMessage(rows(site, Jobs.id)[0][0], 0, "")))
+    change(site, Jobs, last_error="ValueError: 7")
+    send_dead_letter(url, job_message.encode(JobMessage(rows(site, Jobs.id)[0][0], 0, "")))
     site.system.service.sweep()
     assert state(site, "dead") == "error"
-    assert message(site, "dead") == "The queue gave up on this cart's work. Last: ValueError: unheard of"
+    assert message(site, "dead") == "The queue gave up on this cart's work. Last: ValueError: 7"
     assert letters(url) == 0
 
 
-def test_a_dead_letter_of_a_job_that_was_taken_since_ends_nothing(dead: tuple[Site, str]) -> None:
+def test_a_dead_letter_of_a_job_claimed_since_fails_nothing(dead: tuple[Site, str]) -> None:
     site, url = dead
     site.system.service.create("", "alive", manifest(FILES))
     [(job_id,)] = rows(site, Jobs.id)
-    bury(url, job_message.encode(JobMessage(job_id, 0, "")))
+    send_dead_letter(url, job_message.encode(JobMessage(job_id, 0, "")))
     assert site.system.jobs.claim(job_id, 0) is not None
-    bury(url, "no message of ours")
-    bury(url, job_message.encode(JobMessage(job_id + 1000, 0, "")))
+    send_dead_letter(url, "a foreign message")
+    send_dead_letter(url, job_message.encode(JobMessage(job_id + 1000, 0, "")))
     site.system.service.sweep()
     assert (state(site, "alive"), letters(url)) == ("waiting", 0)
 
 
 def test_a_dead_letter_of_a_newer_version_is_left_to_a_newer_sweep(dead: tuple[Site, str]) -> None:
     site, url = dead
-    bury(url, '{"v": 999, "job": 1, "token": 0}')
+    send_dead_letter(url, '{"v": 999, "job": 1, "token": 0}')
     site.system.service.sweep()
     assert letters(url) == 1
 
 
-def test_an_upload_that_no_cart_knows_is_aborted_and_no_other(site: Site) -> None:
+def test_only_an_upload_no_cart_has_recorded_is_aborted(site: Site) -> None:
     site.system.service.create("", "known", manifest(FILES))
     [(cart_id,)] = rows(site, Carts.id)
     known = site.system.bundles.begin(key_of(cart_id, 1))
@@ -128,8 +128,8 @@ def test_an_upload_that_no_cart_knows_is_aborted_and_no_other(site: Site) -> Non
     assert site.system.bundles.parts(key_of(cart_id, 1), known) == []
 
 
-def test_an_upload_just_begun_is_not_aborted(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = datetime.now(UTC)  # moto says of every upload that it was begun in 2010
+def test_a_recent_upload_is_not_aborted(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = datetime.now(UTC)  # moto dates every upload in 2010
     ages = {"old": 80, "young": 50}
     listed = [{"Key": key, "UploadId": key, "Initiated": now - timedelta(seconds=age)} for key, age in ages.items()]
 
@@ -142,13 +142,13 @@ def test_an_upload_just_begun_is_not_aborted(site: Site, monkeypatch: pytest.Mon
 
 
 def _swept(site: Site) -> list[str]:
-    """The uploads there are after a sweep that had its turn to look."""
+    """The unfinished uploads after a sweep that looks for orphans."""
     change(site, Volume, reconciled_at=0)
     site.system.service.sweep()
     return uploads(site)
 
 
-def test_sweeps_at_once_do_what_one_does(dead: tuple[Site, str]) -> None:
+def test_concurrent_sweeps_do_the_work_of_one(dead: tuple[Site, str]) -> None:
     site, _ = dead
     for number in range(10):
         site.system.service.create("", f"cart-{number}", manifest(FILES))

@@ -1,4 +1,4 @@
-"""A deploy under way: old code on new tables, and workers of two versions on one queue."""
+"""During a deployment: old code on new tables, and workers of two versions on one queue."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from chalicelib.db import migrations
 from chalicelib.db.database import Database, execute
 from tests.integration.conftest import Site
 from tests.integration.worker_site import assert_ready, generated, manifest, until
-from workers.runtime import consumer
+from workers.runtime.job_runner import JobRunner
 from workers.runtime.lease import Lease
+from workers.runtime.outcomes import Done
 
 NEWEST = max(migrations.available())
-#: What may stand at the beginning of a migration's statement. Nothing of it hurts code that does not know of it.
+#: How a migration's statements may begin. None of them affects code that does not know of the change.
 ADDS = re.compile(
     r"CREATE TABLE IF NOT EXISTS |CREATE INDEX |INSERT (OR )?IGNORE INTO |ALTER TABLE (\w+) ADD (COLUMN|INDEX) "
     "|UPDATE carts SET uploaded = 1 WHERE ",  # fills a column the same migration adds
@@ -29,14 +30,14 @@ ADDS = re.compile(
 
 
 def columns(database: Database) -> dict[str, dict[str, Any]]:
-    """Table -> column -> what it is."""
+    """Table -> column -> its metadata."""
     with database.session() as db:
         tables = sorted(set(db.get_tables()) - {"sqlite_sequence", "schema_versions"})
         return {table: {column.name: column for column in db.get_columns(table)} for table in tables}
 
 
 def insert(database: Database, table: str, known: dict[str, Any], number: int) -> None:
-    """A row as code writes it that knows these columns and no others."""
+    """Insert a row as code does that knows only these columns."""
     values = {name: number if _is_number(column) else f"'{number}'" for name, column in known.items()}
     names = ", ".join(f"`{name}`" for name in values)
     with database.session() as db:
@@ -79,12 +80,14 @@ def test_code_of_an_earlier_version_reads_and_writes_the_newest_tables(
 def test_a_migration_only_adds(number: int, dialect: str) -> None:
     module = importlib.import_module(f"chalicelib.db.migrations.{migrations.available()[number]}")
     for statement in module.statements(dialect):
-        assert ADDS.match(statement), f"old code may not bear this: {statement[:100]}"
+        assert ADDS.match(statement), f"this may break old code: {statement[:100]}"
         if " ADD COLUMN " in statement.upper():
-            assert "NOT NULL" not in statement or " DEFAULT " in statement, f"old code does not set it: {statement}"
+            assert "NOT NULL" not in statement or " DEFAULT " in statement, (
+                f"old code does not set this column: {statement}"
+            )
 
 
-def test_old_code_takes_newer_tables_for_its_own(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_code_accepts_newer_tables(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     every = migrations.available()
     monkeypatch.setattr(migrations, "available", lambda: {n: name for n, name in every.items() if n < NEWEST})
     migrations.check(database)
@@ -92,16 +95,16 @@ def test_old_code_takes_newer_tables_for_its_own(database: Database, monkeypatch
 
 
 def test_workers_of_two_versions_share_one_queue(site_of: Callable[..., Site], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The old one makes what it understands and leaves the rest, which the new one takes as soon as it comes."""
+    """The old worker leaves messages of the new version in the queue; a new worker takes them."""
     site = site_of(LEASE="2")
     old = site.start_worker()
     newer, older = generated(1, 1000, "newer"), generated(1, 1000, "older")
     with monkeypatch.context() as patch:
-        patch.setattr(job_message, "encode", lambda hint: f'{{"v": 2, "job": {hint.job_id}, "token": {hint.token}}}')
+        patch.setattr(job_message, "encode", lambda sent: f'{{"v": 2, "job": {sent.job_id}, "token": {sent.token}}}')
         site.system.service.create("", "newer", manifest(newer))
     site.system.service.create("", "older", manifest(older))
     assert_ready(site, "older", older)
-    time.sleep(3.5)  # it comes to the old one again and again
+    time.sleep(3.5)  # the old worker receives it repeatedly
     assert site.system.service.find("", "newer").state == "waiting"
     old.consumer.stop()
     old.consumer.drain(5)
@@ -115,22 +118,26 @@ def test_workers_of_two_versions_share_one_queue(site_of: Callable[..., Site], m
 def test_a_job_of_a_newer_kind_is_left_to_newer_workers(
     site_of: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consumer, "FOR_NEWER", 0.2)
-    site = site_of()
+    site = site_of({"consumer": {"newer_kind_delay": 0.2}})
     old = site.start_worker()
-    hint = site.system.database.transaction(lambda: site.system.jobs.add(7, "newer"))
-    site.system.queue.send([hint])
+    message = site.system.database.transaction(lambda: site.system.jobs.add(7, "newer"))
+    site.system.queue.send([message])
     until(lambda: "newer workers" in site.system.database.transaction(lambda: site.system.jobs.last_problem(7)), 20)
     time.sleep(2)  # several times more often than a job may fail
     done: list[Lease] = []
-    monkeypatch.setattr(consumer.Consumer, "_handle", lambda _, lease: done.append(lease))
+
+    def run(_: JobRunner, lease: Lease) -> Done:
+        done.append(lease)
+        return Done()
+
+    monkeypatch.setattr(JobRunner, "_run", run)
     until(lambda: bool(done), 20)
     assert done[0].job.kind == "newer"
-    assert done[0].job.attempts == 1, "being left to others is no failure"
+    assert done[0].job.attempts == 1, "leaving it to newer workers is not a failed attempt"
     assert old.consumer.drain(5)
 
 
-def test_a_new_worker_understands_what_an_old_api_sends(
+def test_a_new_worker_understands_messages_of_an_old_api(
     site_of: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site = site_of()

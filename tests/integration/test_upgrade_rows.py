@@ -1,4 +1,4 @@
-"""A deploy under way: rows as the previous release writes them, and its SQL on the rows this release writes."""
+"""During a deployment: rows of the previous release under this code, and its SQL on rows this code writes."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def unsent(database: Database) -> UnsentJobStore:
 
 @pytest.fixture
 def message(database: Database, jobs: JobStore) -> JobMessage:
-    """That of a job of cart 7."""
+    """The message of a job of cart 7."""
     return database.transaction(lambda: jobs.add(7, JobKind.CLEANUP, CleanupPass.FIRST))
 
 
 def full_queue() -> int:
-    """A queue that is said to have every message."""
+    """A queue that seems to have every message."""
     return 10**6
 
 
@@ -47,12 +47,12 @@ def followed(job: Job | None) -> JobMessage:
     return JobMessage(job.id, job.token, "cart-7")
 
 
-def test_what_workers_of_other_releases_read_of_a_job_keeps_its_values() -> None:
+def test_values_that_other_releases_read_do_not_change() -> None:
     assert list(JobKind) == ["manifest", "recall", "window", "cleanup", "reconcile", "assist"]
     assert list(CleanupPass) == [0, 1]
 
 
-def test_a_job_the_previous_release_parked_is_sent_when_it_is_due_whatever_the_queue_holds(
+def test_a_job_parked_by_the_previous_release_is_sent_when_due(
     old: PreviousRelease, jobs: JobStore, unsent: UnsentJobStore, message: JobMessage
 ) -> None:
     job = old.claim(message)
@@ -65,14 +65,14 @@ def test_a_job_the_previous_release_parked_is_sent_when_it_is_due_whatever_the_q
     assert (again.window, again.last_error) == (CleanupPass.LAST, "")
 
 
-def test_a_job_whose_message_the_queue_refused_the_previous_release_is_sent_at_once(
+def test_a_job_marked_unsent_by_the_previous_release_is_sent_at_once(
     old: PreviousRelease, unsent: UnsentJobStore, message: JobMessage
 ) -> None:
     old.unsent(message.job_id)
     assert unsent.due(10, full_queue) == [message]
 
 
-def test_why_the_previous_release_deferred_a_job_is_a_reason_to_wait_and_no_error(
+def test_a_wait_reason_of_the_previous_release_is_not_an_error(
     database: Database, old: PreviousRelease, jobs: JobStore, message: JobMessage
 ) -> None:
     job = old.claim(message)
@@ -84,7 +84,7 @@ def test_why_the_previous_release_deferred_a_job_is_a_reason_to_wait_and_no_erro
     assert again.last_error == ""
 
 
-def test_the_later_of_two_problems_counts_whichever_release_wrote_it(
+def test_the_later_problem_counts_whichever_release_wrote_it(
     database: Database, old: PreviousRelease, jobs: JobStore, message: JobMessage
 ) -> None:
     def problem() -> str:
@@ -105,7 +105,7 @@ def test_the_later_of_two_problems_counts_whichever_release_wrote_it(
     assert old.last_error(7) == ""
 
 
-def test_the_previous_release_finds_takes_and_defers_a_job_this_one_parked(
+def test_the_previous_release_can_claim_and_defer_a_job_this_one_parked(
     database: Database, old: PreviousRelease, jobs: JobStore, unsent: UnsentJobStore, message: JobMessage
 ) -> None:
     job = jobs.claim(message.job_id, message.token)
@@ -122,7 +122,7 @@ def test_the_previous_release_finds_takes_and_defers_a_job_this_one_parked(
     assert unsent.due(10, full_queue) == [followed(taken)], "at worst it has two messages"
 
 
-def test_the_previous_release_sees_why_an_attempt_of_this_one_failed(
+def test_the_previous_release_reads_the_error_of_a_failed_attempt(
     old: PreviousRelease, jobs: JobStore, message: JobMessage
 ) -> None:
     job = jobs.claim(message.job_id, message.token)
@@ -134,19 +134,21 @@ def test_the_previous_release_sees_why_an_attempt_of_this_one_failed(
     assert (taken.attempts, taken.last_error) == (2, "ValueError: 7")
 
 
-def test_a_cart_uploaded_to_the_previous_release_is_known_as_uploaded_once_it_was_read(site: Site) -> None:
+def test_a_cart_uploaded_to_the_previous_release_is_marked_when_its_manifest_is_read(site: Site) -> None:
     upload(site, "up", DOCUMENT)
     site.system.service.create("", "up", UPLOADED)
     with site.system.database.session() as db:  # the previous release inserts no such column
         execute(db, "UPDATE carts SET uploaded = 0")
-        assert execute(db, "SELECT digest FROM carts").fetchone()[0].startswith("upload-"), "what it looks for"
+        assert execute(db, "SELECT digest FROM carts").fetchone()[0].startswith("upload-"), (
+            "the previous release reads the prefix"
+        )
     site.start_worker()
     cart = site.wait("up")
     site.system.service.create("", "up", UPLOADED)
     assert site.system.service.find("", "up") == cart
 
 
-def test_the_migration_marks_the_carts_that_were_uploaded_before_it(
+def test_the_migration_marks_existing_uploaded_carts(
     database_variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database = Database(load(database_variables))

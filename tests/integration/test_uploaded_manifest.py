@@ -49,7 +49,7 @@ def test_an_uploaded_manifest_becomes_a_bundle(site: Site, body: bytes) -> None:
         (LINES + b"\n{broken", "line 14: is not JSON"),
     ],
 )
-def test_what_is_wrong_with_an_upload_is_told_with_its_place(site: Site, body: bytes, message: str) -> None:
+def test_the_problems_of_an_upload_name_their_place(site: Site, body: bytes, message: str) -> None:
     site.start_worker()
     upload(site, "bad", body)
     site.system.service.create("", "bad", UPLOADED)
@@ -59,13 +59,13 @@ def test_what_is_wrong_with_an_upload_is_told_with_its_place(site: Site, body: b
     assert site.stored() == []
 
 
-def test_a_refused_upload_goes_and_one_made_since_stays(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_upload_is_deleted_but_not_a_newer_one(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     worker = site.start_worker()
     digest = worker.system.uploads.digest
-    asked = itertools.count()
+    calls = itertools.count()
 
     def late(key: str) -> str | None:
-        if next(asked) == 1:  # the second time is before it is removed
+        if next(calls) == 1:  # the second call is just before the deletion
             upload(site, "bad", DOCUMENT)
         return digest(key)
 
@@ -76,7 +76,7 @@ def test_a_refused_upload_goes_and_one_made_since_stays(site: Site, monkeypatch:
     assert site.stored() == ["manifests//bad"]
 
 
-def test_an_upload_that_is_gone_is_told_apart_from_one_that_is_empty(site: Site) -> None:
+def test_a_missing_upload_is_reported_as_such(site: Site) -> None:
     upload(site, "gone", DOCUMENT)
     site.system.service.create("", "gone", UPLOADED)
     site.system.uploads.delete("manifests//gone")
@@ -84,7 +84,7 @@ def test_an_upload_that_is_gone_is_told_apart_from_one_that_is_empty(site: Site)
     assert "upload and post it again" in site.wait("gone").message
 
 
-def test_a_post_without_an_upload_says_so(site: Site) -> None:
+def test_a_post_without_an_upload_is_refused(site: Site) -> None:
     with pytest.raises(InvalidManifest, match="nothing was uploaded"):
         site.system.service.create("", "none", UPLOADED)
 
@@ -98,7 +98,7 @@ def test_a_gzip_bomb_ends_in_an_error(site_of: object) -> None:
     assert (cart.state, "MAX_MANIFEST" in cart.message) == ("error", True)
 
 
-def test_the_same_post_again_after_a_worker_read_the_upload_is_no_new_work(site: Site) -> None:
+def test_the_same_post_again_after_the_upload_was_read_changes_nothing(site: Site) -> None:
     site.start_worker()
     upload(site, "again", DOCUMENT)
     site.system.service.create("", "again", UPLOADED)

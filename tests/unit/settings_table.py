@@ -1,4 +1,4 @@
-"""The settings as a row each of docs/settings.md, and which process reads them, both taken from the code."""
+"""The rows of docs/settings.md and the files that read each setting, taken from the code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ READERS = ("all", "API", "workers", "sweep", "API, workers", "workers, sweep")
 
 
 def expected_rows() -> dict[str, str]:
-    """Variable -> its row up to the last column, which says who reads it."""
+    """Variable -> its row without the last column, the processes that read it."""
     return {
         field.metadata["env"]: f"| `{field.metadata['env']}` | {_default(field)} | {field.metadata['doc']} |"
         for field in dataclasses.fields(Settings)
@@ -23,7 +23,7 @@ def expected_rows() -> dict[str, str]:
 
 
 def users() -> dict[str, set[str]]:
-    """Variable -> the files whose code reads that setting."""
+    """Variable -> the files that read the setting."""
     files = [ROOT / "app.py", ROOT / "wsgi.py", *(ROOT / "chalicelib").rglob("*.py"), *(ROOT / "workers").rglob("*.py")]
     sources = {str(path.relative_to(ROOT)): path.read_text() for path in files}
     return {

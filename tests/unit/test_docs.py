@@ -1,4 +1,4 @@
-"""The documents agree with the code they describe."""
+"""The documents agree with the code."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_each_setting_has_its_row(variable: str) -> None:
     assert reader in READERS
 
 
-def test_the_table_has_no_other_settings_and_their_order() -> None:
+def test_the_table_lists_the_settings_in_order() -> None:
     assert re.findall(r"^\| `(\w+)`", SETTINGS.partition("\n## ")[0], re.M) == VARIABLES
 
 
@@ -46,7 +46,7 @@ def test_each_setting_is_read_where_the_table_says(variable: str) -> None:
         assert re.search(rf"^\| `{variable}` .*\| all \|$", SETTINGS, re.M)
 
 
-def test_every_route_has_its_chapter_and_no_other() -> None:
+def test_every_route_has_a_chapter_and_every_chapter_a_route() -> None:
     chapters = set(re.findall(r"^## (GET|HEAD|POST|DELETE) (\S+)$", API, re.M))
     assert {(path, method) for method, path in chapters} == ROUTES
 
@@ -78,33 +78,33 @@ def test_a_schema_is_the_same_in_both_documents(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["Status", "Files"])
-def test_an_example_is_as_its_schema_has_it(name: str) -> None:
+def test_an_example_conforms_to_its_schema(name: str) -> None:
     schema = OPENAPI["components"]["schemas"][name]
     jsonschema_rs.Draft202012Validator(schema, validate_formats=True).validate(block(name.lower()))
 
 
-def test_all_hash_names_are_told() -> None:
+def test_all_hash_names_are_documented() -> None:
     [row] = re.findall(r"^\| `hashtype` \| (.*) \|$", API, re.M)
     assert set(re.findall(r"`(\w+)`", row)) == set(HASH_DIGITS)
     assert set(HASH_DIGITS) <= set(OPENAPI["components"]["schemas"]["Entry"]["properties"]["hashtype"]["enum"])
 
 
-def test_every_answer_of_openapi_is_told() -> None:
+def test_every_response_of_openapi_is_documented() -> None:
     for path, method in ROUTES:
         chapter = re.search(rf"^## {method} {re.escape(path)}$(.*?)(?=^## |\Z)", API, re.M | re.S)
         assert chapter is not None
-        told = chapter[1] + API.partition("\n## Errors")[2]
+        text = chapter[1] + API.partition("\n## Errors")[2]
         for status in OPENAPI["paths"][path][method.lower()]["responses"]:
-            assert status in told or status == "200", (method, path, status)
+            assert status in text or status == "200", (method, path, status)
 
 
 @pytest.mark.parametrize("name", ["api.md", "settings.md"])
-def test_links_between_the_documents_lead_somewhere(name: str) -> None:
+def test_links_between_the_documents_resolve(name: str) -> None:
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", (DOCS / name).read_text()):
         assert "://" in target or (DOCS / target).exists(), target
 
 
 def block(info: str) -> Any:
-    """The JSON of the fenced block that is marked `info`."""
+    """The JSON in the fenced block marked `info`."""
     [found] = re.findall(rf"^```json {info}\n(.*?)^```$", API, re.M | re.S)
     return json.loads(found)

@@ -1,4 +1,4 @@
-"""An uploaded manifest as a stream: its entries, and what would take memory without bound."""
+"""An uploaded manifest as a stream: its entries, and input that would take unbounded memory."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ def document(value: object) -> list[bytes]:
     return [json.dumps(value).encode()]
 
 
-def test_entries_come_in_order_with_the_root_wherever_it_stands() -> None:
+def test_entries_are_in_order_wherever_the_root_is() -> None:
     assert list(stream(document({"root": "r", "fileids": [ENTRY, {"id": "x"}]}))) == [Root("r"), ENTRY, {"id": "x"}]
     assert list(stream(document({"fileids": [ENTRY], "root": "r"}))) == [ENTRY, Root("r")]
 
 
-def test_other_keys_are_passed_over_whatever_they_hold() -> None:
+def test_other_keys_are_skipped_whatever_their_value() -> None:
     nested = {"fileids": [{"id": "not an entry"}], "root": ["not", "the", "root"]}
     assert list(stream(document({"x": nested, "y": [nested, 1], "fileids": [ENTRY]}))) == [ENTRY]
 
 
-def test_an_entry_keeps_what_it_holds_and_one_that_is_no_object_keeps_its_place() -> None:
+def test_an_entry_is_complete_and_a_non_object_keeps_its_place() -> None:
     deep = {"id": 1, "more": {"a": [1, {"b": None}]}}
     assert list(stream(document({"fileids": [deep, "text", [1, [2]], 3.5, None, ENTRY]}))) == [
         deep,
@@ -40,13 +40,13 @@ def test_an_entry_keeps_what_it_holds_and_one_that_is_no_object_keeps_its_place(
     ]
 
 
-def test_a_manifest_that_is_split_anywhere_is_the_same() -> None:
+def test_a_manifest_may_be_split_anywhere() -> None:
     whole = json.dumps({"root": "r", "fileids": [{"id": f"é{n}", "path": f"p/{n}"} for n in range(30)]}).encode()
     assert list(stream(whole[at : at + 7] for at in range(0, len(whole), 7))) == list(stream([whole]))
 
 
 @pytest.mark.parametrize(
-    ("blocks", "said"),
+    ("blocks", "message"),
     [
         ([b'{"fileids":', b"[" * 100_000], "nested too deeply"),
         ([b'{"other":', b"[" * 100_000], "nested too deeply"),
@@ -60,6 +60,6 @@ def test_a_manifest_that_is_split_anywhere_is_the_same() -> None:
         ([b""], "is not JSON"),
     ],
 )
-def test_what_would_grow_without_bound_or_is_no_manifest_is_refused(blocks: Iterable[bytes], said: str) -> None:
-    with pytest.raises(InvalidManifest, match=said.replace("[", r"\[").replace("]", r"\]")):
+def test_unbounded_or_malformed_input_is_refused(blocks: Iterable[bytes], message: str) -> None:
+    with pytest.raises(InvalidManifest, match=message.replace("[", r"\[").replace("]", r"\]")):
         list(stream(blocks))

@@ -1,4 +1,4 @@
-"""Settings: defaults, parsing, and every bad variable named at once."""
+"""Settings: defaults, parsing, and one error for all bad variables."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def bad(**environ: str) -> str:
 
 
 def problems(environ: dict[str, str]) -> tuple[str, ...]:
-    """What is wrong with an environment; nothing but a SettingsError says so."""
+    """The problems of an environment; any other exception than SettingsError fails the test."""
     try:
         load(environ)
     except SettingsError as error:
@@ -31,17 +31,17 @@ def problems(environ: dict[str, str]) -> tuple[str, ...]:
     return ()
 
 
-def test_nothing_set_is_the_defaults() -> None:
+def test_without_variables_the_defaults_apply() -> None:
     assert load({}) == Settings()
     assert (load({}).mysql_host, load({}).max_body, load({}).bundle_url_life) == ("", 64 * MIB, 3600)
     assert (load({}).database_connect_attempts, load({}).database_wait, load({}).pull_concurrency) == (3, 10.0, 16)
 
 
-def test_a_variable_that_is_empty_is_not_set() -> None:
+def test_an_empty_variable_counts_as_not_set() -> None:
     assert load(dict.fromkeys(VARIABLES, "")) == Settings()
 
 
-def test_a_variable_of_someone_else_is_none_of_ours() -> None:
+def test_unrelated_variables_are_ignored() -> None:
     assert load({"PATH": "/bin", "LC_ALL": "x"}) == Settings()
 
 
@@ -57,14 +57,14 @@ def test_the_workers_need_a_volume() -> None:
     assert load({"VOLUME_PATH": "/v"}, worker=True).volume_path == Path("/v")
 
 
-def test_a_missing_volume_is_named_beside_what_is_bad() -> None:
+def test_a_missing_volume_is_reported_with_other_problems() -> None:
     with pytest.raises(SettingsError) as caught:
         load({"LEASE": "x"}, worker=True)
     assert len(caught.value.problems) == 2
 
 
 @pytest.mark.parametrize("variable", VARIABLES)
-def test_no_value_is_worse_than_a_settings_error(variable: str) -> None:
+def test_any_bad_value_is_a_settings_error(variable: str) -> None:
     for value in ("\0", "x" * 10_000, "9" * 5_000, "-1", "nan", "1e999", "tcp://[", "http://[::", "é", "٣", " "):
         for problem in problems({variable: value}):
             assert problem.startswith(f"{variable}: ")
@@ -93,7 +93,7 @@ def test_other_sizes_are_refused(given: str) -> None:
         ("127.0.0.1:8080/", "http://127.0.0.1:8080/"),
     ],
 )
-def test_the_archive_may_be_named_with_or_without_scheme_and_slash(given: str, taken: str) -> None:
+def test_the_archives_scheme_and_slash_are_optional(given: str, taken: str) -> None:
     assert load({"ARCHIVE_INTERFACE_URL": given}).archive_url == taken
 
 
@@ -105,7 +105,7 @@ def test_other_addresses_are_refused(given: str) -> None:
 
 
 @pytest.mark.parametrize(("given", "taken"), [("1", True), ("yes", True), ("set", True), ("0", False), ("off", False)])
-def test_logging_of_queries_is_on_when_it_is_set(given: str, taken: bool) -> None:
+def test_query_logging_is_on_if_set(given: str, taken: bool) -> None:
     assert load({"DATABASE_LOGGING": given}).database_logging is taken
 
 
@@ -119,7 +119,7 @@ def test_a_lease_is_long_enough_for_a_heartbeat() -> None:
     assert load({"LEASE": "2.5"}).visibility == 4
 
 
-def test_a_lambda_takes_no_more_than_its_event_holds() -> None:
+def test_in_lambda_the_body_limit_fits_an_event() -> None:
     assert load({"AWS_LAMBDA_FUNCTION_NAME": "f"}).max_body == 4 * MIB
     assert load({"AWS_LAMBDA_FUNCTION_NAME": "f", "MAX_BODY": "1M"}).max_body == MIB
 
@@ -130,11 +130,11 @@ def test_secrets_are_never_shown() -> None:
     assert "hush" not in bad(ARCHIVE_INTERFACE_URL="http://someone:hush@archive/?q")
 
 
-def test_what_was_given_is_shown_with_what_is_wrong() -> None:
+def test_an_error_shows_the_bad_value() -> None:
     assert "LOG_LEVEL: must be DEBUG, INFO, WARNING or ERROR (it is 'loud')" in bad(LOG_LEVEL="loud")
 
 
 @given(st.dictionaries(st.sampled_from(VARIABLES), st.text(max_size=30)))
 def test_any_environment_is_settings_or_a_settings_error(environ: dict[str, str]) -> None:
-    told = problems(environ)
-    assert len({problem.partition(":")[0] for problem in told}) == len(told)
+    found = problems(environ)
+    assert len({problem.partition(":")[0] for problem in found}) == len(found)

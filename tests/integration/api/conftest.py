@@ -1,4 +1,4 @@
-"""One API for the tests of this folder, on SQLite and moto, and carts put into any state without a worker."""
+"""One API for the tests of this folder, on SQLite and moto, and carts in any state without a worker."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from tests.integration.conftest import KEYS
 
 MANIFEST = {"fileids": [{"id": 1, "path": "a/foo.txt"}, {"id": "two", "path": "bar.csv"}]}
 BUNDLE = b"the bundle's bytes" * 100
-CHECKSUM = "AAAAAAAAAAA="  # of the form the store tells; nothing here compares it
+CHECKSUM = "AAAAAAAAAAA="  # in the store's format; no test compares it
 TRANSPORTS = ("wsgi", "lambda", "lambda in base64")
 
 
 class Carter:
-    """Makes carts of any state under uids of their own."""
+    """Makes carts in any state, each under a new uid."""
 
     def __init__(self, system: System) -> None:
         self.system = system
@@ -86,7 +86,7 @@ class Carter:
         return self.system.service.find("", uid)
 
     def count(self) -> int:
-        """Rows of carts, whatever became of them."""
+        """The number of cart rows, ended ones included."""
         with self.system.database.session() as db:
             return int(Carts.select().count(db))
 
@@ -97,29 +97,28 @@ def new_uid() -> str:
 
 @pytest.fixture(scope="package")
 def variables(aws: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The API's environment, set in this process too."""
+    """The API's environment, also set in this process."""
     name = f"api-{uuid.uuid4().hex[:12]}"
     path = tmp_path_factory.mktemp("api") / "cart.db"
-    ours = {**KEYS, "AWS_ENDPOINT_URL_S3": aws, "AWS_ENDPOINT_URL_SQS": aws, "SQLITE_PATH": str(path)}
-    ours |= {"BUNDLE_BUCKET": name, "JOB_QUEUE": name, "MAX_BODY": "1M"}
+    environ = {**KEYS, "AWS_ENDPOINT_URL_S3": aws, "AWS_ENDPOINT_URL_SQS": aws, "SQLITE_PATH": str(path)}
+    environ |= {"BUNDLE_BUCKET": name, "JOB_QUEUE": name, "MAX_BODY": "1M"}
     with pytest.MonkeyPatch.context() as patch:
-        for variable, value in ours.items():
+        for variable, value in environ.items():
             patch.setenv(variable, value)
         for variable in ("MYSQL_HOST", "MYSQL_PORT", "AWS_LAMBDA_FUNCTION_NAME"):
             patch.delenv(variable, raising=False)
         boto3.client("s3").create_bucket(Bucket=name)
         boto3.client("sqs").create_queue(QueueName=name)
-        yield ours
+        yield environ
 
 
 @pytest.fixture(scope="package")
 def application(variables: dict[str, str]) -> Iterator[Application]:
-    cached = (app.service, app.max_body)
-    for built in cached:
-        built.cache_clear()
+    for cached in (app.service, app.max_body):
+        cached.cache_clear()
     yield wsgi.application()
-    for built in cached:
-        built.cache_clear()
+    for cached in (app.service, app.max_body):
+        cached.cache_clear()
 
 
 @pytest.fixture(scope="package")
@@ -131,7 +130,7 @@ def carts(application: Application) -> Iterator[Carter]:
 
 @pytest.fixture(params=TRANSPORTS)
 def call(request: pytest.FixtureRequest, application: Application) -> Transport:
-    """Every row of the wire protocol is asked for by each transport."""
+    """Each transport: the tests of the wire protocol run over all of them."""
     if request.param == "wsgi":
         return OverWSGI(application)
     return OverLambda(binary=request.param == "lambda in base64")
@@ -143,7 +142,7 @@ def over_wsgi(application: Application) -> Transport:
 
 
 def check_head(answer: Answer, status: int, state: str, message: str = "") -> None:
-    """What every answer of HEAD has."""
+    """Check what every response to HEAD has."""
     assert answer.status == status
     assert answer.body == b""
     assert answer.headers["x-pacifica-status"] == state

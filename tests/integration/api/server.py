@@ -1,4 +1,4 @@
-"""The API in a process of its own, as gunicorn or `chalice local` serves it, spoken to byte by byte."""
+"""The API in its own process, under gunicorn or `chalice local`, and raw HTTP to it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def chalice_local(environ: Mapping[str, str]) -> Iterator[Server]:
 
 
 def exchange(connection: socket.socket, request: bytes, method: str = "GET") -> tuple[HTTPResponse, bytes]:
-    """Send a request as it is and read its answer, no byte more: what is left over would spoil the next."""
+    """Send raw bytes and read exactly one response: leftover bytes would be read with the next one."""
     connection.sendall(request)
     answer = HTTPResponse(connection, method=method)
     answer.begin()
@@ -67,7 +67,7 @@ def free_port() -> int:
 
 @contextmanager
 def _running(arguments: Sequence[str], port: int, environ: Mapping[str, str]) -> Iterator[Server]:
-    with tempfile.TemporaryFile() as log:  # a pipe that nobody reads would hold the server up once it is full
+    with tempfile.TemporaryFile() as log:  # an unread pipe would block the server once it is full
         command = [sys.executable, *arguments]
         process = subprocess.Popen(command, cwd=ROOT, env=dict(environ), stdout=subprocess.DEVNULL, stderr=log)
         try:

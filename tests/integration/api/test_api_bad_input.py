@@ -1,4 +1,4 @@
-"""Bad input: 400 or 413 naming the place, and nothing made; by every transport."""
+"""Bad input: 400 or 413 with the place, and nothing is created; over every transport."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MIB = 1 << 20
 
 
 def one(**field: Any) -> dict[str, Any]:
-    """A manifest whose only entry has this field changed."""
+    """A manifest whose only entry has these fields changed."""
     return {"fileids": [GOOD | field]}
 
 
@@ -28,8 +28,8 @@ BODIES: dict[str, tuple[Any, str]] = {
     "cut off": (b'{"fileids": [{"id": 1, "path": "a"}', "body: is not JSON"),
     "a form": (b"fileids=1&path=a", "body: is not JSON"),
     "NaN": (b'{"fileids": NaN}', "body: "),
-    "a number without end": (b'{"fileids": [{"path": "a", "id": ' + b"9" * 5000 + b"}]}", "body: "),
-    "nested without end": (b"[" * 100_000, "body: "),
+    "an endless number": (b'{"fileids": [{"path": "a", "id": ' + b"9" * 5000 + b"}]}", "body: "),
+    "endless nesting": (b"[" * 100_000, "body: "),
     "a list": ([], "body: must be an object, not a list"),
     "null": (None, "body: must be an object, not null"),
     "text": ("fileids", "body: must be an object, not a string"),
@@ -80,7 +80,7 @@ BODIES: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("what", BODIES)
-def test_a_bad_body_is_400_naming_the_place_and_makes_nothing(call: Transport, carts: Carter, what: str) -> None:
+def test_a_bad_body_is_400_with_its_place_and_creates_nothing(call: Transport, carts: Carter, what: str) -> None:
     body, place = BODIES[what]
     before = carts.count()
     answer = call("POST", f"/{new_uid()}", body if isinstance(body, bytes) else json.dumps(body).encode())
@@ -91,7 +91,7 @@ def test_a_bad_body_is_400_naming_the_place_and_makes_nothing(call: Transport, c
     assert carts.count() == before
 
 
-def test_a_bad_body_leaves_the_cart_of_its_uid_alone(call: Transport, carts: Carter) -> None:
+def test_a_bad_body_does_not_change_the_existing_cart(call: Transport, carts: Carter) -> None:
     uid = carts.ready()
     before = carts.find(uid)
     assert call("POST", f"/{uid}", b"{}").status == 400
@@ -110,7 +110,7 @@ def test_every_problem_is_named_at_once(call: Transport) -> None:
         assert place in answer.json()["message"]
 
 
-def test_a_body_over_the_limit_is_413_naming_it(call: Transport, carts: Carter) -> None:
+def test_a_body_over_the_limit_is_413_with_the_limit(call: Transport, carts: Carter) -> None:
     before = carts.count()
     answer = call("POST", f"/{new_uid()}", json.dumps(one(path="a")).encode() + b" " * MIB)
     assert answer.status == 413
@@ -118,14 +118,14 @@ def test_a_body_over_the_limit_is_413_naming_it(call: Transport, carts: Carter) 
     assert carts.count() == before
 
 
-def test_a_body_of_just_the_limit_is_read(call: Transport, carts: Carter) -> None:
+def test_a_body_of_exactly_the_limit_is_accepted(call: Transport, carts: Carter) -> None:
     uid = new_uid()
     assert call("POST", f"/{uid}", json.dumps(one(path="a")).encode().ljust(MIB)).status == 201
     assert carts.find(uid).files_total == 1
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
-def test_a_body_nobody_asked_for_and_its_type_decide_nothing(call: Transport, method: str) -> None:
+def test_a_body_on_get_head_and_delete_is_ignored(call: Transport, method: str) -> None:
     assert call(method, f"/{new_uid()}", b"x", content_type="text/plain").status == 404
 
 
@@ -133,13 +133,13 @@ def test_a_body_nobody_asked_for_and_its_type_decide_nothing(call: Transport, me
     "kind",
     ["application/json", "Application/JSON; charset=utf-8", "text/plain", "a b c", "application/octet-stream", ""],
 )
-def test_json_is_read_whatever_the_content_type(call: Transport, carts: Carter, kind: str) -> None:
+def test_json_is_parsed_whatever_the_content_type(call: Transport, carts: Carter, kind: str) -> None:
     uid = new_uid()
     assert call("POST", f"/{uid}", json.dumps(one(path="a")).encode(), content_type=kind).status == 201
     assert carts.find(uid).files_total == 1
 
 
-def test_json_is_read_from_what_curl_calls_a_form(call: Transport, carts: Carter) -> None:
+def test_json_is_parsed_from_what_curl_declares_a_form(call: Transport, carts: Carter) -> None:
     uid, form = new_uid(), "application/x-www-form-urlencoded"
     assert call("POST", f"/{uid}", json.dumps(one(path="a")).encode(), content_type=form).status == 201
     assert carts.find(uid).files_total == 1
@@ -147,5 +147,5 @@ def test_json_is_read_from_what_curl_calls_a_form(call: Transport, carts: Carter
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(raw=st.binary(max_size=200))
-def test_no_body_of_any_bytes_is_a_server_error(over_wsgi: Transport, raw: bytes) -> None:
+def test_random_bytes_are_never_a_server_error(over_wsgi: Transport, raw: bytes) -> None:
     assert over_wsgi("POST", "/hypothesis", raw).status == 400

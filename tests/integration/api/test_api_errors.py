@@ -1,4 +1,4 @@
-"""What is no call of this API, and what fails inside it: JSON, never a traceback, both headers on HEAD."""
+"""Unknown calls and internal failures: JSON, never a traceback, both headers on HEAD."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from tests.integration.api.transports import OverLambda, Transport, environ
 
 
 @pytest.mark.parametrize("path", ["/a/b", "/a/status/x", "/a/b/c/d", "//"])
-def test_an_unknown_address_is_refused_in_json(over_wsgi: Transport, path: str) -> None:
+def test_an_unknown_path_is_refused_in_json(over_wsgi: Transport, path: str) -> None:
     answer = over_wsgi("GET", path)
     assert answer.status in (400, 403)
     assert answer.json()["status"] == "error"
     assert answer.json()["message"]
 
 
-def test_head_of_an_unknown_address_has_both_headers(over_wsgi: Transport) -> None:
+def test_head_of_an_unknown_path_has_both_headers(over_wsgi: Transport) -> None:
     check_head(over_wsgi("HEAD", "/a/b"), 403, "error", "There is no such address here.")
 
 
 @pytest.mark.parametrize(("method", "path"), [("PUT", "/a"), ("PATCH", "/a"), ("POST", "/"), ("DELETE", "/a/status")])
-def test_a_wrong_method_is_405_naming_the_right_ones(call: Transport, method: str, path: str) -> None:
+def test_a_wrong_method_is_405_with_the_allowed_ones(call: Transport, method: str, path: str) -> None:
     answer = call(method, path, b"{}")
     assert answer.status == 405
     assert answer.json() == {"status": "error", "message": f"Unsupported method: {method}"}
@@ -40,7 +40,7 @@ def test_a_wrong_method_is_405_naming_the_right_ones(call: Transport, method: st
 
 
 @pytest.mark.parametrize("path", ["/", "/a/status", "/a/files"])
-def test_head_where_there_is_none_has_both_headers(call: Transport, path: str) -> None:
+def test_head_of_a_path_without_head_has_both_headers(call: Transport, path: str) -> None:
     check_head(call("HEAD", path), 405, "error", "Unsupported method: HEAD")
 
 
@@ -49,7 +49,7 @@ def test_an_authorization_of_any_bytes_is_harmless(over_wsgi: Transport) -> None
     assert over_wsgi("GET", "/", authorization="Bearer \xff\xfe").status == 200
 
 
-def test_an_unforeseen_failure_is_500_without_its_reason(
+def test_an_unexpected_exception_is_500_without_details(
     call: Transport, carts: Carter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(app.service(), "find", _raise(ZeroDivisionError("a secret")))
@@ -60,7 +60,7 @@ def test_an_unforeseen_failure_is_500_without_its_reason(
     check_head(call("HEAD", f"/{uid}"), 500, "unavailable", "The server failed; its log says why.")
 
 
-def test_a_failure_that_may_pass_is_503_with_retry_after(call: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_transient_failure_is_503_with_retry_after(call: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app.service(), "find", _raise(StoreUnavailable("The bundle store did not answer (put).")))
     answer = call("GET", f"/{new_uid()}")
     assert (answer.status, answer.json()["message"]) == (503, "The bundle store did not answer (put).")
@@ -74,7 +74,7 @@ def test_a_failure_that_may_pass_is_503_with_retry_after(call: Transport, monkey
 def without_database(
     variables: dict[str, str], application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[None]:
-    """A service whose database server does not answer."""
+    """The service with a database server that does not answer."""
     for name, value in {"MYSQL_HOST": "127.0.0.1", "MYSQL_PORT": "1", "DATABASE_CONNECT_ATTEMPTS": "1"}.items():
         monkeypatch.setenv(name, value)
     app.service.cache_clear()
@@ -83,7 +83,7 @@ def without_database(
 
 
 @pytest.mark.usefixtures("without_database")
-def test_without_its_database_the_api_says_so(call: Transport) -> None:
+def test_without_its_database_the_api_answers_503(call: Transport) -> None:
     for method, path, body in (
         ("POST", "", b'{"fileids": [{"id": 1, "path": "a"}]}'),
         ("GET", "", b""),
@@ -96,7 +96,7 @@ def test_without_its_database_the_api_says_so(call: Transport) -> None:
     assert call("GET", "/").status == 200
 
 
-def test_without_its_queue_a_cart_is_made_all_the_same(
+def test_without_its_queue_a_cart_is_still_created(
     variables: dict[str, str], application: Application, call: Transport, carts: Carter
 ) -> None:
     sqs = boto3.client("sqs")
@@ -111,34 +111,34 @@ def test_without_its_queue_a_cart_is_made_all_the_same(
 
 
 @pytest.mark.parametrize(("method", "state"), [("GET", "ready"), ("HEAD", "staging"), ("HEAD", "ready")])
-def test_the_adapter_keeps_to_the_wsgi_standard(
-    application: Application, carts: Carter, method: str, state: str
-) -> None:
+def test_the_adapter_conforms_to_wsgi(application: Application, carts: Carter, method: str, state: str) -> None:
     started: list[Any] = []
     checked: Any = wsgiref.validate.validator(application)
-    chunks = checked(environ(method, f"/{getattr(carts, state)()}", b"", {}), lambda *told: started.append(told))
+    chunks = checked(
+        environ(method, f"/{getattr(carts, state)()}", b"", {}), lambda *response: started.append(response)
+    )
     assert b"".join(chunks) or method == "HEAD"
     chunks.close()
     assert started
 
 
-def test_a_lambda_asked_undecoded_answers_alike(application: Application, carts: Carter) -> None:
+def test_lambda_answers_the_same_with_undecoded_parameters(application: Application, carts: Carter) -> None:
     uid = carts.ready()
     for decoded in (True, False):
         check_head(OverLambda(decoded=decoded)("HEAD", f"/{uid.replace('a', '%61')}"), 204, "ready")
         assert OverLambda(decoded=decoded)("HEAD", "/a%2Fb").status == 400
 
 
-def test_what_lambda_answers_is_json_all_through(application: Application, carts: Carter) -> None:
+def test_lambda_responses_are_json_serialisable(application: Application, carts: Carter) -> None:
     event = OverLambda().event("GET", f"/{carts.error('ünï 🚀')}", b"", {})
     assert "🚀" in json.loads(json.loads(json.dumps(app.app(event, None)))["body"])["message"]
 
 
-def test_the_adapter_reads_a_path_of_a_server_that_does_not_keep_it_raw(application: Application) -> None:
+def test_the_adapter_works_without_the_servers_raw_uri(application: Application) -> None:
     started: list[Any] = []
     request = environ("GET", "/a%20b", b"", {})
     del request["RAW_URI"]
-    application(request, lambda *told: started.append(told))
+    application(request, lambda *response: started.append(response))
     assert started[0][0].startswith("400")
 
 

@@ -1,4 +1,4 @@
-"""Gzipped bodies: read, bounded, and refused in words when they are broken."""
+"""Gzipped bodies: decompressed up to a limit, and refused with a reason if they are broken."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tests.integration.api.transports import Transport
 BODY = json.dumps(MANIFEST).encode()
 PACKED = gzip.compress(BODY, mtime=0)
 MIB = 1 << 20
-#: those transports that bodies come through which are no text
+#: the transports that can carry binary bodies
 BINARY = pytest.mark.parametrize("call", ["wsgi", "lambda in base64"], indirect=True)
 
 
 @BINARY
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP", " gzip"])
-def test_a_gzipped_manifest_is_read(call: Transport, carts: Carter, encoding: str) -> None:
+def test_a_gzipped_manifest_is_accepted(call: Transport, carts: Carter, encoding: str) -> None:
     uid = new_uid()
     assert call("POST", f"/{uid}", PACKED, content_encoding=encoding).status == 201
     assert carts.find(uid).files_total == 2
@@ -47,13 +47,13 @@ def test_a_gzip_bomb_is_413(call: Transport) -> None:
 
 
 @BINARY
-def test_gzip_that_is_not_announced_is_no_manifest(call: Transport) -> None:
+def test_gzip_without_its_content_encoding_is_400(call: Transport) -> None:
     answer = call("POST", f"/{new_uid()}", PACKED)
     assert answer.status == 400
     assert answer.json()["message"].startswith("body: ")
 
 
-def test_an_upload_is_answered_with_where_to_put_it(call: Transport) -> None:
+def test_asking_for_an_upload_returns_where_to_put_it(call: Transport) -> None:
     answer = call("POST", f"/{new_uid()}/manifest")
     assert answer.status == 200
     assert answer.json()["method"] == "PUT"

@@ -1,4 +1,4 @@
-"""Uids, paths and file names as a client may send them: escaped, hostile or odd."""
+"""Uids, paths and file names a client may send: escaped, hostile or unusual."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ def test_head_of_a_bad_uid_is_400_with_both_headers(call: Transport, uid: str) -
 
 
 @pytest.mark.parametrize("uid", ["a" * 255, "...", "-", "A.b_C-9", "%61bc"])
-def test_a_good_uid_is_taken(call: Transport, uid: str) -> None:
+def test_a_good_uid_is_accepted(call: Transport, uid: str) -> None:
     assert call("POST", f"/{uid}", BODY).status == 201
     assert call("HEAD", f"/{uid}").status == 202
     assert call("DELETE", f"/{uid}").status == 200
 
 
 @pytest.mark.parametrize("what", ["a;b", "a#b", "//evil/", "//host/a", "///", "/a:b@c"])
-def test_nothing_in_a_path_is_taken_for_another_part_of_a_url(over_wsgi: Transport, carts: Carter, what: str) -> None:
+def test_no_part_of_a_path_is_parsed_as_another_part_of_a_url(over_wsgi: Transport, carts: Carter, what: str) -> None:
     before = carts.count()
     answer = over_wsgi("POST", what if what.startswith("/") else f"/{what}", BODY)
     assert answer.status in (400, 403)
     assert carts.count() == before
 
 
-def test_a_target_in_absolute_form_is_read(over_wsgi: Transport, carts: Carter) -> None:
+def test_a_request_target_in_absolute_form_is_accepted(over_wsgi: Transport, carts: Carter) -> None:
     assert over_wsgi("HEAD", f"http://127.0.0.1:8081/{carts.ready()}").status == 204
 
 
@@ -87,7 +87,7 @@ def test_without_a_filename_the_download_is_named_after_the_time(call: Transport
     assert re.fullmatch(r'attachment; filename="data_\d{4}(_\d\d){5}\.tar"', disposition(location))
 
 
-def test_the_store_names_the_download_as_it_was_asked_to(call: Transport, carts: Carter) -> None:
+def test_the_store_sends_the_requested_filename(call: Transport, carts: Carter) -> None:
     location = call("GET", f"/{carts.ready()}?filename=my%20data.tar").headers["location"]
     download = requests.get(location, timeout=10)
     assert download.headers["Content-Disposition"] == 'attachment; filename="my data.tar"'

@@ -1,4 +1,4 @@
-"""docs/openapi.json against the API: answers are as it says, and nothing it can think of is a server error."""
+"""The API conforms to docs/openapi.json, and no request generated from it causes a server error."""
 
 from __future__ import annotations
 
@@ -41,29 +41,29 @@ def validate(name: str, document: Any) -> None:
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_status_is_as_its_schema_has_it(over_wsgi: Transport, carts: Carter, state: str) -> None:
+def test_status_conforms_to_its_schema(over_wsgi: Transport, carts: Carter, state: str) -> None:
     validate("Status", over_wsgi("GET", f"/{getattr(carts, state)()}/status").json())
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_files_are_as_their_schema_has_them(over_wsgi: Transport, carts: Carter, state: str) -> None:
+def test_files_conform_to_their_schema(over_wsgi: Transport, carts: Carter, state: str) -> None:
     validate("Files", over_wsgi("GET", f"/{getattr(carts, state)()}/files").json())
 
 
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
-def test_nothing_that_can_be_sent_is_a_server_error(
+def test_generated_requests_never_cause_a_server_error(
     application: Application, carts: Carter, path: str, method: str
 ) -> None:
-    """Valid and invalid data, now and then for a cart that is there."""
+    """Valid and invalid data, sometimes for an existing cart."""
     loaded = schemathesis.openapi.from_dict(OPENAPI)
     loaded.app = application
     operation = loaded[path][method.upper()]
-    there = st.sampled_from([None, carts.waiting(), carts.ready(), carts.bundling()])
+    existing = st.sampled_from([None, carts.waiting(), carts.ready(), carts.bundling()])
     modes = [*schemathesis.GenerationMode]
     cases = st.one_of(*(operation.as_strategy(generation_mode=mode) for mode in modes))
 
     @settings(max_examples=60, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-    @given(case=cases, uid=there)
+    @given(case=cases, uid=existing)
     def check(case: Any, uid: str | None) -> None:
         if uid and "uid" in case.path_parameters:
             case.path_parameters["uid"] = uid

@@ -1,4 +1,4 @@
-"""The API under its real servers: what only the wire shows."""
+"""The API under its real servers: what only raw HTTP shows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def gunicorn(variables: dict[str, str], carts: Carter) -> Iterator[Server]:
 
 
 @pytest.mark.parametrize("state", ["waiting", "ready", "error", "unknown"])
-def test_nothing_follows_the_head_of_a_cart_on_its_connection(gunicorn: Server, carts: Carter, state: str) -> None:
+def test_a_head_response_has_no_body_on_the_connection(gunicorn: Server, carts: Carter, state: str) -> None:
     uid = getattr(carts, state)()
     with gunicorn.connection() as connection:
         for _ in range(2):
@@ -40,16 +40,16 @@ def test_nothing_follows_the_head_of_a_cart_on_its_connection(gunicorn: Server, 
 
 
 def test_pipelined_requests_are_answered_in_turn(gunicorn: Server, carts: Carter) -> None:
-    ask = f"HEAD /{carts.ready()} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+    request = f"HEAD /{carts.ready()} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
     with gunicorn.connection() as connection:
-        connection.sendall(ask + b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        connection.sendall(request + b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         received = b"".join(iter(lambda: connection.recv(65536), b""))
     first, _, second = received.partition(b"\r\n\r\n")
     assert first.startswith(b"HTTP/1.1 204")
     assert second.startswith(b"HTTP/1.1 200")
 
 
-def test_a_chunked_body_is_read(gunicorn: Server, carts: Carter) -> None:
+def test_a_chunked_body_is_accepted(gunicorn: Server, carts: Carter) -> None:
     uid = new_uid()
     answer = requests.post(f"{gunicorn.url}/{uid}", data=iter([BODY[:10], BODY[10:]]), timeout=10)
     assert answer.status_code == 201
@@ -77,8 +77,8 @@ def test_a_malformed_request_is_a_client_error(gunicorn: Server, lead: bytes) ->
     assert requests.get(gunicorn.url, timeout=10).status_code == 200
 
 
-def test_requests_at_once_never_meet_each_other(gunicorn: Server, carts: Carter) -> None:
-    """Chalice keeps the current request on one object: threads must not find another's body there."""
+def test_concurrent_requests_do_not_mix(gunicorn: Server, carts: Carter) -> None:
+    """Chalice stores the current request on one object; threads must not see each other's."""
 
     def post(number: int) -> tuple[str, str]:
         uid = f"{batch}-{number}"
@@ -97,7 +97,7 @@ def test_requests_at_once_never_meet_each_other(gunicorn: Server, carts: Carter)
 @pytest.mark.parametrize(
     "begun", [b"GET / HTTP/1.1\r\nHost: a\r\nX-", b"POST /a HTTP/1.1\r\nContent-Length: 9\r\n\r\n{", b""]
 )
-def test_clients_that_never_end_their_requests_hold_nobody_up(gunicorn: Server, begun: bytes) -> None:
+def test_clients_that_never_finish_their_requests_do_not_block_others(gunicorn: Server, begun: bytes) -> None:
     with ExitStack() as slow:
         for _ in range(40):  # five times its threads
             slow.enter_context(gunicorn.connection()).sendall(begun)
@@ -105,7 +105,7 @@ def test_clients_that_never_end_their_requests_hold_nobody_up(gunicorn: Server, 
         assert requests.get(gunicorn.url, timeout=3).status_code == 200
 
 
-def test_a_request_that_comes_in_small_pieces_is_answered(gunicorn: Server, carts: Carter) -> None:
+def test_a_request_sent_in_small_pieces_is_answered(gunicorn: Server, carts: Carter) -> None:
     uid = new_uid()
     head = f"POST /{uid} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(BODY)}\r\n\r\n".encode()
     with gunicorn.connection() as connection:
@@ -115,10 +115,10 @@ def test_a_request_that_comes_in_small_pieces_is_answered(gunicorn: Server, cart
         assert connection.recv(1000).startswith(b"HTTP/1.1 201 ")
 
 
-def test_a_client_that_asks_whether_to_send_its_body_is_answered(gunicorn: Server, carts: Carter) -> None:
-    asks = f"POST /{new_uid()} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: {len(BODY)}\r\n\r\n"
+def test_expect_100_continue_is_answered(gunicorn: Server, carts: Carter) -> None:
+    request = f"POST /{new_uid()} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: {len(BODY)}\r\n\r\n"
     with gunicorn.connection() as connection:
-        connection.sendall(asks.encode())
+        connection.sendall(request.encode())
         assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")
         connection.sendall(BODY)
         assert connection.recv(1000).startswith(b"HTTP/1.1 201 ")
@@ -126,7 +126,7 @@ def test_a_client_that_asks_whether_to_send_its_body_is_answered(gunicorn: Serve
 
 @pytest.mark.parametrize("method", ["POST", "GET", "DELETE", "HEAD"])
 @pytest.mark.parametrize("body", [b"no chunk\r\n", b"5\r\nhelloXX", b"ffffffffffffffffff\r\n", b"-1\r\n"])
-def test_a_body_that_is_not_chunked_as_it_says_is_400(gunicorn: Server, method: str, body: bytes) -> None:
+def test_a_malformed_chunked_body_is_400(gunicorn: Server, method: str, body: bytes) -> None:
     head = f"{method} /{new_uid()} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
     with gunicorn.connection() as connection:
         connection.sendall(head.encode() + body)
@@ -134,7 +134,7 @@ def test_a_body_that_is_not_chunked_as_it_says_is_400(gunicorn: Server, method: 
         assert connection.recv(1000).startswith(b"HTTP/1.1 400 ")
 
 
-def test_half_a_request_and_then_its_end_is_no_request(gunicorn: Server) -> None:
+def test_half_a_request_is_ignored(gunicorn: Server) -> None:
     with gunicorn.connection() as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost:")
         time.sleep(0.1)
@@ -173,7 +173,7 @@ def test_curl_posts_a_cart(
     assert carts.find(uid).files_total == 1
 
 
-def test_the_same_under_chalice_local(variables: dict[str, str], carts: Carter) -> None:
+def test_chalice_local_answers_the_same(variables: dict[str, str], carts: Carter) -> None:
     uid = new_uid()
     with server.chalice_local(os.environ) as running, requests.Session() as session:
         assert session.post(f"{running.url}/{uid}", data=BODY, timeout=10).status_code == 201

@@ -1,4 +1,4 @@
-"""The rows of the wire protocol for a cart in each of its states, by every transport."""
+"""The wire protocol for a cart in each of its states, over every transport."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ EXPIRED = "The cart has expired; post its manifest again to have it made again."
 UNFINISHED = ("waiting", "staging", "bundling")
 
 
-def test_the_root_says_that_the_service_runs(call: Transport) -> None:
+def test_the_root_reports_that_the_service_runs(call: Transport) -> None:
     answer = call("GET", "/")
     assert answer.status == 200
     assert answer.headers["content-type"] == "application/json"
     assert answer.json() == {"message": "Pacifica Cartd Interface Up and Running"}
 
 
-def test_a_post_makes_a_waiting_cart(call: Transport, carts: Carter) -> None:
+def test_a_post_creates_a_waiting_cart(call: Transport, carts: Carter) -> None:
     uid = new_uid()
     answer = call("POST", f"/{uid}", json.dumps(MANIFEST).encode())
     assert answer.status == 201
@@ -45,7 +45,7 @@ def test_another_manifest_replaces_the_cart(call: Transport, carts: Carter) -> N
 
 
 @pytest.mark.parametrize("state", ["error", "expired", "deleted"])
-def test_a_cart_that_came_to_nothing_starts_again(call: Transport, carts: Carter, state: str) -> None:
+def test_posting_a_failed_expired_or_deleted_cart_again_starts_over(call: Transport, carts: Carter, state: str) -> None:
     uid = getattr(carts, state)()
     assert call("POST", f"/{uid}", json.dumps(MANIFEST).encode()).status == 201
     assert carts.find(uid).state == "waiting"
@@ -58,7 +58,7 @@ def test_head_of_an_unfinished_cart_is_202_with_its_state(call: Transport, carts
     assert int(answer.headers["retry-after"]) > 0
 
 
-def test_head_tells_how_far_a_cart_is(call: Transport, carts: Carter) -> None:
+def test_head_reports_progress(call: Transport, carts: Carter) -> None:
     answer = call("HEAD", f"/{carts.bundling()}")
     assert answer.headers["x-pacifica-progress"] == "files=2/2; bytes=40/40; bundled=0/3584"
 
@@ -69,7 +69,7 @@ def test_head_of_a_ready_cart_is_204(call: Transport, carts: Carter) -> None:
     assert "retry-after" not in answer.headers
 
 
-def test_head_of_a_failed_cart_is_500_saying_why(call: Transport, carts: Carter) -> None:
+def test_head_of_a_failed_cart_is_500_with_its_message(call: Transport, carts: Carter) -> None:
     check_head(call("HEAD", f"/{carts.error('bar.csv: gone')}"), 500, "error", "bar.csv: gone")
 
 
@@ -84,16 +84,16 @@ def test_a_message_becomes_one_short_line_of_ascii(call: Transport, carts: Carte
 
 
 @pytest.mark.parametrize("state", ["unknown", "deleted"])
-def test_head_of_no_cart_is_404_naming_the_uid(call: Transport, carts: Carter, state: str) -> None:
+def test_head_of_a_missing_cart_is_404_with_the_uid(call: Transport, carts: Carter, state: str) -> None:
     uid = getattr(carts, state)()
     check_head(call("HEAD", f"/{uid}"), 404, "error", f"No cart with uid {uid} found")
 
 
-def test_head_of_an_expired_cart_is_404_saying_so(call: Transport, carts: Carter) -> None:
+def test_head_of_an_expired_cart_is_404_with_its_own_message(call: Transport, carts: Carter) -> None:
     check_head(call("HEAD", f"/{carts.expired()}"), 404, "error", EXPIRED)
 
 
-def test_get_of_a_ready_cart_redirects_to_its_bytes(call: Transport, carts: Carter) -> None:
+def test_get_of_a_ready_cart_redirects_to_its_bundle(call: Transport, carts: Carter) -> None:
     answer = call("GET", f"/{carts.ready()}")
     assert answer.status == 302
     assert answer.headers["location"] in answer.body.decode()
@@ -119,7 +119,7 @@ def test_get_of_an_unfinished_cart_is_202(call: Transport, carts: Carter, state:
     assert int(answer.headers["retry-after"]) > 0
 
 
-def test_get_of_a_failed_cart_is_409_saying_why(call: Transport, carts: Carter) -> None:
+def test_get_of_a_failed_cart_is_409_with_its_message(call: Transport, carts: Carter) -> None:
     answer = call("GET", f"/{carts.error('bär.csv: gone')}")
     assert answer.status == 409
     assert answer.json() == {"status": "error", "message": "bär.csv: gone"}
@@ -127,14 +127,14 @@ def test_get_of_a_failed_cart_is_409_saying_why(call: Transport, carts: Carter) 
 
 @pytest.mark.parametrize("path", ["", "/status", "/files"])
 @pytest.mark.parametrize(("state", "message"), [("unknown", GONE), ("deleted", GONE), ("expired", EXPIRED)])
-def test_get_of_no_cart_is_404(call: Transport, carts: Carter, path: str, state: str, message: str) -> None:
+def test_get_of_a_missing_cart_is_404(call: Transport, carts: Carter, path: str, state: str, message: str) -> None:
     answer = call("GET", f"/{getattr(carts, state)()}{path}")
     assert answer.status == 404
     assert answer.json() == {"status": "error", "message": message}
 
 
 @pytest.mark.parametrize("state", [*UNFINISHED, "ready", "error", "expired"])
-def test_delete_takes_a_cart_away(call: Transport, carts: Carter, state: str) -> None:
+def test_delete_removes_a_cart(call: Transport, carts: Carter, state: str) -> None:
     uid = getattr(carts, state)()
     answer = call("DELETE", f"/{uid}")
     assert (answer.status, answer.json()) == (200, {"message": "Cart Deleted Successfully"})
@@ -152,7 +152,7 @@ def test_a_url_handed_out_before_the_delete_stops_working(call: Transport, carts
 
 
 @pytest.mark.parametrize("state", [*UNFINISHED, "ready", "error"])
-def test_status_tells_the_state_and_its_times(call: Transport, carts: Carter, state: str) -> None:
+def test_status_has_the_state_and_its_times(call: Transport, carts: Carter, state: str) -> None:
     uid = getattr(carts, state)()
     answer = call("GET", f"/{uid}/status")
     assert answer.status == 200
@@ -166,7 +166,7 @@ def test_status_tells_the_state_and_its_times(call: Transport, carts: Carter, st
     assert (body["bundle"] is not None) == (state == "ready")
 
 
-def test_files_come_by_the_page(call: Transport, carts: Carter) -> None:
+def test_files_are_paged(call: Transport, carts: Carter) -> None:
     manifest = {"fileids": [{"id": f"f{number}", "path": f"d/{number}"} for number in range(5)]}
     uid = carts.waiting(manifest)
     first = call("GET", f"/{uid}/files?limit=2").json()
@@ -185,7 +185,7 @@ def test_files_of_a_ready_cart_are_bundled(call: Transport, carts: Carter) -> No
 
 
 @pytest.mark.parametrize("query", ["limit=-1", "limit=x", "limit=10001", "after=1e3", "after=", "limit=" + "9" * 5000])
-def test_a_bad_page_is_refused_by_name(call: Transport, carts: Carter, query: str) -> None:
+def test_a_bad_page_parameter_is_refused_by_name(call: Transport, carts: Carter, query: str) -> None:
     answer = call("GET", f"/{carts.waiting()}/files?{query}")
     assert answer.status == 400
     assert answer.json()["message"].startswith(query.partition("=")[0])

@@ -1,4 +1,4 @@
-"""Two ways to the API that must not differ: through the WSGI adapter, and as API Gateway calls a Lambda."""
+"""Two transports that must behave the same: the WSGI adapter, and Lambda events of API Gateway."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from chalicelib.api.wsgi_adapter import Application
 
 Headers = Mapping[str, str]
 
-#: What an event's identity names of callers who logged in.
+#: Fields of an event's identity that are set only for authenticated callers.
 UNKNOWN = (
     "accessKey",
     "accountId",
@@ -47,7 +47,7 @@ Transport = Callable[..., Answer]  # (method, target, body=b"", **headers with _
 
 
 class OverWSGI:
-    """Calls the adapter as a WSGI server would, in this process."""
+    """Calls the adapter in this process, like a WSGI server."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
@@ -65,10 +65,10 @@ class OverWSGI:
 
 
 class OverLambda:
-    """Calls the handler with the events of a REST API, and reads its answer as the gateway does."""
+    """Calls the handler with events of a REST API and reads its response like the gateway."""
 
     def __init__(self, *, decoded: bool = True, binary: bool = False) -> None:
-        """`decoded`: path parameters come decoded; `binary`: bodies come in base64."""
+        """`decoded`: path parameters are decoded. `binary`: bodies are in base64."""
         self._decoded = decoded
         self._binary = binary
 
@@ -110,7 +110,7 @@ class OverLambda:
 
 
 class Context:
-    """What a Lambda is told of itself, as far as anyone asks."""
+    """The parts of a Lambda's context that chalice reads."""
 
     function_name = "cart-api"
     memory_limit_in_mb = 512
@@ -147,17 +147,17 @@ def environ(method: str, target: str, body: bytes, headers: Headers) -> dict[str
 
 
 def _route(path: str) -> tuple[str, dict[str, str]]:
-    """The resource of the deployed API that `path` belongs to; the gateway itself refuses what has none."""
+    """The resource of the deployed API for `path`; the gateway itself refuses paths that have none."""
     parts = path.removesuffix("/").split("/") if path != "/" else ["", ""]
     if parts == ["", ""]:
         return "/", {}
     resource = "/{uid}" + "".join(f"/{part}" for part in parts[2:])
-    assert resource in RESOURCES, f"the gateway knows no {path}"
+    assert resource in RESOURCES, f"the gateway has no resource for {path}"
     return resource, {"uid": parts[1]}
 
 
 def _request_context(method: str, path: str, resource: str) -> dict[str, Any]:
-    """As AWS's page on the input of a proxy integration has it; of who calls, an open API knows address and program."""
+    """As in AWS's documentation of proxy integration input; an open API knows only the caller's address and agent."""
     return {
         "accountId": "123456789012",
         "apiId": "1234567890",

@@ -1,4 +1,4 @@
-"""One entry of a manifest: which ids, paths and hashes are taken."""
+"""One entry of a manifest: which ids, paths and hashes are accepted."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ def entry(path: object = "a", **fields: Any) -> dict[str, Any]:
     return {"id": "x", "path": path, **fields}
 
 
-def taken(raw: object) -> Entry:
+def accepted(raw: object) -> Entry:
     (one,) = parse(json.dumps({"fileids": [raw]}).encode(), "uid").entries
     return one
 
 
 def problems(raw: object) -> tuple[str, ...]:
     with pytest.raises(InvalidManifest) as caught:
-        taken(raw)
+        accepted(raw)
     return caught.value.problems
 
 
 def test_hashes_are_kept_in_lower_case() -> None:
-    assert taken(entry(hashtype="SHA1", hashsum=SHA1.upper()))[2:4] == ("sha1", SHA1)
+    assert accepted(entry(hashtype="SHA1", hashsum=SHA1.upper()))[2:4] == ("sha1", SHA1)
 
 
 @pytest.mark.parametrize("name", HASH_DIGITS)
-def test_every_hash_of_fixed_length_is_taken_and_only_at_its_length(name: str) -> None:
+def test_every_hash_of_fixed_length_is_accepted_at_its_length_only(name: str) -> None:
     digits = HASH_DIGITS[name]
-    assert taken(entry(hashtype=name, hashsum="0" * digits)).hash_hex == "0" * digits
+    assert accepted(entry(hashtype=name, hashsum="0" * digits)).hash_hex == "0" * digits
     assert problems(entry(hashtype=name, hashsum="0" * (digits - 1))) == (
         f"fileids[0].hashsum: has {digits - 1} digits where {name} has {digits}",
     )
 
 
 def test_ids_may_be_integers_and_unknown_keys_are_ignored() -> None:
-    assert taken(entry(id=5, colour="red")).archive_id == "5"
+    assert accepted(entry(id=5, colour="red")).archive_id == "5"
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_ids_may_be_integers_and_unknown_keys_are_ignored() -> None:
         ("abcdefg/" * 512 + "h", "is longer than 4096 bytes"),
     ],
 )
-def test_a_path_that_is_not_safe_is_refused(raw: object, reason: str) -> None:
+def test_an_unsafe_path_is_refused(raw: object, reason: str) -> None:
     assert problems(entry(raw)) == (f"fileids[0].path: {reason}",)
 
 
@@ -93,9 +93,9 @@ def test_a_path_that_is_not_safe_is_refused(raw: object, reason: str) -> None:
         "%2e%2e/x",
     ],
 )
-def test_a_path_that_is_only_unusual_is_kept_as_it_is(path: str) -> None:
-    assert taken(entry(path)).path == path
-    assert taken(entry("/" + path)).path == path
+def test_an_unusual_but_safe_path_is_unchanged(path: str) -> None:
+    assert accepted(entry(path)).path == path
+    assert accepted(entry("/" + path)).path == path
 
 
 @pytest.mark.parametrize(
@@ -125,11 +125,11 @@ def test_an_id_that_could_leave_the_archives_url_is_refused(raw: object, reason:
 
 
 @pytest.mark.parametrize("raw", [0, -1, "a b", "%2F", "x" * 255, int("9" * 255)])
-def test_an_id_that_is_only_unusual_is_kept_as_it_is(raw: object) -> None:
-    assert taken(entry(id=raw)).archive_id == str(raw)
+def test_an_unusual_but_safe_id_is_unchanged(raw: object) -> None:
+    assert accepted(entry(id=raw)).archive_id == str(raw)
 
 
-def test_an_id_too_long_to_be_written_down_is_refused_by_the_reader_too() -> None:
+def test_an_integer_too_long_for_str_is_refused_by_the_reader_too() -> None:
     reader = ManifestReader("root")
     assert reader.add(entry(id=10**10_000)) is None
     assert reader.problems == ["fileids[0].id: is longer than 255 bytes"]

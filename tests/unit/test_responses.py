@@ -1,4 +1,4 @@
-"""Answers: both headers on HEAD, no body where there is none, header values that no text can break."""
+"""Responses: both headers on HEAD, no body on HEAD and 204, header values that no text can break."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def test_each_state_has_its_status_and_both_headers(state: str, status: int) -> 
     assert ("Retry-After" in answer.headers) == (status == 202)
 
 
-def test_progress_is_what_is_done_of_what_there_is() -> None:
+def test_progress_is_done_and_total() -> None:
     progress = responses.state(cart("staging")).headers["X-Pacifica-Progress"]
     assert progress == "files=3/4; bytes=30/40; bundled=50/100"
 
 
-def test_a_failure_is_json_but_on_head_headers() -> None:
+def test_a_failure_is_json_and_on_head_two_headers() -> None:
     answer = responses.failure("GET", 404, "no\nsuch cart")
     assert json.loads(answer.body) == {"status": "error", "message": "no\nsuch cart"}
     head = responses.failure("HEAD", 404, "no\nsuch cart")
@@ -55,12 +55,12 @@ def test_a_failure_is_json_but_on_head_headers() -> None:
 
 
 @pytest.mark.parametrize(("status", "again"), [(503, True), (500, False), (404, False)])
-def test_what_may_pass_is_to_be_tried_again(status: int, again: bool) -> None:
+def test_only_503_asks_for_a_retry(status: int, again: bool) -> None:
     for method in ("GET", "HEAD"):
         assert ("Retry-After" in responses.failure(method, status, "m").headers) == again
 
 
-def test_an_unfinished_cart_is_said_so_in_words() -> None:
+def test_get_of_an_unfinished_cart_has_a_sentence() -> None:
     answer = responses.not_ready(cart("staging"))
     assert (answer.status_code, answer.body) == (202, "The cart is not ready for download.")
     assert answer.headers["Retry-After"]
@@ -75,5 +75,5 @@ def test_a_header_value_is_one_short_line_of_printable_ascii(text: str) -> None:
 
 
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=512))
-def test_a_header_value_that_is_fine_stays(text: str) -> None:
+def test_a_valid_header_value_is_unchanged(text: str) -> None:
     assert responses.header_value(text) == text

@@ -1,4 +1,4 @@
-"""The Content-Disposition of a download: one safe line, whatever was asked for."""
+"""The Content-Disposition of a download: one safe line for any requested name."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ VALUE = re.compile(
 
 
 def names(value: str) -> tuple[str, str | None]:
-    """The names as a client reads them: `filename`, and `filename*` where there is one."""
+    """The names as a client parses them: `filename`, and `filename*` if present."""
     match = VALUE.fullmatch(value)
     assert match, value
     return match["plain"], match["full"] and unquote(match["full"], errors="strict")
 
 
 @pytest.mark.parametrize(
-    ("asked", "plain", "full"),
+    ("requested", "plain", "full"),
     [
         ("my_cart.tar", "my_cart.tar", None),
         ("two words; and more.tar", "two words; and more.tar", None),
@@ -51,22 +51,22 @@ def names(value: str) -> tuple[str, str | None]:
         ("  padded.tar ", "padded.tar", None),
     ],
 )
-def test_the_name_asked_for_is_kept_as_far_as_it_is_safe(asked: str, plain: str, full: str | None) -> None:
-    assert names(attachment(asked, NOW)) == (plain, full)
+def test_the_requested_name_is_kept_as_far_as_it_is_safe(requested: str, plain: str, full: str | None) -> None:
+    assert names(attachment(requested, NOW)) == (plain, full)
 
 
-@pytest.mark.parametrize("asked", [None, "", "   "])
-def test_without_a_name_the_bundle_is_named_after_the_moment(asked: str | None) -> None:
-    assert attachment(asked, NOW) == 'attachment; filename="data_2024_02_03_04_05_06.tar"'
+@pytest.mark.parametrize("requested", [None, "", "   "])
+def test_without_a_name_the_bundle_is_named_after_the_time(requested: str | None) -> None:
+    assert attachment(requested, NOW) == 'attachment; filename="data_2024_02_03_04_05_06.tar"'
 
 
-def test_the_moment_is_told_in_utc() -> None:
+def test_the_time_is_in_utc() -> None:
     there = NOW.astimezone(timezone(timedelta(hours=-8)))
     assert attachment(None, there) == attachment(None, NOW)
     assert attachment(None, NOW.replace(tzinfo=None)) == attachment(None, NOW)
 
 
-def test_a_name_that_is_too_long_loses_its_middle_and_keeps_its_suffix() -> None:
+def test_a_long_name_is_shortened_before_its_suffix() -> None:
     plain, full = names(attachment("x" * 300 + ".tar", NOW))
     assert plain == "x" * 251 + ".tar"
     assert full is None
@@ -77,7 +77,7 @@ def test_a_long_name_is_never_cut_inside_a_character() -> None:
     assert full == "é" * 125 + ".tar"
 
 
-def test_what_follows_the_last_dot_of_a_long_name_need_not_be_a_suffix() -> None:
+def test_a_very_long_suffix_is_shortened_too() -> None:
     plain, _ = names(attachment("a." + "b" * 300, NOW))
     assert plain == "a." + "b" * 253
 
@@ -86,8 +86,8 @@ def test_what_follows_the_last_dot_of_a_long_name_need_not_be_a_suffix() -> None
 @example("\ufdfa" * 100)  # each becomes 18 characters when decomposed
 @example("." * 300)
 @example("." + "a" * 300)
-def test_any_name_gives_one_printable_line_with_safe_names(asked: str | None) -> None:
-    value = attachment(asked, NOW)
+def test_any_name_gives_one_printable_line_with_safe_names(requested: str | None) -> None:
+    value = attachment(requested, NOW)
     assert value.isascii()
     assert value.isprintable()
     for name in names(value):

@@ -1,4 +1,4 @@
-"""Who signs a download's URL: it lives as long as is told, whatever signed it."""
+"""Signing of download URLs: a URL is valid as long as returned, whichever credentials sign it."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class Clock:
 
 
 class FakeSession:
-    """STS, as far as it is asked: each role taken lasts as long as was asked for, an hour at most."""
+    """A fake STS: a role's credentials last as long as requested, up to `longest` seconds."""
 
     def __init__(self, clock: Clock, longest: int = 3600) -> None:
-        self.asked: list[dict[str, Any]] = []
+        self.requests: list[dict[str, Any]] = []
         self._clock = clock
         self._longest = longest
 
@@ -40,10 +40,10 @@ class FakeSession:
         assert name == "sts"
         return self
 
-    def assume_role(self, **asked: Any) -> dict[str, Any]:
-        self.asked.append(asked)
-        end = datetime.fromtimestamp(self._clock() + min(asked["DurationSeconds"], self._longest), UTC)
-        keys = {"AccessKeyId": f"key-{len(self.asked)}", "SecretAccessKey": "s", "SessionToken": "t"}
+    def assume_role(self, **request: Any) -> dict[str, Any]:
+        self.requests.append(request)
+        end = datetime.fromtimestamp(self._clock() + min(request["DurationSeconds"], self._longest), UTC)
+        keys = {"AccessKeyId": f"key-{len(self.requests)}", "SecretAccessKey": "s", "SessionToken": "t"}
         return {"Credentials": {**keys, "Expiration": end}}
 
 
@@ -83,35 +83,35 @@ def test_a_role_signs_with_its_own_credentials(signer: Callable[[int], Any], ses
     signing, life = signer(900)()
     assert signing == {"aws_access_key_id": "key-1", "aws_secret_access_key": "s", "aws_session_token": "t"}
     assert life == 900
-    assert session.asked[0]["RoleArn"] == ROLE
+    assert session.requests[0]["RoleArn"] == ROLE
 
 
-def test_a_role_is_taken_anew_only_when_it_would_not_outlive_a_url(
+def test_a_role_is_assumed_again_only_when_it_would_not_outlive_a_url(
     signer: Callable[[int], Any], session: FakeSession, clock: Clock
 ) -> None:
     sign = signer(900)
     sign()
     clock.now += 899
     assert sign()[1] == 900
-    assert len(session.asked) == 1
+    assert len(session.requests) == 1
     clock.now += 2
     assert sign()[0]["aws_access_key_id"] == "key-2"
-    assert len(session.asked) == 2
+    assert len(session.requests) == 2
 
 
-@pytest.mark.parametrize(("life", "asked"), [(60, 900), (900, 1800), (1800, 3600), (86400, 3600)])
-def test_a_role_is_asked_for_no_longer_than_sts_grants(
-    signer: Callable[[int], Any], session: FakeSession, life: int, asked: int
+@pytest.mark.parametrize(("life", "duration"), [(60, 900), (900, 1800), (1800, 3600), (86400, 3600)])
+def test_a_role_is_assumed_for_no_longer_than_sts_allows(
+    signer: Callable[[int], Any], session: FakeSession, life: int, duration: int
 ) -> None:
     signer(life)()
-    assert session.asked[0]["DurationSeconds"] == asked
+    assert session.requests[0]["DurationSeconds"] == duration
 
 
-def test_where_no_role_lives_long_enough_the_true_life_is_told(signer: Callable[[int], Any]) -> None:
+def test_if_no_role_lives_long_enough_the_shorter_life_is_returned(signer: Callable[[int], Any]) -> None:
     assert signer(86400)()[1] == 3600
 
 
-def test_a_url_is_signed_with_version_4_for_the_life_that_is_told() -> None:
+def test_a_url_is_signed_with_version_4_for_the_returned_life() -> None:
     s3: Any = boto3.client(
         "s3",
         region_name="eu-central-1",
@@ -133,7 +133,7 @@ def test_a_url_is_signed_with_version_4_for_the_life_that_is_told() -> None:
         botocore.exceptions.ClientError({"Error": {"Code": "AccessDenied"}}, "AssumeRole"),
     ],
 )
-def test_a_signer_that_fails_is_a_fault_of_the_store(fault: Exception) -> None:
+def test_a_failing_signer_is_a_fault_of_the_store(fault: Exception) -> None:
     def failing() -> Any:
         raise fault
 

@@ -1,4 +1,4 @@
-"""The manifest a cart is posted with: what is taken, what is refused, and with which words."""
+"""Manifests: what is accepted, what is refused, and with which message."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def problems_of_body(body: bytes) -> tuple[str, ...]:
     return caught.value.problems
 
 
-def test_the_seeds_example_is_taken_with_its_files_unverified() -> None:
+def test_entries_with_an_empty_hashsum_are_accepted_as_unverified() -> None:
     body = b"""{
       "fileids": [
         {"id":"foo.txt", "path":"1/2/3/foo.txt", "hashtype":"md5", "hashsum":""},
@@ -74,12 +74,12 @@ def test_new_directories_and_conflicts_agree_with_a_plain_set_of_paths(paths: li
     folders: set[str] = set()
     for path in paths:
         parents = {"", *(path[:at] for at, character in enumerate(path) if character == "/")}
-        taken = reader.add(entry(path))
+        added = reader.add(entry(path))
         if path in files | folders or parents & files:
-            assert taken is None
+            assert added is None
             continue
-        assert taken
-        assert taken.new_dirs == len(parents - folders)
+        assert added
+        assert added.new_dirs == len(parents - folders)
         files.add(path)
         folders |= parents
 
@@ -115,21 +115,21 @@ def test_two_entries_with_one_path_are_refused_naming_both_places() -> None:
     assert problems(entry("a/b"), entry("c"), entry("/a/b")) == ("fileids[2].path: is the same as fileids[0].path",)
 
 
-def test_a_file_that_would_have_to_be_a_directory_too_is_refused_in_either_order() -> None:
+def test_a_path_that_is_both_file_and_directory_is_refused_in_either_order() -> None:
     assert problems(entry("a"), entry("a/b/c")) == ("fileids[1].path: lies inside fileids[0].path, which is a file",)
     assert problems(entry("a/b/c"), entry("a")) == ("fileids[1].path: is a directory in fileids[0].path",)
     assert problems(entry("a/b/c"), entry("a/b")) == ("fileids[1].path: is a directory in fileids[0].path",)
 
 
-def test_names_that_only_begin_alike_do_not_conflict() -> None:
+def test_names_with_a_common_prefix_do_not_conflict() -> None:
     assert len(posted(entry("a"), entry("ab/c"), entry("a.b/c"), entry("A"), entry("abc")).entries) == 5
 
 
-def test_everything_wrong_is_told_at_once_with_its_place() -> None:
-    told = problems(
+def test_every_problem_is_reported_at_once_with_its_place() -> None:
+    refused = problems(
         {"id": "x"}, {"path": "../y"}, "not an object", entry(id="a/b", hashtype="what"), entry("fine"), root="a/b"
     )
-    assert [line.split(": ")[0] for line in told] == [
+    assert [line.split(": ")[0] for line in refused] == [
         "root",
         "fileids[0].path",
         "fileids[1].id",
@@ -141,12 +141,12 @@ def test_everything_wrong_is_told_at_once_with_its_place() -> None:
 
 
 def test_after_a_hundred_problems_the_rest_is_only_counted() -> None:
-    told = problems(*[{"id": "x"}] * 150)
-    assert len(told) == 101
-    assert told[99:] == ("fileids[99].path: is missing", "and 50 more")
+    refused = problems(*[{"id": "x"}] * 150)
+    assert len(refused) == 101
+    assert refused[99:] == ("fileids[99].path: is missing", "and 50 more")
 
 
-def test_the_root_can_be_named_by_the_manifest() -> None:
+def test_the_manifest_can_name_its_root() -> None:
     assert posted(entry(), root="my data").root == "my data"
 
 
@@ -156,7 +156,7 @@ def test_a_root_that_is_no_single_segment_is_refused(root: object) -> None:
     assert problem.startswith("root: ")
 
 
-def test_the_same_manifest_has_the_same_digest_however_it_is_written() -> None:
+def test_the_same_manifest_has_the_same_digest_however_it_is_formatted() -> None:
     one = posted(entry("/a", id=5, hashtype="SHA1", hashsum=SHA1.upper()), entry("b"))
     other = posted(entry("a", id="5", hashtype="sha1", hashsum=SHA1), entry("b", hashsum=None, hashtype="md5"), x=1)
     assert one.digest == other.digest
@@ -177,7 +177,7 @@ def test_any_difference_gives_another_digest() -> None:
     assert len({manifest.digest for manifest in manifests}) == len(manifests)
 
 
-def test_a_reader_checks_entries_one_by_one_as_the_parser_does_all() -> None:
+def test_a_reader_and_the_parser_give_the_same_result() -> None:
     raws = [entry("a/b"), entry("a/b"), entry("a/c", hashtype="md5")]
     reader = ManifestReader("uid")
     assert [bool(reader.add(raw)) for raw in raws] == [True, False, True]
@@ -188,7 +188,7 @@ def test_a_reader_checks_entries_one_by_one_as_the_parser_does_all() -> None:
     assert whole.digest() == posted(raws[0], raws[2]).digest
 
 
-def test_thousands_of_paths_are_told_apart() -> None:
+def test_thousands_of_paths_are_distinguished() -> None:
     reader = ManifestReader("root")
     assert all(reader.add(entry(f"{number % 500}/{number}")) for number in range(20_000))
     assert [reader.add(entry(f"{number % 500}/{number}")) for number in range(0, 20_000, 1_000)] == [None] * 20
@@ -212,7 +212,7 @@ nearly_entries = st.fixed_dictionaries(
 )
 
 
-def parsed_or_told(body: bytes) -> tuple[list[Entry], tuple[str, ...]]:
+def parsed_or_refused(body: bytes) -> tuple[list[Entry], tuple[str, ...]]:
     try:
         return parse(body, "uid").entries, ()
     except InvalidManifest as error:
@@ -221,9 +221,9 @@ def parsed_or_told(body: bytes) -> tuple[list[Entry], tuple[str, ...]]:
 
 @given(st.fixed_dictionaries({"fileids": st.lists(nearly_entries | json_values, max_size=5)}) | json_values)
 def test_whatever_is_posted_is_either_safe_or_refused_by_place(document: object) -> None:
-    entries, told = parsed_or_told(json.dumps(document).encode())
-    assert bool(entries) != bool(told)
-    assert all(": " in problem and problem.isprintable() and len(problem) < 300 for problem in told)
+    entries, refused = parsed_or_refused(json.dumps(document).encode())
+    assert bool(entries) != bool(refused)
+    assert all(": " in problem and problem.isprintable() and len(problem) < 300 for problem in refused)
     for one in entries:
         assert ".." not in one.path.split("/")
         assert not one.path.startswith("/")
@@ -235,8 +235,8 @@ def test_whatever_is_posted_is_either_safe_or_refused_by_place(document: object)
 @given(st.binary())
 @example(b"\x00{")
 def test_any_bytes_are_a_manifest_or_refused(body: bytes) -> None:
-    entries, told = parsed_or_told(body)
-    assert bool(entries) != bool(told)
+    entries, refused = parsed_or_refused(body)
+    assert bool(entries) != bool(refused)
 
 
 @pytest.mark.parametrize("uid", ["a", "A-z_0.9", "x" * 255, "...", ".a", "8d6d6a2e-2a9b-4d35-8b6a-0e0f6d9b1f1a"])

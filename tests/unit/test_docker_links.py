@@ -1,4 +1,4 @@
-"""Variables of container links, as the plain ones."""
+"""Variables of container links set the plain ones."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ LINKED = {
 }
 
 
-def test_a_link_says_where_the_database_is_and_who_may_use_it() -> None:
+def test_a_link_sets_the_databases_address_and_login() -> None:
     settings = load(LINKED)
     assert (settings.mysql_host, settings.mysql_port) == ("172.17.0.5", 3307)
     assert (settings.mysql_database, settings.mysql_user, settings.mysql_password) == ("cart", "someone", "secret")
 
 
-def test_a_link_says_where_the_archive_is() -> None:
+def test_a_link_sets_the_archives_address() -> None:
     assert load(LINKED).archive_url == "http://172.17.0.6:8080/"
 
 
-def test_what_is_set_plainly_wins() -> None:
+def test_plain_variables_take_precedence() -> None:
     plain = {"MYSQL_HOST": "db", "MYSQL_USER": "me", "ARCHIVE_INTERFACE_URL": "tape:1"}
     settings = load(LINKED | plain)
     assert (settings.mysql_host, settings.mysql_port, settings.mysql_user) == ("db", 3307, "me")
@@ -48,16 +48,16 @@ def test_a_plain_port_is_no_link() -> None:
         ("tcp://[::1]", "::1", 3306),
     ],
 )
-def test_an_address_may_lack_its_port_or_be_of_ipv6(address: str, host: str, port: int) -> None:
+def test_an_address_may_be_ipv6_or_have_no_port(address: str, host: str, port: int) -> None:
     settings = load({"MYSQL_PORT": address})
     assert (settings.mysql_host, settings.mysql_port) == (host, port)
 
 
-def test_an_archive_of_ipv6_keeps_its_brackets() -> None:
+def test_an_ipv6_archive_keeps_its_brackets() -> None:
     assert load({"ARCHIVEI_PORT": "tcp://[::1]:8080"}).archive_url == "http://[::1]:8080/"
 
 
-def test_the_environment_itself_is_left_alone() -> None:
+def test_the_environment_is_not_modified() -> None:
     environ = dict(LINKED)
     resolve_links(environ)
     assert environ == LINKED
