@@ -11,7 +11,7 @@ from app import app, max_body
 from chalicelib.api.wsgi_adapter import Application
 from chalicelib.config import logs
 from chalicelib.config.settings import load
-from chalicelib.db import migrations
+from chalicelib.db import schema
 from chalicelib.db.database import Database
 
 
@@ -20,7 +20,7 @@ def application() -> Application:
     settings = load(os.environ)
     logs.configure(settings.log_level)
     database = Database(settings)
-    migrations.sync(database)
+    schema.sync(database)
     database.close()
     gateway = LocalGateway(app, Config.create(chalice_app=app, project_dir=os.getcwd()))
     return Application(gateway, max_body())

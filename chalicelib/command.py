@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from chalicelib.config import logs
 from chalicelib.config.settings import load
-from chalicelib.db import migrations
+from chalicelib.db import schema
 from chalicelib.db.database import Database
 from chalicelib.errors import CartError
 
@@ -31,13 +31,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def dbsync(database: Database) -> str:
-    done = migrations.sync(database)
-    return f"applied {len(done)} migrations; the tables are at version {migrations.applied(database)}"
+    done = schema.sync(database)
+    return f"applied {len(done)} migrations; the tables are at version {schema.applied(database)}"
 
 
 def dbchk(database: Database) -> str:
-    migrations.check(database)
-    return f"the tables are at version {migrations.applied(database)}, which this code can use"
+    schema.check(database)
+    return f"the tables are at version {schema.applied(database)}, which this code can use"
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
-from chalicelib.db import migrations
+from chalicelib.db import schema
 from chalicelib.stores.jobs import JobKind
 from chalicelib.stores.space_account import SpaceAccountStore
 from chalicelib.wiring import System
@@ -65,7 +65,7 @@ def assemble(system: System, policies: WorkerPolicies | None = None, volume: Vol
     The tables and the volume's directories exist when this returns.
     """
     settings = system.settings
-    migrations.sync(system.database)
+    schema.sync(system.database)
     assert settings.volume_path is not None, "settings loaded with worker=True have a volume path"
     volume = volume or Volume(settings.volume_path, settings.volume_limit, settings.volume_reserve)
     volume.prepare()

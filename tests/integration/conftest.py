@@ -19,7 +19,7 @@ from botocore.loaders import JSONFileLoader
 from moto.server import ThreadedMotoServer
 
 from chalicelib.config.settings import load
-from chalicelib.db import migrations
+from chalicelib.db import schema
 from chalicelib.db.database import Database
 from chalicelib.stores.carts import UNFINISHED, Cart
 from chalicelib.wiring import System, build
@@ -79,7 +79,7 @@ def database_variables(
 def database(database_variables: dict[str, str]) -> Iterator[Database]:
     """A migrated database."""
     made = Database(load(database_variables))
-    migrations.sync(made)
+    schema.sync(made)
     yield made
     made.close()
 
@@ -88,7 +88,7 @@ def database(database_variables: dict[str, str]) -> Iterator[Database]:
 def mysql_database(mysql: dict[str, str]) -> Iterator[Database]:
     with mariadb.new_database(mysql) as variables:
         made = Database(load(variables))
-        migrations.sync(made)
+        schema.sync(made)
         yield made
         made.close()
 
@@ -125,7 +125,7 @@ class Site:
 
     def __post_init__(self) -> None:
         self.system: System = self.built()
-        migrations.sync(self.system.database)
+        schema.sync(self.system.database)
 
     def built(self, **more: str) -> System:
         return build(load(self.variables | more, worker=True))

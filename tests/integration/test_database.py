@@ -16,7 +16,7 @@ import pytest
 
 from chalicelib import command
 from chalicelib.config.settings import load
-from chalicelib.db import migrations
+from chalicelib.db import schema
 from chalicelib.db.database import Database, execute
 from chalicelib.db.models import TABLES, Carts, Jobs, StagedFiles
 from chalicelib.errors import CartNotFound, DatabaseUnavailable, InvalidManifest, SchemaOutdated
@@ -58,7 +58,7 @@ def test_ten_processes_may_migrate_at_once(database_variables: dict[str, str]) -
     assert [process.returncode for process in processes] == [0] * 10, outputs
     idle = [out for out, _ in outputs if out.startswith(b"applied 0 ")]
     assert len(idle) == 9
-    migrations.check(Database(load(database_variables)))
+    schema.check(Database(load(database_variables)))
 
 
 def test_missing_tables_count_as_outdated(run: Callable[[str], tuple[int, str]]) -> None:
@@ -71,18 +71,18 @@ def test_missing_tables_count_as_outdated(run: Callable[[str], tuple[int, str]])
 
 def test_outdated_tables_are_refused_and_can_be_migrated(database: Database) -> None:
     with database.session() as db:
-        execute(db, f"DELETE FROM schema_versions WHERE version > {max(migrations.available()) - 1}")
+        execute(db, f"DELETE FROM schema_versions WHERE version > {max(schema.available()) - 1}")
     with pytest.raises(SchemaOutdated):
-        migrations.check(database)
-    assert migrations.sync(database) == [max(migrations.available())]
-    migrations.check(database)
+        schema.check(database)
+    assert schema.sync(database) == [max(schema.available())]
+    schema.check(database)
 
 
 def test_newer_tables_are_accepted(database: Database) -> None:
     with database.session() as db:
         execute(db, "INSERT INTO schema_versions (version, applied_at) VALUES (9999, 0)")
-    migrations.check(database)
-    assert migrations.sync(database) == []
+    schema.check(database)
+    assert schema.sync(database) == []
 
 
 def test_an_unreachable_database_is_reported(
@@ -98,23 +98,23 @@ def test_a_migration_killed_before_its_version_was_written_runs_again(database: 
     """MySQL commits each DDL statement, so all may be applied before the version is written."""
     with database.session() as db:
         execute(db, "DELETE FROM schema_versions")
-    assert migrations.sync(database) == sorted(migrations.available())
+    assert schema.sync(database) == sorted(schema.available())
 
 
-@pytest.mark.parametrize("number", sorted(migrations.available()))
+@pytest.mark.parametrize("number", sorted(schema.available()))
 def test_a_migration_killed_halfway_runs_again(
     database_variables: dict[str, str], monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    module = importlib.import_module(f"chalicelib.db.migrations.{migrations.available()[number]}")
+    module = importlib.import_module(f"chalicelib.db.migrations.{schema.available()[number]}")
     whole = module.statements
     database = Database(load(database_variables))
     for most in range(1, len(whole("sqlite"))):
         with monkeypatch.context() as patch:
             patch.setattr(module, "statements", lambda dialect, most=most: [*whole(dialect)[:most], "NONSENSE"])
             with pytest.raises((DatabaseUnavailable, peewee.DatabaseError)):
-                migrations.sync(database)
-    migrations.sync(database)
-    migrations.check(database)
+                schema.sync(database)
+    schema.sync(database)
+    schema.check(database)
     database.close()
 
 

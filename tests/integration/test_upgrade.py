@@ -12,7 +12,7 @@ import pytest
 
 from chalicelib import job_message
 from chalicelib.config.settings import load
-from chalicelib.db import migrations
+from chalicelib.db import schema
 from chalicelib.db.database import Database, execute
 from tests.integration.conftest import Site
 from tests.integration.worker_site import assert_ready, generated, manifest, until
@@ -20,7 +20,7 @@ from workers.runtime.job_runner import JobRunner
 from workers.runtime.lease import Lease
 from workers.runtime.outcomes import Done
 
-NEWEST = max(migrations.available())
+NEWEST = max(schema.available())
 #: How a migration's statements may begin. None of them affects code that does not know of the change.
 ADDS = re.compile(
     r"CREATE TABLE IF NOT EXISTS |CREATE INDEX |INSERT (OR )?IGNORE INTO |ALTER TABLE (\w+) ADD (COLUMN|INDEX) "
@@ -54,20 +54,20 @@ def _is_number(column: Any) -> bool:
     return not column.data_type.lower().startswith(("varchar", "text", "char"))
 
 
-@pytest.mark.parametrize("version", sorted(migrations.available())[:-1])
+@pytest.mark.parametrize("version", sorted(schema.available())[:-1])
 def test_code_of_an_earlier_version_reads_and_writes_the_newest_tables(
     database_variables: dict[str, str], monkeypatch: pytest.MonkeyPatch, version: int
 ) -> None:
     database = Database(load(database_variables))
-    every = migrations.available()
+    every = schema.available()
     with monkeypatch.context() as patch:
-        patch.setattr(migrations, "available", lambda: {n: name for n, name in every.items() if n <= version})
-        migrations.sync(database)
+        patch.setattr(schema, "available", lambda: {n: name for n, name in every.items() if n <= version})
+        schema.sync(database)
     old = columns(database)
     for table, known in old.items():
         insert(database, table, known, 7)
     before = {table: read(database, table, known) for table, known in old.items()}
-    assert migrations.sync(database) == [number for number in every if number > version]
+    assert schema.sync(database) == [number for number in every if number > version]
     for table, known in old.items():
         assert before[table] <= read(database, table, known), f"{table} kept what it had"
         insert(database, table, known, 8)
@@ -76,9 +76,9 @@ def test_code_of_an_earlier_version_reads_and_writes_the_newest_tables(
 
 
 @pytest.mark.parametrize("dialect", ["mysql", "sqlite"])
-@pytest.mark.parametrize("number", sorted(migrations.available()))
+@pytest.mark.parametrize("number", sorted(schema.available()))
 def test_a_migration_only_adds(number: int, dialect: str) -> None:
-    module = importlib.import_module(f"chalicelib.db.migrations.{migrations.available()[number]}")
+    module = importlib.import_module(f"chalicelib.db.migrations.{schema.available()[number]}")
     for statement in module.statements(dialect):
         assert ADDS.match(statement), f"this may break old code: {statement[:100]}"
         if " ADD COLUMN " in statement.upper():
@@ -88,10 +88,10 @@ def test_a_migration_only_adds(number: int, dialect: str) -> None:
 
 
 def test_old_code_accepts_newer_tables(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    every = migrations.available()
-    monkeypatch.setattr(migrations, "available", lambda: {n: name for n, name in every.items() if n < NEWEST})
-    migrations.check(database)
-    assert migrations.sync(database) == []
+    every = schema.available()
+    monkeypatch.setattr(schema, "available", lambda: {n: name for n, name in every.items() if n < NEWEST})
+    schema.check(database)
+    assert schema.sync(database) == []
 
 
 def test_workers_of_two_versions_share_one_queue(site_of: Callable[..., Site], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.config.settings import load
-from chalicelib.db import migrations
+from chalicelib.db import schema
 from chalicelib.db.database import Database, execute
 from chalicelib.job_message import JobMessage
 from chalicelib.stores.jobs import CleanupPass, Job, JobKind, JobStore
@@ -152,15 +152,15 @@ def test_the_migration_marks_existing_uploaded_carts(
     database_variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database = Database(load(database_variables))
-    every = migrations.available()
+    every = schema.available()
     with monkeypatch.context() as patch:
-        patch.setattr(migrations, "available", lambda: {n: name for n, name in every.items() if n < 6})
-        migrations.sync(database)
+        patch.setattr(schema, "available", lambda: {n: name for n, name in every.items() if n < 6})
+        schema.sync(database)
     cart = "INSERT INTO carts (uid, state, root, digest, files_total, created_at, used_at) VALUES"
     with database.session() as db:
         for digest in ("upload-e7", "0" * 64):
             execute(db, f"{cart} ('{digest}', 'ready', 'r', '{digest}', 1, 1, 1)")
-    migrations.sync(database)
+    schema.sync(database)
     with database.session() as db:
         found = dict(execute(db, "SELECT digest, uploaded FROM carts").fetchall())
     assert found == {"upload-e7": 1, "0" * 64: 0}
