@@ -43,6 +43,7 @@ from workers.staging.restage import Restager
 from workers.staging.share_work import WorkSharing
 from workers.staging.stage import Stager
 from workers.staging.staging_run import StagingRecorder
+from workers.stores.layout_rows import LayoutRows
 from workers.stores.recalls import RecallStore
 from workers.stores.shared_files import SharedFileStore
 from workers.stores.staged_files import StagedFileStore
@@ -93,6 +94,7 @@ class _Graph:
         self.shared_files = SharedFileStore(s.database)
         self.account = SpaceAccountStore(s.database)
         self.staged_files = StagedFileStore(s.database, self.account)
+        self.layout_rows = LayoutRows(s.entries, self.windows, self.shared_files)
         self.metadata = MetadataLookup(archive, self.staged_files, self.recalls)
         self.retries = FileRetries(policies.retries, archive.alive, self.clock)
         self.sharing = WorkSharing(s.jobs, self.shared_files, s.queue, policies.sharing)
@@ -139,7 +141,7 @@ class _Graph:
     def window(self) -> WindowHandler:
         s = self.s
         loader = WindowLoader(s.carts, s.entries, self.windows)
-        relayout = Relayout(s.jobs, s.carts, s.entries, self.windows, self.shared_files, s.bundles, self.releaser)
+        relayout = Relayout(s.jobs, s.carts, self.layout_rows, s.bundles, self.releaser)
         return WindowHandler(s.jobs, loader, self.reserver, self.stager, self.releaser, self.upload, relayout)
 
     @cached_property
@@ -193,9 +195,7 @@ class _Graph:
         return CleanupHandler(
             s.jobs,
             s.carts,
-            s.entries,
-            self.windows,
-            self.shared_files,
+            self.layout_rows,
             s.bundles,
             self.releaser,
             self.policies.workers_stopped_after,

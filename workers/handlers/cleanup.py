@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from chalicelib.aws.bundle_store import BundleStore
 from chalicelib.errors import CartNotFound
-from chalicelib.stores.carts import Cart, CartState, CartStore
-from chalicelib.stores.entries import EntryStore
+from chalicelib.stores.carts import CartState, CartStore
 from chalicelib.stores.jobs import CleanupPass, JobStore
 from workers.files.volume import volume_errors
 from workers.runtime.lease import Lease
 from workers.runtime.outcomes import Done, Outcome, Park
 from workers.staging.release import SpaceReleaser
-from workers.stores.shared_files import SharedFileStore
-from workers.stores.windows import WindowStore
+from workers.stores.layout_rows import LayoutRows
 
 
 class CleanupHandler:
@@ -23,9 +21,7 @@ class CleanupHandler:
         self,
         jobs: JobStore,
         carts: CartStore,
-        entries: EntryStore,
-        windows: WindowStore,
-        shared_files: SharedFileStore,
+        rows: LayoutRows,
         bundles: BundleStore,
         releaser: SpaceReleaser,
         workers_stopped_after: float,
@@ -33,9 +29,7 @@ class CleanupHandler:
         """`workers_stopped_after`: seconds after which no worker of a dead cart can still be writing."""
         self._jobs = jobs
         self._carts = carts
-        self._entries = entries
-        self._windows = windows
-        self._shared_files = shared_files
+        self._rows = rows
         self._bundles = bundles
         self._releaser = releaser
         self._workers_stopped_after = workers_stopped_after
@@ -54,10 +48,5 @@ class CleanupHandler:
             self._bundles.delete_all(cart.id)
         if job.window == CleanupPass.FIRST:
             return Park(self._workers_stopped_after, "a worker may still be busy with the cart", CleanupPass.LAST)
-        self._jobs.finish(job, lambda: self._delete_rows(cart) if cart.live is None else None)
+        self._jobs.finish(job, lambda: self._rows.delete(cart.id) if cart.live is None else None)
         return Done()
-
-    def _delete_rows(self, cart: Cart) -> None:
-        self._windows.delete_all(cart.id)
-        self._shared_files.end(cart.id)
-        self._entries.drop(cart.id)

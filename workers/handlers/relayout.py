@@ -7,13 +7,11 @@ import logging
 from chalicelib.aws.bundle_store import BundleStore
 from chalicelib.errors import LeaseLost, PermanentError, StoreUnavailable
 from chalicelib.stores.carts import Cart, CartStore
-from chalicelib.stores.entries import EntryStore
 from chalicelib.stores.jobs import JobKind, JobStore
 from workers.runtime.lease import Lease
 from workers.runtime.outcomes import Defer
 from workers.staging.release import SpaceReleaser
-from workers.stores.shared_files import SharedFileStore
-from workers.stores.windows import WindowStore
+from workers.stores.layout_rows import LayoutRows
 
 MAX_LAYOUTS = 5  # of one cart, whose files change while they are staged
 
@@ -25,17 +23,13 @@ class Relayout:
         self,
         jobs: JobStore,
         carts: CartStore,
-        entries: EntryStore,
-        windows: WindowStore,
-        shared_files: SharedFileStore,
+        rows: LayoutRows,
         bundles: BundleStore,
         releaser: SpaceReleaser,
     ) -> None:
         self._jobs = jobs
         self._carts = carts
-        self._entries = entries
-        self._windows = windows
-        self._shared_files = shared_files
+        self._rows = rows
         self._bundles = bundles
         self._releaser = releaser
 
@@ -49,9 +43,7 @@ class Relayout:
             self._releaser.release_cart(cart)
             if not self._carts.void_layout(cart):
                 raise LeaseLost
-            self._windows.delete_all(cart.id)
-            self._shared_files.end(cart.id)
-            self._entries.forget_found(cart.id)
+            self._rows.void(cart.id)
             self._jobs.delete_others(lease.job)
 
         self._jobs.fenced(lease.job, write, JobKind.RECALL, 0)
