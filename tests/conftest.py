@@ -1,8 +1,38 @@
-"""For all tests: how long an example of hypothesis takes tells how busy the machine is, and nothing of the code."""
+"""For all tests: no deadline for hypothesis, and which tests go to which worker of pytest-xdist."""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
-settings.register_profile("patient", deadline=None)
-settings.load_profile("patient")
+# An example's time depends on how busy the machine is, so a deadline would say nothing about the code.
+settings.register_profile("no-deadline", deadline=None)
+settings.load_profile("no-deadline")
+
+#: Files whose tests share costly fixtures of module or package scope.
+SHARED_FIXTURES = (
+    "tests/integration/api/",
+    "tests/integration/test_archive_contract.py",
+    "tests/integration/test_credentials.py",
+    "tests/integration/test_lambda.py",
+)
+
+
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """One worker for all of tests/e2e, one for each file above; any other test goes to whichever worker is free.
+
+    By file (`--dist loadfile`), workers are idle at the end while one of them runs a long file. `--dist loadgroup`
+    would do the same as this class, but xdist 3.8 ignores the groups under pytest 9.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        if path.startswith("tests/e2e/"):
+            return "tests/e2e"
+        return path if path.startswith(SHARED_FIXTURES) else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    return Scheduling(config, log)

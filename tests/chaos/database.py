@@ -27,7 +27,8 @@ class MariaDB:
         self.port = port
         data = folder / "data"
         folder.mkdir(parents=True)
-        command = ["--no-defaults", "--user=root", f"--datadir={data}"]
+        # With a shared tmpdir, servers that start delete each other's temporary tables.
+        command = ["--no-defaults", "--user=root", f"--datadir={data}", f"--tmpdir={folder}"]
         install = [_find("mariadb-install-db"), *command, "--auth-root-authentication-method=normal", "--skip-test-db"]
         subprocess.run(install, check=True, capture_output=True)
         address = [f"--socket={folder / 's'}", f"--bind-address={LOOPBACK}", f"--port={port}"]

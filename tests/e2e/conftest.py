@@ -40,11 +40,7 @@ def new_system(tmp_path: Path) -> Iterator[Make]:
         system.stop()
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run these tests last, so that quick failures come first; with `--dist loadgroup`, all on one shared system."""
+    """Run these tests last, so that quick failures come first."""
     here = os.path.dirname(__file__)
-    for item in items:
-        if str(item.path).startswith(here) and "shared_system" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("e2e"))
     items.sort(key=lambda item: str(item.path).startswith(here))

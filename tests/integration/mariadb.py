@@ -49,11 +49,13 @@ def new_database(server_variables: dict[str, str]) -> Iterator[dict[str, str]]:
 def _own(folder: Path, daemon: str, installer: str, options: Sequence[str]) -> Iterator[dict[str, str]]:
     user = ["--user=root"] if os.geteuid() == 0 else []
     data = folder / "data"
-    install = [installer, "--no-defaults", *user, f"--datadir={data}", "--auth-root-authentication-method=normal"]
+    # A server clears leftovers of temporary tables from its tmpdir as it starts, so each needs a tmpdir of its own.
+    places = [f"--datadir={data}", f"--tmpdir={folder}"]
+    install = [installer, "--no-defaults", *user, *places, "--auth-root-authentication-method=normal"]
     made = subprocess.run([*install, "--skip-test-db"], capture_output=True, text=True)
     if made.returncode:
         raise RuntimeError(f"MariaDB's tables were not made: {made.stdout[-2000:]}{made.stderr[-2000:]}")
-    command = [daemon, "--no-defaults", *user, f"--datadir={data}", f"--socket={folder}/s"]
+    command = [daemon, "--no-defaults", *user, *places, f"--socket={folder}/s"]
     fast = ["--bind-address=127.0.0.1", "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve"]
     variables, process = _started([*command, *fast, *options], data, folder / "log")
     try:
