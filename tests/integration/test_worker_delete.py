@@ -129,9 +129,7 @@ def test_another_manifest_replaces_a_cart_at_any_moment(quick: Site) -> None:
     assert_nothing_remains(quick)
 
 
-def test_a_clean_up_is_retried_after_the_store_failed(
-    quick: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_clean_up_is_retried_after_the_store_failed(quick: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """A PUT in flight when the cart is deleted ends after the first pass; only the second can remove its object."""
     put_begun, finish_put = blocked(monkeypatch, "put")
     quick.start_worker()
