@@ -17,6 +17,7 @@ import boto3
 import pytest
 from botocore.loaders import JSONFileLoader
 from moto.server import ThreadedMotoServer
+from moto.sqs.models import Queue
 
 from chalicelib.config.settings import load
 from chalicelib.db import migrations
@@ -38,6 +39,15 @@ def service_models_are_read_once() -> Iterator[None]:
     read = functools.cache(JSONFileLoader().load_file)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(JSONFileLoader, "load_file", lambda _, path: read(path))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def delayed_messages_arrive_on_time() -> Iterator[None]:
+    """A long poll of moto notices a message whose delay has ended only once a second; SQS does at once."""
+    wait: Any = Queue.wait_for_messages  # takes whole seconds, by its annotation
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Queue, "wait_for_messages", lambda queue, _: wait(queue, 0.05))
         yield
 
 
@@ -124,14 +134,14 @@ class Site:
     volume: Volume | None = None
 
     def __post_init__(self) -> None:
-        self.system: System = self.built()
+        self.system: System = self.build_system()
         migrations.sync(self.system.database)
 
-    def built(self, **more: str) -> System:
+    def build_system(self, **more: str) -> System:
         return build(load(self.variables | more, worker=True))
 
     def start_worker(self, **more: str) -> Worker:
-        system = self.built(**more)
+        system = self.build_system(**more)
         worker = assemble(system, tuned(policies_of(system.settings), self.policies), self.volume)
         thread = threading.Thread(target=worker.consumer.run, daemon=True)
         thread.start()
@@ -142,6 +152,7 @@ class Site:
     def stop(self) -> None:
         for worker in self.workers:
             worker.consumer.stop()
+        for worker in self.workers:
             worker.consumer.drain(5)
             worker.archive.close()
         self.workers.clear()
@@ -215,4 +226,4 @@ def site(site_of: Callable[..., Site]) -> Site:
 @pytest.fixture
 def small(site_of: Callable[..., Site]) -> Site:
     """A site whose volume holds 20 MiB less 5 %, with windows of 5 MiB."""
-    return site_of({"workers_stopped_after": 3.5}, VOLUME_LIMIT="20M", PART_SIZE="5M", WINDOW_SIZE="5M", LEASE="3")
+    return site_of({"workers_stopped_after": 1.0}, VOLUME_LIMIT="20M", PART_SIZE="5M", WINDOW_SIZE="5M", LEASE="3")

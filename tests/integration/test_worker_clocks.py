@@ -44,7 +44,7 @@ def test_a_jumping_clock_does_not_time_out_a_recall(site_of: Callable[..., Site]
 
 
 def test_files_last_used_by_a_worker_with_a_fast_clock_are_evicted(site_of: Callable[..., Site]) -> None:
-    site = site_of(VOLUME_LIMIT="3M", VOLUME_RESERVE="0", LRU_BUFFER_TIME="1")
+    site = site_of(VOLUME_LIMIT="3M", VOLUME_RESERVE="0")
     site.start_worker()
     for round_ in range(3):
         files = generated(2, 1 << 20, f"round{round_}-")

@@ -36,7 +36,7 @@ LARGE = generated(4, 6 * MIB)  # several windows
 @pytest.fixture
 def quick(site_of: Callable[..., Site]) -> Site:
     return site_of(
-        {"workers_stopped_after": 2.5}, LEASE="2", ARCHIVE_READ_TIMEOUT="3", PART_SIZE="5M", WINDOW_SIZE="5M"
+        {"workers_stopped_after": 2.0}, LEASE="2", ARCHIVE_READ_TIMEOUT="3", PART_SIZE="5M", WINDOW_SIZE="5M"
     )
 
 

@@ -27,7 +27,7 @@ FIRST, SECOND, *_ = FILES
 @pytest.fixture
 def impatient(site_of: Callable[..., Site]) -> Site:
     """A site that gives up a failing file after a second and cleans up quickly."""
-    return site_of({"workers_stopped_after": 2.5}, LEASE="2", ARCHIVE_PATIENCE="1", ARCHIVE_READ_TIMEOUT="2")
+    return site_of({"workers_stopped_after": 0.5}, LEASE="2", ARCHIVE_PATIENCE="1", ARCHIVE_READ_TIMEOUT="2")
 
 
 def test_a_missing_file_ends_its_cart_and_the_same_manifest_works_when_the_archive_has_it(impatient: Site) -> None:
@@ -105,7 +105,7 @@ def test_time_in_which_the_archive_is_down_does_not_use_up_patience(impatient: S
     impatient.start_worker()
     impatient.system.service.create("", "patient", manifest(FILES))
     with pytest.raises(AssertionError, match="is still"):
-        impatient.wait("patient", 3)
+        impatient.wait("patient", 2.5)
     impatient.simulator.control(down=False)
     assert_ready(impatient, "patient", FILES)
 

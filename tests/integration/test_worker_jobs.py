@@ -174,7 +174,7 @@ def test_five_attempts_without_progress_end_a_cart_while_others_continue(
 def test_a_job_that_kills_its_worker_every_time_ends_its_cart(
     site_of: Callable[..., Site],
 ) -> None:
-    site = site_of({"workers_stopped_after": 2.5}, LEASE="2")
+    site = site_of({"workers_stopped_after": 0.5}, LEASE="2")
     site.system.service.create("", "deadly", manifest(FILES))
     job_id = rows(site, Jobs.id)[0][0]
     for token in range(5):
