@@ -1,4 +1,4 @@
-"""The real system in this process: SQLite or MariaDB, moto for S3 and SQS, the archive simulator."""
+"""The whole system in the test's process, on SQLite or MariaDB, moto (S3 and SQS) and the archive simulator."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import boto3
 import pytest
 from botocore.loaders import JSONFileLoader
 from moto.server import ThreadedMotoServer
+from moto.sqs.models import Queue
 
 from chalicelib.config.settings import load
 from chalicelib.db import schema
@@ -34,10 +35,19 @@ KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAU
 
 @pytest.fixture(scope="session", autouse=True)
 def service_models_are_read_once() -> Iterator[None]:
-    """For all sessions of boto3: each site builds its own, and parsing the models took a third of the time."""
+    """Share parsed service models among boto3 sessions: each site has its own, and parsing took a third of the time."""
     read = functools.cache(JSONFileLoader().load_file)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(JSONFileLoader, "load_file", lambda _, path: read(path))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def delayed_messages_arrive_on_time() -> Iterator[None]:
+    """A long poll of moto notices a message whose delay has ended only once a second; SQS does at once."""
+    wait: Any = Queue.wait_for_messages  # takes whole seconds, by its annotation
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Queue, "wait_for_messages", lambda queue, _: wait(queue, 0.05))
         yield
 
 
@@ -66,7 +76,7 @@ def aws() -> Iterator[str]:
 def database_variables(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[dict[str, str]]:
-    # The tests' server has no TLS, and the driver prepares for it at every connection, for 30 ms of processor.
+    # The test server has no TLS, but the driver prepares for TLS at every connection: 30 ms of CPU time.
     monkeypatch.setattr("pymysql.connections.SSL_ENABLED", False)
     if request.param == "sqlite":
         yield {"SQLITE_PATH": str(tmp_path / "cart.db")}
@@ -78,19 +88,19 @@ def database_variables(
 @pytest.fixture
 def database(database_variables: dict[str, str]) -> Iterator[Database]:
     """A migrated database."""
-    made = Database(load(database_variables))
-    schema.sync(made)
-    yield made
-    made.close()
+    migrated = Database(load(database_variables))
+    schema.sync(migrated)
+    yield migrated
+    migrated.close()
 
 
 @pytest.fixture
 def mysql_database(mysql: dict[str, str]) -> Iterator[Database]:
     with mariadb.new_database(mysql) as variables:
-        made = Database(load(variables))
-        schema.sync(made)
-        yield made
-        made.close()
+        migrated = Database(load(variables))
+        schema.sync(migrated)
+        yield migrated
+        migrated.close()
 
 
 @pytest.fixture
@@ -101,7 +111,7 @@ def simulator(tmp_path: Path) -> Iterator[RunningSimulator]:
 
 
 def tuned(policies: Any, overrides: dict[str, Any]) -> Any:
-    """The policies with some values replaced."""
+    """A copy of the policies with these values; a group of policies is a dict of its own."""
     values = {
         name: tuned(getattr(policies, name), value) if isinstance(value, dict) else value
         for name, value in overrides.items()
@@ -111,27 +121,27 @@ def tuned(policies: Any, overrides: dict[str, Any]) -> Any:
 
 @dataclass
 class Site:
-    """A whole system on one database: start workers on it, post carts, look at what became of them."""
+    """A whole system on one database: starts workers, and reads carts, bundles and the store."""
 
     variables: dict[str, str]
     simulator: RunningSimulator
     folder: Path
-    #: policies of the workers that differ from those of the settings, by name; those of a group in a dict
+    #: overrides of the workers' policies, as for `tuned`
     policies: dict[str, Any] = field(default_factory=dict)
     workers: list[Worker] = field(default_factory=list)
     threads: list[threading.Thread] = field(default_factory=list)
-    #: of the workers, where it is not that of the settings
+    #: replaces the workers' volume, which otherwise comes from the settings
     volume: Volume | None = None
 
     def __post_init__(self) -> None:
-        self.system: System = self.built()
+        self.system: System = self.build_system()
         schema.sync(self.system.database)
 
-    def built(self, **more: str) -> System:
+    def build_system(self, **more: str) -> System:
         return build(load(self.variables | more, worker=True))
 
     def start_worker(self, **more: str) -> Worker:
-        system = self.built(**more)
+        system = self.build_system(**more)
         worker = assemble(system, tuned(policies_of(system.settings), self.policies), self.volume)
         thread = threading.Thread(target=worker.consumer.run, daemon=True)
         thread.start()
@@ -142,16 +152,17 @@ class Site:
     def stop(self) -> None:
         for worker in self.workers:
             worker.consumer.stop()
+        for worker in self.workers:
             worker.consumer.drain(5)
             worker.archive.close()
         self.workers.clear()
 
     def put(self, name: str, content: bytes) -> None:
-        """Put a file into the archive."""
+        """Put a file into the archive's folder."""
         (self.folder / "archive" / name).write_bytes(content)
 
     def wait(self, uid: str, within: float = 30.0) -> Cart:
-        """The cart once it is ready or in error."""
+        """Wait until the cart is ready or in error, at most `within` seconds, and return it."""
         deadline = time.monotonic() + within
         while (cart := self.system.service.find("", uid)).state in UNFINISHED:
             assert time.monotonic() < deadline, f"cart {uid} is still {cart.state}"
@@ -159,14 +170,15 @@ class Site:
         return cart
 
     def bundle(self, uid: str) -> bytes:
-        """The bundle's bytes, as the store has them."""
+        """The bundle's bytes from the store."""
         cart = self.system.service.find("", uid)
         s3 = boto3.client("s3", endpoint_url=self.variables["AWS_ENDPOINT_URL_S3"])
-        answer: Any = s3.get_object(Bucket=self.variables["BUNDLE_BUCKET"], Key=f"carts/{cart.id}/{cart.attempt}.tar")
-        body: bytes = answer["Body"].read()
+        response: Any = s3.get_object(Bucket=self.variables["BUNDLE_BUCKET"], Key=f"carts/{cart.id}/{cart.attempt}.tar")
+        body: bytes = response["Body"].read()
         return body
 
     def stored(self) -> list[str]:
+        """Keys of the objects in the bundle bucket."""
         s3 = boto3.client("s3", endpoint_url=self.variables["AWS_ENDPOINT_URL_S3"])
         listed: Any = s3.list_objects_v2(Bucket=self.variables["BUNDLE_BUCKET"])
         return [item["Key"] for item in listed.get("Contents", [])]
@@ -180,10 +192,10 @@ def site_of(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[..., Site]]:
-    """Makes the site, with further variables and other policies of its workers."""
+    """Makes a site with these overrides of its workers' policies and these settings."""
     name = f"test-{uuid.uuid4().hex[:12]}"
-    ours = {**KEYS, "AWS_ENDPOINT_URL_S3": aws, "AWS_ENDPOINT_URL_SQS": aws}
-    for variable, value in ours.items():
+    aws_variables = {**KEYS, "AWS_ENDPOINT_URL_S3": aws, "AWS_ENDPOINT_URL_SQS": aws}
+    for variable, value in aws_variables.items():
         monkeypatch.setenv(variable, value)
     boto3.client("s3").create_bucket(Bucket=name)
     boto3.client("sqs").create_queue(QueueName=name)
@@ -193,7 +205,7 @@ def site_of(
     def make(policies: dict[str, Any] | None = None, **more: str) -> Site:
         sites.append(
             Site(
-                {**ours, **paths, **database_variables, "BUNDLE_BUCKET": name, "JOB_QUEUE": name, **more},
+                {**aws_variables, **paths, **database_variables, "BUNDLE_BUCKET": name, "JOB_QUEUE": name, **more},
                 simulator,
                 tmp_path,
                 policies or {},
@@ -213,5 +225,5 @@ def site(site_of: Callable[..., Site]) -> Site:
 
 @pytest.fixture
 def small(site_of: Callable[..., Site]) -> Site:
-    """A volume of 20 MiB, less 5 %, and windows of 5 MiB."""
-    return site_of({"workers_stopped_after": 3.5}, VOLUME_LIMIT="20M", PART_SIZE="5M", WINDOW_SIZE="5M", LEASE="3")
+    """A site whose volume holds 20 MiB less 5 %, with windows of 5 MiB."""
+    return site_of({"workers_stopped_after": 1.0}, VOLUME_LIMIT="20M", PART_SIZE="5M", WINDOW_SIZE="5M", LEASE="3")

@@ -1,4 +1,4 @@
-"""A MySQL server for the tests: the one MYSQL_HOST names, or one of their own."""
+"""A MySQL server for the tests: the one that MYSQL_HOST names, or a MariaDB of their own."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pymysql
 
-PATIENCE, TRIES = 60.0, 3
+START_TIMEOUT, TRIES = 60.0, 3
 
 
 @contextlib.contextmanager
 def server(*options: str) -> Iterator[dict[str, str] | None]:
-    """The MYSQL_* variables of a server whose user may make databases; None where there is none to be had.
+    """The MYSQL_* variables of a server whose user may create databases; None if none is installed.
 
-    With `options` it is one of our own, started with them.
+    With `options`, always starts a server, with these options.
     """
     if os.environ.get("MYSQL_HOST") and not options:
         yield {name: value for name, value in os.environ.items() if name.startswith("MYSQL_")}
@@ -37,7 +37,7 @@ def server(*options: str) -> Iterator[dict[str, str] | None]:
 
 @contextlib.contextmanager
 def new_database(server_variables: dict[str, str]) -> Iterator[dict[str, str]]:
-    """The variables of an empty database on that server, which goes at the end."""
+    """The variables of an empty database on that server; it is dropped at the end."""
     name = f"cart_{uuid.uuid4().hex[:12]}"
     run(server_variables, f"CREATE DATABASE {name}")
     try:
@@ -52,9 +52,9 @@ def _own(folder: Path, daemon: str, installer: str, options: Sequence[str]) -> I
     # A server clears leftovers of temporary tables from its tmpdir as it starts, so each needs a tmpdir of its own.
     places = [f"--datadir={data}", f"--tmpdir={folder}"]
     install = [installer, "--no-defaults", *user, *places, "--auth-root-authentication-method=normal"]
-    made = subprocess.run([*install, "--skip-test-db"], capture_output=True, text=True)
-    if made.returncode:
-        raise RuntimeError(f"MariaDB's tables were not made: {made.stdout[-2000:]}{made.stderr[-2000:]}")
+    done = subprocess.run([*install, "--skip-test-db"], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"cannot create MariaDB's system tables: {done.stdout[-2000:]}{done.stderr[-2000:]}")
     command = [daemon, "--no-defaults", *user, *places, f"--socket={folder}/s"]
     fast = ["--bind-address=127.0.0.1", "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve"]
     variables, process = _started([*command, *fast, *options], data, folder / "log")
@@ -66,7 +66,7 @@ def _own(folder: Path, daemon: str, installer: str, options: Sequence[str]) -> I
 
 
 def _started(command: Sequence[str], data: Path, log: Path) -> tuple[dict[str, str], subprocess.Popen[bytes]]:
-    """The server, once it answers; on another port where somebody was faster to take the first."""
+    """Start the server and wait until it answers; try another port if some process took the first."""
     for _ in range(TRIES):
         port = str(_free_port())
         with open(log, "wb") as out:
@@ -80,8 +80,8 @@ def _started(command: Sequence[str], data: Path, log: Path) -> tuple[dict[str, s
 
 
 def _answers(variables: dict[str, str], process: subprocess.Popen[bytes], data: Path) -> bool:
-    """Whether this server, and no other, comes to answer there."""
-    deadline = time.monotonic() + PATIENCE
+    """Wait for an answer. False if the process ends, or another server has the port."""
+    deadline = time.monotonic() + START_TIMEOUT
     while process.poll() is None and time.monotonic() < deadline:
         try:
             return Path(run(variables, "SELECT @@datadir")[0]) == data
@@ -91,7 +91,7 @@ def _answers(variables: dict[str, str], process: subprocess.Popen[bytes], data: 
 
 
 def run(variables: dict[str, str], statement: str) -> Sequence[str]:
-    """The first row of what it gives."""
+    """Run a statement; returns its first row."""
     connection = pymysql.connect(
         host=variables["MYSQL_HOST"],
         port=int(variables.get("MYSQL_PORT") or 3306),

@@ -1,7 +1,7 @@
-"""The real Pacifica Archive Interface, started for tests: its posix back end under gunicorn, one request per process.
+"""Starts the real Pacifica Archive Interface for tests: its posix back end under gunicorn, one request per process.
 
-The Python of ARCHIVE_PYTHON runs it, or the one of the tests. Where that has no such package the tests skip; with
-CI=true that is a failure.
+The interpreter is ARCHIVE_PYTHON, or the one that runs the tests. If it lacks the package, the tests are skipped; with
+CI=true they fail.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ request.dispatch: cherrypy.dispatch.MethodDispatcher()
 
 
 def archive_python() -> str:
-    """The interpreter that has the archive interface; skips or fails the test when there is none."""
+    """The interpreter that has the archive interface; skips or fails the test if there is none."""
     python = os.environ.get("ARCHIVE_PYTHON") or sys.executable
     check = "import gunicorn, cherrypy, importlib.util as u; assert u.find_spec('pacifica.archiveinterface')"
     if subprocess.run([python, "-c", check], capture_output=True, check=False).returncode == 0:
@@ -45,7 +45,7 @@ def archive_python() -> str:
 
 @contextmanager
 def real_archive(folder: Path, home: Path) -> Iterator[str]:
-    """The URL of an archive interface over the files of `folder`; it keeps its own files in `home`."""
+    """The URL of an archive interface that serves the files in `folder`; it keeps its own files in `home`."""
     python, port = archive_python(), _free_port()
     log = home / "archive.log"
     command = [python, "-m", "gunicorn", "-w", str(WORKERS), "-b", f"127.0.0.1:{port}", WSGI]

@@ -1,4 +1,4 @@
-"""What the product takes the archive interface for: held by the real one and by the simulator alike."""
+"""The contract of the archive interface, checked against the real one and the simulator."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CONTENTS = {
 
 @pytest.fixture(scope="module", params=["real", "simulator"])
 def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("held")
+    folder = tmp_path_factory.mktemp("files")
     for archive_id, content in CONTENTS.items():
         (folder / archive_id).write_bytes(content)
         os.utime(folder / archive_id, ns=(MTIME_NS, MTIME_NS))
@@ -52,26 +52,26 @@ def archive(url: str) -> Iterator[ArchiveClient]:
     archive.close()
 
 
-def test_it_is_alive(archive: ArchiveClient) -> None:
+def test_the_archive_is_alive(archive: ArchiveClient) -> None:
     assert archive.alive()
 
 
 @pytest.mark.parametrize("archive_id", ["1001", UNICODE_ID, "empty", "big"])
-def test_status_tells_size_mtime_and_media(archive: ArchiveClient, archive_id: str) -> None:
+def test_a_status_has_size_mtime_and_media(archive: ArchiveClient, archive_id: str) -> None:
     assert status_of(archive, archive_id) == FileStatus(len(CONTENTS[archive_id]), MTIME_NS, "disk")
 
 
 @pytest.mark.parametrize("archive_id", ["1001", UNICODE_ID, "empty", "big"])
-def test_a_whole_file_is_whole(archive: ArchiveClient, archive_id: str) -> None:
+def test_a_whole_file_can_be_read(archive: ArchiveClient, archive_id: str) -> None:
     assert whole(archive, archive_id) == CONTENTS[archive_id]
 
 
 @pytest.mark.parametrize(("start", "stop"), [(2, 5), (0, 3), (6, 11), (5, 5)])
-def test_a_range_is_read_its_end_excluded(archive: ArchiveClient, start: int, stop: int) -> None:
+def test_a_range_excludes_its_end(archive: ArchiveClient, start: int, stop: int) -> None:
     assert whole(archive, "1001", start, stop) == CONTENTS["1001"][start:stop]
 
 
-def test_the_rest_of_a_large_file_is_whole(archive: ArchiveClient) -> None:
+def test_the_rest_of_a_large_file_can_be_read(archive: ArchiveClient) -> None:
     assert whole(archive, "big", 3_000_001, BIG) == CONTENTS["big"][3_000_001:]
 
 
@@ -95,32 +95,32 @@ def test_a_missing_file_looks_like_a_failing_archive(archive: ArchiveClient) -> 
             request()
 
 
-def test_many_clients_at_once_each_get_the_right_bytes(archive: ArchiveClient) -> None:
+def test_concurrent_clients_get_the_right_bytes(archive: ArchiveClient) -> None:
     ids = [archive_id for archive_id in CONTENTS if archive_id.startswith("many-")] * 3
     with ThreadPoolExecutor(16) as pool:
         contents = list(pool.map(lambda archive_id: whole(archive, archive_id), ids))
     assert contents == [CONTENTS[archive_id] for archive_id in ids]
 
 
-def test_many_small_files_are_fetched_at_once(archive: ArchiveClient) -> None:
+def test_many_files_are_read_concurrently(archive: ArchiveClient) -> None:
     sizes = {archive_id: len(content) for archive_id, content in CONTENTS.items() if archive_id != "big"}
     fetched = dict(archive.contents(sizes | {"missing": 7}, nothing))
     assert isinstance(fetched.pop("missing"), ArchiveUnavailable)
     assert fetched == {archive_id: CONTENTS[archive_id] for archive_id in sizes}
 
 
-def test_a_file_that_is_longer_than_expected_is_read_one_byte_too_far(archive: ArchiveClient) -> None:
+def test_a_file_longer_than_expected_is_read_one_byte_beyond(archive: ArchiveClient) -> None:
     assert dict(archive.contents({"1001": 4}, nothing)) == {"1001": b"hello"}
 
 
-def test_many_files_are_asked_for_at_once(archive: ArchiveClient) -> None:
+def test_many_statuses_are_read_concurrently(archive: ArchiveClient) -> None:
     answers = dict(archive.statuses([*CONTENTS, "missing", ""], nothing))
     assert isinstance(answers.pop("missing"), ArchiveUnavailable)
     assert isinstance(answers.pop(""), ArchiveRefused)
     assert answers == {name: FileStatus(len(content), MTIME_NS, "disk") for name, content in CONTENTS.items()}
 
 
-def test_a_missing_file_is_told_in_json_with_a_traceback(url: str) -> None:
+def test_the_answer_for_a_missing_file_is_json_with_a_traceback(url: str) -> None:
     status, headers, body = ask(url, "GET", "/missing")
     assert (status, headers["Content-Type"]) == (500, "application/json")
     assert {"status", "message", "traceback", "version"} == json.loads(body).keys()
@@ -139,7 +139,7 @@ def test_a_get_has_no_length_and_ignores_the_range_header(url: str) -> None:
     assert (status, headers["Content-Length"], body) == (200, None, b"hello world")
 
 
-def test_the_headers_of_a_status_are_those_known(url: str) -> None:
+def test_a_status_has_these_headers(url: str) -> None:
     status, headers, body = ask(url, "HEAD", "/1001")
     assert (status, body) == (204, b"")
     assert headers["X-Pacifica-Messsage"] == "File was found"
@@ -154,7 +154,7 @@ def test_a_head_of_the_root_is_not_found(url: str) -> None:
 
 
 def ask(url: str, method: str, target: str, headers: Mapping[str, str] | None = None) -> tuple[int, Message, bytes]:
-    """A request exactly as given: nothing is added, no length either."""
+    """Send exactly this request, without added headers, not even a length."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=20)
     try:
         connection.putrequest(method, target)

@@ -10,7 +10,7 @@ import pytest
 from chalicelib.db.models import Carts
 from chalicelib.errors import CartExpired
 from tests.integration.conftest import Site
-from tests.integration.test_cart import manifest
+from tests.integration.worker_site import manifest
 
 
 def age(site: Site, uid: str, seconds: float) -> None:

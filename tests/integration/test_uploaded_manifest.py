@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.errors import InvalidManifest
 from tests.integration.conftest import Site
-from tests.integration.test_cart import members
+from tests.integration.worker_site import members
 
 FILES = [{"id": f"gen-10-{n}", "path": f"a/b{n % 7}/f{n}"} for n in range(12)]
 UPLOADED = b'{"manifest": "uploaded"}'

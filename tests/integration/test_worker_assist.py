@@ -1,7 +1,8 @@
-"""A small cart on a slow archive, its files spread over several workers."""
+"""Several workers share the files of one small cart when the archive is slow."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -11,10 +12,10 @@ from chalicelib.errors import LeaseLost
 from tests.integration.conftest import Site
 from tests.integration.worker_site import (
     assert_ready,
-    assert_volume_exact,
+    assert_volume_consistent,
     generated,
     gets,
-    left,
+    jobs_left,
     manifest,
     rows,
     until,
@@ -35,25 +36,27 @@ def slow(site_of: Callable[..., Site]) -> Site:
 
 @pytest.fixture
 def assisted(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
-    """How many files assistants looked up, and staged."""
-    counted = {"looked up": 0, "staged": 0}
+    """Counts the files that assistants looked up and staged."""
+    counts = {"looked up": 0, "staged": 0}
 
     def count(owner: type, name: str) -> None:
         original = owner._record  # type: ignore[attr-defined]
 
         def record(self: object, lease: object, files: list[object]) -> None:
             original(self, lease, files)
-            counted[name] += len(files)
+            counts[name] += len(files)
 
         monkeypatch.setattr(owner, "_record", record)
 
     count(AssistHandler, "looked up")
     count(AssistedPulls, "staged")
-    return counted
+    return counts
 
 
 @pytest.mark.parametrize("hash_name", ["sha1", ""])
-def test_workers_share_a_cart_of_one_window(slow: Site, assisted: dict[str, int], hash_name: str) -> None:
+def test_workers_share_the_files_of_a_cart_with_one_window(
+    slow: Site, assisted: dict[str, int], hash_name: str
+) -> None:
     for _ in range(3):
         slow.start_worker()
     slow.system.service.create("", "shared", manifest(FILES, hash_name))
@@ -63,13 +66,13 @@ def test_workers_share_a_cart_of_one_window(slow: Site, assisted: dict[str, int]
     assert (totals["heads"], totals["gets"]) == (len(FILES), len(FILES))
     assert rows(slow, Shares.cart_id) == []
     until(lambda: not rows(slow, Jobs.id), 10, "assistants are left")
-    assert_volume_exact(slow)
+    assert_volume_consistent(slow)
 
 
-def test_an_assistant_that_answers_late_changes_no_layout(slow: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cart's job waits only so long; then its lease is lost, so what it found is not recorded."""
+def test_an_assistant_that_is_late_does_not_change_the_layout(slow: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cart's job stops waiting for it; then the assistant's lease is lost and its results are discarded."""
     slow.policies["sharing"] = {"worth": 0.3, "patience": 0.2}
-    refused: list[bool] = []
+    discarded = threading.Event()
     original = AssistHandler._record
 
     def late(self: AssistHandler, lease: Lease, found: list[object]) -> None:
@@ -77,7 +80,7 @@ def test_an_assistant_that_answers_late_changes_no_layout(slow: Site, monkeypatc
         try:
             original(self, lease, found)  # type: ignore[arg-type]
         except LeaseLost:
-            refused.append(True)
+            discarded.set()
             raise
 
     monkeypatch.setattr(AssistHandler, "_record", late)
@@ -85,35 +88,37 @@ def test_an_assistant_that_answers_late_changes_no_layout(slow: Site, monkeypatc
         slow.start_worker()
     slow.system.service.create("", "late", manifest(FILES))
     assert_ready(slow, "late", FILES)
-    until(lambda: refused, 10)
+    assert discarded.wait(10)
     until(lambda: not rows(slow, Jobs.id), 20, "assistants are left")
-    assert_volume_exact(slow)
+    assert_volume_consistent(slow)
 
 
-def test_without_assistants_the_cart_is_made_alone(slow: Site) -> None:
-    """None comes: their messages are lost, or every worker is busy."""
+def test_a_cart_without_assistants_becomes_ready(slow: Site) -> None:
+    """Their messages are lost, or every worker is busy."""
     slow.policies["sharing"] = {"worth": 0.3, "assistants": 0}
     slow.start_worker()
     slow.system.service.create("", "alone", manifest(FILES))
     assert_ready(slow, "alone", FILES)
     assert gets(slow) == len(FILES)
-    assert_volume_exact(slow)
+    assert_volume_consistent(slow)
 
 
-def test_what_a_stopped_assistant_leaves_is_done_by_others(slow: Site, assisted: dict[str, int]) -> None:
+def test_other_workers_finish_the_files_of_a_stopped_assistant(slow: Site, assisted: dict[str, int]) -> None:
     for _ in range(2):
         slow.start_worker()
-    slow.system.service.create("", "left", manifest(FILES))
+    slow.system.service.create("", "orphaned", manifest(FILES))
     until(lambda: any(assisted.values()))
     slow.stop()
     slow.start_worker()
     slow.system.service.sweep()
-    assert_ready(slow, "left", FILES)
+    assert_ready(slow, "orphaned", FILES)
     until(lambda: not rows(slow, Jobs.id), 20, "assistants are left")
-    assert_volume_exact(slow)
+    assert_volume_consistent(slow)
 
 
-def test_files_an_assistant_cannot_have_end_the_cart_with_their_reason(slow: Site, assisted: dict[str, int]) -> None:
+def test_a_file_that_an_assistant_cannot_stage_ends_its_cart_with_the_reason(
+    slow: Site, assisted: dict[str, int]
+) -> None:
     last = list(FILES)[-1]
     for _ in range(2):
         slow.start_worker()
@@ -123,12 +128,12 @@ def test_files_an_assistant_cannot_have_end_the_cart_with_their_reason(slow: Sit
     assert last in cart.message
 
 
-def test_a_deleted_cart_loses_its_assistants(slow: Site, assisted: dict[str, int]) -> None:
+def test_deleting_a_cart_ends_its_assistants(slow: Site, assisted: dict[str, int]) -> None:
     for _ in range(2):
         slow.start_worker()
     slow.system.service.create("", "deleted", manifest(FILES))
     until(lambda: assisted["looked up"])
     slow.system.service.delete("", "deleted")
     assert [kind for (kind,) in rows(slow, Jobs.kind) if kind != "reconcile"] == ["cleanup"]
-    until(lambda: not left(slow), 40, "jobs are left")
+    until(lambda: not jobs_left(slow), 40, "jobs are left")
     assert rows(slow, Shares.cart_id) == []

@@ -1,4 +1,4 @@
-"""Workers whose clocks are weeks off: what is compared between workers is the database's time alone."""
+"""Workers whose clocks are weeks off: workers only compare times of the database's clock."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from infra.local.archive_simulator import running_simulator
 from tests.integration.conftest import Site
 from tests.integration.worker_site import assert_ready, cart_states, generated, manifest, rows, until
 
-WEEKS = 30 * 86400.0
+MONTH = 30 * 86400.0
 
 
 @pytest.fixture(autouse=True)
-def jumping(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Each look at the process's clock tells another time."""
+def jumping_clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every call of `time.time` is right, or 30 days early or late, at random."""
     real, dice = time.time, random.Random(1)
-    monkeypatch.setattr(time, "time", lambda: real() + dice.choice((-WEEKS, 0.0, WEEKS)))
+    monkeypatch.setattr(time, "time", lambda: real() + dice.choice((-MONTH, 0.0, MONTH)))
     yield
     monkeypatch.undo()
 
 
-def test_a_file_that_fails_now_and_then_is_not_given_up_for_a_clock_that_jumps(site: Site) -> None:
+def test_a_jumping_clock_does_not_use_up_the_patience_for_a_failing_file(site: Site) -> None:
     files = generated(3, 2000)
     site.simulator.control(fail={name: {"error": 4} for name in files})
     site.start_worker()
@@ -33,7 +33,7 @@ def test_a_file_that_fails_now_and_then_is_not_given_up_for_a_clock_that_jumps(s
     assert_ready(site, "patient", files)
 
 
-def test_a_recall_does_not_time_out_for_a_clock_that_jumps(site_of: Callable[..., Site]) -> None:
+def test_a_jumping_clock_does_not_time_out_a_recall(site_of: Callable[..., Site]) -> None:
     with running_simulator(tape=1.0, recall=0.5) as library:
         site = site_of(ARCHIVE_INTERFACE_URL=library.url)
         site.start_worker()
@@ -43,8 +43,8 @@ def test_a_recall_does_not_time_out_for_a_clock_that_jumps(site_of: Callable[...
         site.stop()
 
 
-def test_files_are_evicted_though_a_clock_was_ahead_when_they_were_used(site_of: Callable[..., Site]) -> None:
-    site = site_of(VOLUME_LIMIT="3M", VOLUME_RESERVE="0", LRU_BUFFER_TIME="1")
+def test_files_last_used_by_a_worker_with_a_fast_clock_are_evicted(site_of: Callable[..., Site]) -> None:
+    site = site_of(VOLUME_LIMIT="3M", VOLUME_RESERVE="0")
     site.start_worker()
     for round_ in range(3):
         files = generated(2, 1 << 20, f"round{round_}-")

@@ -1,4 +1,4 @@
-"""DELETE, or another manifest, at any moment: gone at once, work stops, nothing of it remains."""
+"""DELETE, or another manifest, at any moment: the cart is gone at once, its work stops and leaves nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from chalicelib.aws.bundle_store import BundleStore
-from chalicelib.errors import CartNotFound
+from chalicelib.db.models import Jobs
+from chalicelib.errors import CartNotFound, StoreUnavailable
+from chalicelib.stores.jobs import CleanupPass, JobKind
 from tests.integration.conftest import Site
 from tests.integration.worker_site import (
     MIB,
@@ -19,25 +21,27 @@ from tests.integration.worker_site import (
     busy,
     generated,
     gets,
-    left,
+    jobs_left,
     manifest,
+    rows,
     state,
     until,
     uploads,
 )
 
 SMALL = generated(6, 3000)
-LARGE = generated(4, 6 * MIB)  # of several windows
+LARGE = generated(4, 6 * MIB)  # several windows
 
 
 @pytest.fixture
 def quick(site_of: Callable[..., Site]) -> Site:
     return site_of(
-        {"workers_stopped_after": 2.5}, LEASE="2", ARCHIVE_READ_TIMEOUT="3", PART_SIZE="5M", WINDOW_SIZE="5M"
+        {"workers_stopped_after": 2.0}, LEASE="2", ARCHIVE_READ_TIMEOUT="3", PART_SIZE="5M", WINDOW_SIZE="5M"
     )
 
 
 def delete(site: Site, uid: str) -> None:
+    """Delete the cart; it must be gone at once."""
     site.system.service.delete("", uid)
     with pytest.raises(CartNotFound):
         site.system.service.find("", uid)
@@ -45,7 +49,7 @@ def delete(site: Site, uid: str) -> None:
         site.system.service.delete("", uid)
 
 
-def test_a_cart_that_waits_can_be_deleted(quick: Site) -> None:
+def test_a_waiting_cart_can_be_deleted(quick: Site) -> None:
     quick.system.service.create("", "gone", manifest(SMALL))
     delete(quick, "gone")
     quick.start_worker()
@@ -69,7 +73,7 @@ def test_a_cart_can_be_deleted_while_the_archive_stalls(quick: Site, files: dict
 def test_a_cart_can_be_deleted_while_it_is_uploaded(
     quick: Site, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun, go_on = held_up(monkeypatch, "put" if files is SMALL else "upload")
+    begun, go_on = blocked(monkeypatch, "put" if files is SMALL else "upload")
     quick.start_worker()
     quick.system.service.create("", "gone", manifest(files))
     assert begun.wait(20)
@@ -78,10 +82,8 @@ def test_a_cart_can_be_deleted_while_it_is_uploaded(
     assert_nothing_remains(quick)
 
 
-def test_a_cart_deleted_just_as_its_upload_begins_leaves_no_upload(
-    quick: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    begun, go_on = held_up(monkeypatch, "begin", after=True)
+def test_a_cart_deleted_while_its_upload_begins_leaves_no_upload(quick: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = blocked(monkeypatch, "begin", after=True)
     quick.start_worker()
     quick.system.service.create("", "gone", manifest(LARGE))
     assert begun.wait(20)
@@ -112,9 +114,14 @@ def test_a_deleted_cart_can_be_posted_again_at_once(quick: Site) -> None:
 
 def test_another_manifest_replaces_a_cart_at_any_moment(quick: Site) -> None:
     quick.start_worker()
-    for count in (1, 2, 3):
+    moments: list[Callable[[], object]] = [
+        lambda: gets(quick),
+        lambda: uploads(quick) or state(quick, "moving") == "ready",
+        lambda: state(quick, "moving") == "ready",
+    ]
+    for count, reached in enumerate(moments, 1):
         quick.system.service.create("", "moving", manifest(generated(count, 6 * MIB)))
-        time.sleep(0.3 * count)
+        until(reached)
     files = generated(5, 1000, "last")
     quick.system.service.create("", "moving", manifest(files))
     assert_ready(quick, "moving", files)
@@ -122,26 +129,39 @@ def test_another_manifest_replaces_a_cart_at_any_moment(quick: Site) -> None:
     assert_nothing_remains(quick)
 
 
-def test_a_clean_up_during_which_the_store_fails_still_looks_twice(
-    quick: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A PUT under way when the cart is deleted ends after the first look; only the second can remove it."""
-    put_begun, finish_put = held_up(monkeypatch, "put")
+def test_a_clean_up_is_retried_after_the_store_failed(quick: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A PUT in flight when the cart is deleted ends after the first pass; only the second can remove its object."""
+    put_begun, finish_put = blocked(monkeypatch, "put")
     quick.start_worker()
     quick.system.service.create("", "gone", manifest(SMALL))
     assert put_begun.wait(20)
     failing_deletes(monkeypatch, 2)
     delete(quick, "gone")
-    time.sleep(2.2)
+    until(lambda: (JobKind.CLEANUP, CleanupPass.LAST) in rows(quick, Jobs.kind, Jobs.window))
     finish_put.set()
     until(lambda: not busy(quick) or quick.stored())
     assert_nothing_remains(quick)
 
 
-def held_up(
+def test_a_bundle_put_after_the_clean_up_of_its_cart_is_deleted(quick: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_begun, finish_put = blocked(monkeypatch, "put")
+    quick.start_worker()
+    quick.system.service.create("", "gone", manifest(SMALL))
+    assert put_begun.wait(10)
+    delete(quick, "gone")
+    until(lambda: not jobs_left(quick))
+    finish_put.set()
+    until(lambda: not busy(quick))
+    assert quick.stored() == []
+
+
+def blocked(
     monkeypatch: pytest.MonkeyPatch, method: str, after: bool = False
 ) -> tuple[threading.Event, threading.Event]:
-    """Hold every call of this method of the bundle store, before or after it is done: (is there one, let them go)."""
+    """Block every call of this method of the bundle store, before or after its work.
+
+    Returns two events: a call has arrived; set this one to let all calls continue.
+    """
     original = getattr(BundleStore, method)
     begun, go_on = threading.Event(), threading.Event()
 
@@ -149,7 +169,7 @@ def held_up(
         begun.set()
         assert go_on.wait(20)
 
-    def held(self: BundleStore, *args: Any) -> Any:
+    def blocking(self: BundleStore, *args: Any) -> Any:
         if not after:
             wait()
         result = original(self, *args)
@@ -157,40 +177,18 @@ def held_up(
             wait()
         return result
 
-    monkeypatch.setattr(BundleStore, method, held)
+    monkeypatch.setattr(BundleStore, method, blocking)
     return begun, go_on
 
 
 def failing_deletes(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
-    from chalicelib.errors import StoreUnavailable
-
+    """Make the next `times` deletes of the bundle store fail."""
     original = BundleStore.delete
-    left = iter(range(times))
+    failures = iter([StoreUnavailable] * times)
 
     def delete(self: BundleStore, *args: Any) -> None:
-        if next(left, None) is not None:
-            raise StoreUnavailable
+        for failure in failures:
+            raise failure
         original(self, *args)
 
     monkeypatch.setattr(BundleStore, "delete", delete)
-
-
-def test_a_bundle_that_a_worker_puts_after_its_cart_was_cleaned_up_goes_again(
-    quick: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    frozen, thawed, put = threading.Event(), threading.Event(), BundleStore.put
-
-    def late(self: BundleStore, *given: Any) -> str:
-        frozen.set()
-        assert thawed.wait(20)
-        return put(self, *given)
-
-    monkeypatch.setattr(BundleStore, "put", late)
-    quick.start_worker()
-    quick.system.service.create("", "gone", manifest(SMALL))
-    assert frozen.wait(10)
-    delete(quick, "gone")
-    until(lambda: not left(quick))
-    thawed.set()
-    until(lambda: not busy(quick))
-    assert quick.stored() == []

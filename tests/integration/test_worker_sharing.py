@@ -1,4 +1,4 @@
-"""Staged files: shared by all carts, pulled and counted once, staged anew when they are not what was wanted."""
+"""Staged files: shared by all carts, pulled and counted once, staged again if they are missing or have changed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.integration.worker_site import (
     MTIME_NS,
     assert_nothing_remains,
     assert_ready,
-    assert_volume_exact,
+    assert_volume_consistent,
     generated,
     gets,
     manifest,
@@ -29,7 +29,7 @@ from tests.integration.worker_site import (
 from workers.files import volume as workers_volume
 
 
-def test_a_wrong_hash_of_a_file_that_is_staged_leaves_the_volume_exact(small: Site) -> None:
+def test_a_wrong_hash_of_a_staged_file_leaves_the_volume_consistent(small: Site) -> None:
     files = generated(4, 3000)
     small.start_worker()
     small.system.service.create("", "right", manifest(files))
@@ -41,8 +41,8 @@ def test_a_wrong_hash_of_a_file_that_is_staged_leaves_the_volume_exact(small: Si
     assert_nothing_remains(small)
 
 
-def test_a_wrong_hash_beside_a_right_one_of_the_same_file_leaves_the_volume_exact(small: Site) -> None:
-    """The right cart holds the file while the wrong one pulls it anew."""
+def test_a_wrong_and_a_right_hash_of_one_file_at_once_leave_the_volume_consistent(small: Site) -> None:
+    """The cart with the right hash pins the file while the other one pulls it again."""
     files = generated(2, 3000)
     small.simulator.control(stall=1, stall_seconds=0.5)
     small.start_worker()
@@ -56,9 +56,7 @@ def test_a_wrong_hash_beside_a_right_one_of_the_same_file_leaves_the_volume_exac
 
 
 @pytest.mark.parametrize("damage", ["vanished", "rewritten"])
-def test_a_staged_file_that_was_damaged_is_pulled_again_for_a_new_hash_and_counted_once(
-    small: Site, damage: str
-) -> None:
+def test_a_damaged_staged_file_is_pulled_again_for_another_hash_and_counted_once(small: Site, damage: str) -> None:
     files = generated(3, 3000)
     victim = list(files)[1]
     small.start_worker()
@@ -72,25 +70,27 @@ def test_a_staged_file_that_was_damaged_is_pulled_again_for_a_new_hash_and_count
     small.simulator.control(fail={victim: {"error": 1}})
     small.system.service.create("", "second", manifest(files, "md5"))
     assert_ready(small, "second", files)
-    assert_volume_exact(small)
+    assert_volume_consistent(small)
 
 
-def test_a_worker_that_takes_up_a_dead_ones_window_removes_what_that_one_left(site_of: Callable[..., Site]) -> None:
+def test_a_worker_that_takes_over_a_window_removes_the_temporary_files_of_its_predecessor(
+    site_of: Callable[..., Site],
+) -> None:
     site = site_of(LEASE="2")
     site.simulator.control(latency_ms=1500)
     site.start_worker()
-    site.system.service.create("", "taken-up", manifest(generated(2, 300_000)))
+    site.system.service.create("", "taken-over", manifest(generated(2, 300_000)))
     until(lambda: temporaries(site))
-    left = (volume(site) / "tmp" / temporaries(site)[0]).with_name("1-0-dead")
-    left.write_bytes(b"half")
+    abandoned = volume(site) / "tmp" / "1-0-dead"
+    abandoned.write_bytes(b"half")
     with site.system.database.session() as db:
         Jobs.update(lease_until=0, next_send_at=0).execute(db)
     site.start_worker()
     site.system.service.sweep()
-    until(lambda: not left.exists(), 10)
+    until(lambda: not abandoned.exists())
 
 
-def test_every_hash_that_was_computed_of_a_staged_file_is_remembered(small: Site) -> None:
+def test_hashes_computed_of_a_staged_file_are_remembered(small: Site) -> None:
     files = generated(3, 3000)
     small.start_worker()
     for hash_name in ("sha1", "md5", "sha256"):
@@ -103,7 +103,7 @@ def test_every_hash_that_was_computed_of_a_staged_file_is_remembered(small: Site
     assert small.simulator.stats()["totals"] == {"heads": 0, "recalls": 0, "gets": 0, "bytes": 0}
 
 
-def test_a_file_the_archive_replaced_is_staged_anew(small: Site) -> None:
+def test_a_file_that_was_replaced_in_the_archive_is_staged_again(small: Site) -> None:
     small.start_worker()
     for number, data in enumerate([b"old", b"new", b"newer, and longer"]):
         small.put("report", data)
@@ -112,10 +112,10 @@ def test_a_file_the_archive_replaced_is_staged_anew(small: Site) -> None:
         assert_ready(small, f"cart-{number}", {"report": data})
         small.system.service.create("", f"plain-{number}", manifest({"report": data}, ""))
         assert_ready(small, f"plain-{number}", {"report": data})
-    assert_volume_exact(small)
+    assert_volume_consistent(small)
 
 
-def test_two_workers_pull_a_file_that_two_carts_share_once(site_of: Callable[..., Site]) -> None:
+def test_two_workers_pull_a_file_of_two_carts_once(site_of: Callable[..., Site]) -> None:
     site = site_of(JOB_CONCURRENCY="1")
     shared, one, two = generated(30, 2000, "s"), generated(10, 2000, "one"), generated(10, 2000, "two")
     site.simulator.control(latency_ms=20)
@@ -126,10 +126,10 @@ def test_two_workers_pull_a_file_that_two_carts_share_once(site_of: Callable[...
     assert_ready(site, "one", shared | one)
     assert_ready(site, "two", shared | two)
     assert gets(site) == 50
-    assert_volume_exact(site)
+    assert_volume_consistent(site)
 
 
-def test_two_carts_that_want_other_hashes_of_the_same_files_at_once_pull_them_once(small: Site) -> None:
+def test_carts_with_different_hashes_of_the_same_files_pull_them_once(small: Site) -> None:
     files = generated(30, 2000)
     small.simulator.control(latency_ms=20)
     small.start_worker()
@@ -139,11 +139,11 @@ def test_two_carts_that_want_other_hashes_of_the_same_files_at_once_pull_them_on
     for hash_name in ("sha1", "md5", ""):
         assert_ready(small, f"by-{hash_name}", files)
     assert gets(small) == len(files)
-    assert_volume_exact(small)
+    assert_volume_consistent(small)
 
 
 def test_the_account_never_counts_a_staged_file_twice(small: Site) -> None:
-    """Two carts whose file vanished while both were bundling it both stage it again."""
+    """If a file vanishes while two carts bundle it, both stage it again."""
     files = generated(4, 3000)
     small.start_worker()
     small.start_worker()
@@ -168,7 +168,7 @@ def test_the_account_never_counts_a_staged_file_twice(small: Site) -> None:
     assert (used, staged) == (4 * 4096, 4 * 4096)
 
 
-def test_on_a_network_volume_small_and_large_files_of_many_carts_never_wait_for_each_other(
+def test_on_a_network_volume_small_and_large_files_of_many_carts_do_not_deadlock(
     site_of: Callable[..., Site],
 ) -> None:
     site = site_of(PULL_CONCURRENCY="2")
@@ -182,4 +182,4 @@ def test_on_a_network_volume_small_and_large_files_of_many_carts_never_wait_for_
         site.system.service.create("", uid, manifest(files))
     for uid, files in carts.items():
         assert_ready(site, uid, files, 60)
-    assert_volume_exact(site)
+    assert_volume_consistent(site)

@@ -1,4 +1,4 @@
-"""What the tests of the worker look at: archive files, manifests, the volume, its account, the store, the job rows."""
+"""Helpers of the worker tests: archive files, manifests, and checks of the volume, the bundle store and the jobs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import json
 import tarfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,53 +25,74 @@ MTIME_NS = 1_500_000_000_000_000_000
 
 
 def generated(count: int, size: int, seed: str = "") -> dict[str, bytes]:
-    """Files the simulated archive makes up: id -> content."""
+    """Synthetic files of the archive simulator: id -> content."""
     ids = [f"gen-{size}-{seed}{number}" for number in range(count)]
     return {archive_id: content(archive_id) for archive_id in ids}
 
 
 def content(archive_id: str) -> bytes:
-    held = find(None, archive_id)
-    assert held is not None
-    return b"".join(held.chunks(0, held.size))
+    file = find(None, archive_id)
+    assert file is not None
+    return b"".join(file.chunks(0, file.size))
 
 
-def manifest(files: dict[str, bytes], hash_name: str = "sha1", wrong: Iterable[str] = ()) -> bytes:
-    """A manifest of these files, each under `d/`; those in `wrong` with a hash they do not have."""
+def put_files(site: Site, count: int, size: int) -> dict[str, bytes]:
+    """Put `count` files of `size` bytes, a multiple of 32, into the archive's folder; returns id -> content."""
+    files = {f"f{number}": hashlib.sha256(str(number).encode()).digest() * (size // 32) for number in range(count)}
+    for name, data in files.items():
+        site.put(name, data)
+    return files
+
+
+def manifest(files: Mapping[str, bytes], hash_name: str = "sha1", wrong: Container[str] = ()) -> bytes:
+    """A manifest of the files, each at `d/<id>`. Files in `wrong` get the hash of other content."""
+    if not hash_name:
+        return manifest_without_hashes(files)
     entries = []
     for name, data in files.items():
-        digest = hashlib.new(hash_name, b"other" + data if name in wrong else data).hexdigest() if hash_name else ""
-        entries.append({"id": name, "path": f"d/{name}", "hashtype": hash_name or "sha1", "hashsum": digest})
+        digest = hashlib.new(hash_name, b"other" + data if name in wrong else data).hexdigest()
+        entries.append({"id": name, "path": f"d/{name}", "hashtype": hash_name, "hashsum": digest})
     return json.dumps({"fileids": entries}).encode()
 
 
+def manifest_without_hashes(archive_ids: Iterable[str]) -> bytes:
+    return json.dumps({"fileids": [{"id": name, "path": f"d/{name}"} for name in archive_ids]}).encode()
+
+
 def members(bundle: bytes) -> dict[str, bytes]:
+    """The files in a tar: path -> content."""
     with tarfile.open(fileobj=io.BytesIO(bundle)) as tar:
         return {item.name: tar.extractfile(item).read() for item in tar if item.isfile()}  # type: ignore[union-attr]
 
 
-def assert_ready(site: Site, uid: str, files: dict[str, bytes], within: float = 30) -> None:
-    """The cart becomes ready and its bundle has exactly these files."""
+def assert_ready(site: Site, uid: str, files: Mapping[str, bytes], within: float = 30) -> None:
+    """The cart becomes ready within this many seconds, and its bundle has exactly these files."""
     cart = site.wait(uid, within)
     assert (cart.state, cart.message) == ("ready", ""), f"{cart.state}: {cart.message}"
     assert members(site.bundle(uid)) == {f"{uid}/d/{name}": data for name, data in files.items()}
 
 
 def rows(site: Site, *columns: Any) -> list[tuple[Any, ...]]:
-    """All rows of these columns' table."""
+    """These columns of every row of their table."""
     with site.system.database.session() as db:
         return list(columns[0].model.select(*columns).tuples().execute(db))
 
 
-def assert_volume_exact(site: Site) -> None:
-    """The account, the catalogue and the disk say the same; nothing is pinned, half-made or pulled."""
-    staged = rows(site, StagedFiles.archive_id, StagedFiles.state, StagedFiles.size, StagedFiles.pins)
-    used, lying = rows(site, Volume.used, Volume.staged)[0]
+def assert_volume_consistent(site: Site) -> None:
+    """The disk, the staged_files table and the space account agree; nothing is pinned or half pulled."""
+    files = rows(site, StagedFiles.archive_id, StagedFiles.state, StagedFiles.size, StagedFiles.pins)
+    used, staged = rows(site, Volume.used, Volume.staged)[0]
     on_disk = {path: path.stat().st_size for path in volume_files(site)}
     assert temporaries(site) == []
-    assert on_disk == {staged_path(site, row[0]): row[2] for row in staged}
-    assert {(row[0], row[1], row[3]) for row in staged} == {(row[0], "staged", 0) for row in staged}
-    assert (used, lying) == (sum(charge(row[2]) for row in staged),) * 2
+    assert on_disk == {staged_path(site, row[0]): row[2] for row in files}
+    assert {(row[0], row[1], row[3]) for row in files} == {(row[0], "staged", 0) for row in files}
+    assert (used, staged) == (sum(charge(row[2]) for row in files),) * 2
+
+
+def used_bytes(site: Site) -> int:
+    """Bytes of the volume in use, according to the space account."""
+    used: int = rows(site, Volume.used)[0][0]
+    return used
 
 
 def volume_files(site: Site) -> list[Path]:
@@ -92,37 +113,39 @@ def staged_path(site: Site, archive_id: str) -> Path:
 
 
 def uploads(site: Site) -> list[str]:
-    """Keys of the unfinished uploads in the store."""
+    """Keys of the incomplete multipart uploads."""
     s3 = boto3.client("s3", endpoint_url=site.variables["AWS_ENDPOINT_URL_S3"])
     listed: Any = s3.list_multipart_uploads(Bucket=site.variables["BUNDLE_BUCKET"])
     return [item["Key"] for item in listed.get("Uploads", [])]
 
 
 def assert_nothing_remains(site: Site, within: float = 20) -> None:
-    """In the end there is no bundle, no upload, no job, and the volume is exact."""
-    until(lambda: not left(site), within, "jobs are left")
+    """All jobs end; no bundle and no upload remains, and the volume is consistent."""
+    until(lambda: not jobs_left(site), within, "jobs are left")
     assert (site.stored(), uploads(site)) == ([], [])
-    assert_volume_exact(site)
+    assert_volume_consistent(site)
 
 
-def left(site: Site) -> list[tuple[Any, ...]]:
-    """The jobs of carts that are left after a sweep, which sends what is in no hurry."""
+def jobs_left(site: Site) -> list[tuple[Any, ...]]:
+    """The jobs of carts, after a sweep has sent the jobs that were committed without a message."""
     site.system.service.sweep()
     time.sleep(0.1)
     return [row for row in rows(site, Jobs.id, Jobs.cart_id) if row[1] != NO_CART]
 
 
-def until(true: Callable[[], object], within: float = 10, otherwise: str = "it did not come true") -> None:
+def until(condition: Callable[[], object], within: float = 10, message: str = "the condition is still false") -> None:
+    """Wait for the condition; fail with the message after `within` seconds."""
     deadline = time.monotonic() + within
-    while not true():
-        assert time.monotonic() < deadline, otherwise
+    while not condition():
+        assert time.monotonic() < deadline, message
         time.sleep(0.02)
 
 
-def call(site: Site) -> None:
-    """Send every job that nobody holds at once, as a sweep does later."""
+def send_idle_jobs(site: Site) -> None:
+    """Send a message for every job that no worker holds, as the sweep does later."""
     jobs = rows(site, Jobs.id, Jobs.token, Jobs.cart_id, Jobs.lease_until)
-    site.system.queue.send([JobMessage(job, token, f"cart-{cart}") for job, token, cart, until in jobs if until == 0])
+    idle = [JobMessage(job, token, f"cart-{cart}") for job, token, cart, lease_until in jobs if lease_until == 0]
+    site.system.queue.send(idle)
 
 
 def busy(site: Site) -> bool:
@@ -131,10 +154,10 @@ def busy(site: Site) -> bool:
 
 
 def gets(site: Site, archive_id: str = "") -> int:
-    """How often the archive was asked for a file's content; in all, when none is named."""
+    """Number of GET requests for a file, or for all files if `archive_id` is empty."""
     stats = site.simulator.stats()
-    asked: dict[str, int] = stats["ids"].get(archive_id, {}) if archive_id else stats["totals"]
-    return int(asked.get("gets", 0))
+    counts: dict[str, int] = stats["ids"].get(archive_id, {}) if archive_id else stats["totals"]
+    return int(counts.get("gets", 0))
 
 
 def state(site: Site, uid: str) -> str:
@@ -142,4 +165,5 @@ def state(site: Site, uid: str) -> str:
 
 
 def cart_states(site: Site) -> list[tuple[Any, ...]]:
+    """Uid, state and message of every cart."""
     return rows(site, Carts.uid, Carts.state, Carts.message)

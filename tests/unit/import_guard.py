@@ -1,7 +1,7 @@
-"""Run by test_imports in a process of its own: imports every module named and tells what it did besides.
+"""Imports the modules named as arguments and prints, as JSON, the I/O that each import did. Run by test_imports.
 
-All are imported twice. The first time brings in what they stand on; the second time only our own modules run again,
-with eyes on files, sockets, processes and the environment.
+All are imported twice: first with all their dependencies; then only our modules again, while files, sockets, processes
+and the environment are watched.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SOURCES = (".py", ".pyc")
 
 
 class WatchedEnviron(MutableMapping[str, str]):
-    """The environment, noting who reads it."""
+    """The environment; adds each access to `done`."""
 
     def __init__(self, environ: MutableMapping[str, str], done: list[str]) -> None:
         self._environ = environ
@@ -53,6 +53,7 @@ class WatchedEnviron(MutableMapping[str, str]):
 
 
 def main(names: list[str]) -> dict[str, list[str]]:
+    """Module -> what importing it did, without modules that did nothing."""
     for name in names:
         importlib.import_module(name)
     for name in list(sys.modules):
@@ -62,7 +63,7 @@ def main(names: list[str]) -> dict[str, list[str]]:
 
 
 def watched(name: str) -> list[str]:
-    """What importing a module does, but for reading the sources of modules."""
+    """The I/O of importing a module, except reading the sources of modules."""
     done: list[str] = []
     watching = [True]
 
@@ -72,7 +73,7 @@ def watched(name: str) -> list[str]:
 
     sys.addaudithook(hook)
     environ = os.environ
-    setattr(os, "environ", WatchedEnviron(environ, done))  # noqa: B010  a stand-in, not a new environment
+    setattr(os, "environ", WatchedEnviron(environ, done))  # noqa: B010  to watch it, not to change it
     try:
         importlib.import_module(name)
     finally:
@@ -82,7 +83,7 @@ def watched(name: str) -> list[str]:
 
 
 def _is_source(event: str, arguments: tuple[object, ...]) -> bool:
-    """Importing reads sources and folders, and writes compiled sources under a temporary name."""
+    """An import lists directories, reads sources, and writes compiled ones under a temporary name."""
     if event == "os.listdir":
         return True
     return event in ("open", "os.rename", "os.mkdir") and (

@@ -1,4 +1,4 @@
-"""What README.md and docs/ say of the repository is there: targets, links, modules, tests, defaults, statuses."""
+"""README.md and docs/ agree with the repository: make targets, links, modules, tests, defaults, statuses."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_every_link_resolves(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_every_make_target_named_exists(page: Path) -> None:
+def test_every_named_make_target_exists(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     text = page.read_text()
     in_code = "".join(re.findall(r"^```.*?^```", text, re.MULTILINE | re.DOTALL))
@@ -43,7 +43,7 @@ def test_every_make_target_named_exists(page: Path) -> None:
     assert named <= targets
 
 
-def test_the_readmes_manifest_is_one_of_the_archives_sample_files() -> None:
+def test_the_manifest_in_the_readme_names_the_sample_files() -> None:
     (body,) = re.findall(r"<<'EOF'\n(.*?)^EOF$", README, re.MULTILINE | re.DOTALL)
     assert [entry.archive_id for entry in parse(body.encode(), "cart").entries] == list(SAMPLES)
     assert json.loads(body)["fileids"][0] == {
@@ -54,24 +54,26 @@ def test_the_readmes_manifest_is_one_of_the_archives_sample_files() -> None:
     }
 
 
-def test_the_readme_tells_the_status_of_every_state() -> None:
-    told = {(cells[0], cells[1]) for cells in rows(README) if cells[0].strip("`") in (*UNFINISHED, "ready", "error")}
+def test_the_readme_has_the_http_status_of_every_state() -> None:
+    documented = {
+        (cells[0], cells[1]) for cells in rows(README) if cells[0].strip("`") in (*UNFINISHED, "ready", "error")
+    }
     states = [*UNFINISHED, CartState.READY, CartState.ERROR]
-    assert told == {(f"`{state}`", str(responses.HEAD_STATUS.get(state, 202))) for state in states} | {
+    assert documented == {(f"`{state}`", str(responses.HEAD_STATUS.get(state, 202))) for state in states} | {
         ("`error`", "404")
     }
 
 
-def test_the_readmes_variables_have_the_defaults_of_make_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_readme_has_the_defaults_of_make_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    told = {cells[0].strip("`"): cells[1].strip("`") for cells in rows(README) if len(cells) == 3}
-    want = environment.read_config({})
-    assert told["PORT"] == str(want.port)
-    assert told["WORKERS"] == str(want.workers)
-    assert tmp_path / told["CART_HOME"] == want.home.root
+    documented = {cells[0].strip("`"): cells[1].strip("`") for cells in rows(README) if len(cells) == 3}
+    config = environment.read_config({})
+    assert documented["PORT"] == str(config.port)
+    assert documented["WORKERS"] == str(config.workers)
+    assert tmp_path / documented["CART_HOME"] == config.home.root
 
 
-def test_every_download_of_the_readme_follows_the_redirect() -> None:
+def test_every_download_in_the_readme_follows_redirects() -> None:
     downloads = [line for line in README.splitlines() if line.startswith("curl ") and "filename=" in line]
     assert downloads
     assert all(" -L " in line for line in downloads)
@@ -84,7 +86,7 @@ def test_the_architecture_has_a_row_for_every_package(top: str) -> None:
     assert {cells[0].strip("`") for cells in rows(section) if cells[0].startswith("`")} == packages
 
 
-def test_every_test_the_architecture_names_exists() -> None:
+def test_every_test_named_in_the_architecture_exists() -> None:
     files = set(re.findall(r"`(tests/[\w/]+\.py)`", ARCHITECTURE))
     assert {file for file in files if not (ROOT / file).is_file()} == set()
     defined = set(re.findall(r"def (test_\w+)", "".join((ROOT / file).read_text() for file in files)))
@@ -92,7 +94,7 @@ def test_every_test_the_architecture_names_exists() -> None:
     assert named - defined == set()
 
 
-def test_every_function_the_invariants_rest_on_exists() -> None:
+def test_every_function_named_in_the_invariants_exists() -> None:
     named = re.findall(r"`([a-z_]+)\.(_?[a-z]+\w*)`", ARCHITECTURE.split("## Invariants")[1].split("\n## ")[0])
     named = [(module, function) for module, function in named if function != "py"]
     assert named
@@ -101,7 +103,7 @@ def test_every_function_the_invariants_rest_on_exists() -> None:
 
 
 @pytest.mark.parametrize("page", DECISIONS, ids=name)
-def test_a_decision_has_its_number_date_and_four_sections(page: Path) -> None:
+def test_a_decision_has_a_number_a_date_and_four_sections(page: Path) -> None:
     text, number = page.read_text(), page.name[:4]
     assert text.startswith(f"# {number}: ")
     assert re.search(r"^Date: \d{4}-\d{2}-\d{2}$", text, re.MULTILINE)
@@ -113,12 +115,12 @@ def test_decisions_are_numbered_without_a_gap() -> None:
 
 
 def prose(text: str) -> str:
-    """Without what stands in code blocks."""
+    """The text without its code blocks."""
     return re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
 
 
 def rows(text: str) -> list[list[str]]:
-    """The cells of every table's rows."""
+    """The cells of every table row."""
     return [[cell.strip() for cell in row.split("|")] for row in ROW.findall(prose(text))]
 
 
@@ -134,6 +136,6 @@ def anchors(file: Path) -> set[str]:
 
 
 def source(module: str) -> str:
-    """Of the product's modules of this name."""
+    """The source of all product modules of this name."""
     found = [path for package in ("chalicelib", "workers") for path in (ROOT / package).rglob(f"{module}.py")]
     return "".join(path.read_text() for path in found)
