@@ -61,7 +61,7 @@ def test_pins_add_up_and_never_fall_below_zero(world: World) -> None:
     world.transaction(lambda: world.staged_files.pin(["a", "unknown"]))
     assert (find(world, "a").pins, find(world, "b").pins) == (2, 1)
     for _ in range(3):
-        world.transaction(lambda: world.staged_files.unpin(["a", "unknown"]))
+        unpin(world, "a", "unknown")
     assert (find(world, "a").pins, find(world, "b").pins) == (0, 1)
 
 
@@ -94,13 +94,13 @@ def test_hashes_of_another_version_of_a_file_are_not_added(world: World) -> None
 def test_the_least_recently_used_files_come_first(world: World) -> None:
     stage(world, "a", "b", "c", "pinned")
     for name in "bac":
-        world.transaction(lambda name=name: world.staged_files.unpin([name]))
+        unpin(world, name)
         world.advance(10)
     assert least_recently_used(world, 0, 9) == ["b", "a", "c"]
     assert least_recently_used(world, 0, 2) == ["b", "a"]
     assert least_recently_used(world, 15, 9) == ["b", "a"], "c was used within 15 seconds"
     world.transaction(lambda: world.staged_files.pin(["b"]))
-    world.transaction(lambda: world.staged_files.unpin(["b"]))
+    unpin(world, "b")
     assert least_recently_used(world, 0, 9) == ["a", "c", "b"], "a pin is a use"
 
 
@@ -113,14 +113,14 @@ def test_files_being_pulled_are_not_evictable(world: World) -> None:
 def test_a_file_no_window_needs_is_evictable_however_recently_it_was_used(world: World) -> None:
     stage(world, "a")
     assert not world.transaction(world.staged_files.anything_evictable)
-    world.transaction(lambda: world.staged_files.unpin(["a"]))
+    unpin(world, "a")
     assert world.transaction(world.staged_files.anything_evictable)
 
 
 def test_deleting_files_returns_their_charges_unless_a_window_needs_them(world: World) -> None:
     stage(world, "a", "pinned")
     claim(world, world.claimed(2).id, spec("pulled", 2 * BLOCK), pins=0)
-    world.transaction(lambda: world.staged_files.unpin(["a"]))
+    unpin(world, "a")
     world.transaction(lambda: world.staged_files.delete(["a", "pinned", "pulled", "unknown"]))
     assert set(world.staged_files.find(["a", "pinned", "pulled"])) == {"pinned"}
     assert totals(world) == (BLOCK, BLOCK)
@@ -128,7 +128,7 @@ def test_deleting_files_returns_their_charges_unless_a_window_needs_them(world: 
 
 def test_only_unstaged_files_are_deleted_where_asked_for(world: World) -> None:
     stage(world, "a")
-    world.transaction(lambda: world.staged_files.unpin(["a"]))
+    unpin(world, "a")
     claim(world, world.claimed(2).id, spec("pulled"), pins=0)
     claim(world, world.claimed(2).id, spec("pinned"), pins=1)
     deleted = world.transaction(lambda: world.staged_files.delete_unstaged(["a", "pulled", "pinned"]))
@@ -146,7 +146,7 @@ def test_states_are_listed_by_the_first_digits_of_the_name(world: World) -> None
 
 def test_rows_of_missing_files_go_unless_their_state_has_changed_or_they_are_pinned(world: World) -> None:
     stage(world, "missing", "changed", "pinned")
-    world.transaction(lambda: world.staged_files.unpin(["missing", "changed"]))
+    unpin(world, "missing", "changed")
     seen = {name_of(name): str(FileState.STAGED) for name in ("missing", "pinned")}
     seen[name_of("changed")] = FileState.PULLING
     world.transaction(lambda: world.staged_files.delete_missing(seen))
@@ -163,8 +163,11 @@ def test_the_account_names_the_oldest_cart_that_waits_for_space(world: World) ->
 
 
 def test_charges_are_sums_of_both_signs(world: World) -> None:
-    for used, staged in ((100, 0), (0, 60), (-30, -20)):
-        world.transaction(lambda used=used, staged=staged: world.account.charge(used, staged))
+    def write() -> None:
+        for used, staged in ((100, 0), (0, 60), (-30, -20)):
+            world.account.charge(used, staged)
+
+    world.transaction(write)
     assert totals(world) == (70, 40)
 
 
@@ -198,6 +201,10 @@ def stage(world: World, *names: str, job_id: int = 1) -> None:
     claim(world, job_id, *[spec(name) for name in names])
     files = [(spec(name), {crc64nvme.NAME: CRC}) for name in names]
     world.transaction(lambda: world.staged_files.record_staged(files))
+
+
+def unpin(world: World, *names: str) -> None:
+    world.transaction(lambda: world.staged_files.unpin(names))
 
 
 def find(world: World, name: str) -> StagedFile:
