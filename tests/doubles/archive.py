@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from chalicelib.errors import ArchiveRefused, ArchiveUnavailable
@@ -18,13 +18,13 @@ BLOCK = 64 << 10  # bytes passed to `take` at once
 
 @dataclass
 class ArchiveFile:
-    """`error` answers every request about the file; `recall_error` answers its recalls only."""
+    """`error` answers every request about the file; `errors` those of one method: HEAD, POST (recall) or GET."""
 
     content: bytes
     mtime_ns: int = 1_500_000_000_000_000_000
     media: Media = "disk"
     error: Error | None = None
-    recall_error: ArchiveUnavailable | None = None
+    errors: dict[str, Error] = field(default_factory=dict)
     #: bytes after which the body breaks off, once
     breaks_after: int | None = None
 
@@ -112,8 +112,9 @@ class MemoryArchive:
         if archive_id not in self.files:
             raise ArchiveUnavailable("archive answered 500")
         file = self.files[archive_id]
-        if file.error is not None:
-            raise file.error
+        error = file.error or file.errors.get(method)
+        if error is not None:
+            raise error
         return file
 
 
@@ -123,5 +124,3 @@ def _place(file: ArchiveFile) -> tuple[int, Media]:
 
 def _recall(file: ArchiveFile) -> None:
     """The file stays on tape until a test says `file.media = "disk"`."""
-    if file.recall_error is not None:
-        raise file.recall_error
