@@ -168,7 +168,7 @@ def test_a_cart_that_was_deleted_meanwhile_is_not_laid_out(site: MemorySite) -> 
     assert site.database.tables.windows == {}
 
 
-@pytest.mark.parametrize(("seconds", "busy", "assistants"), [(1.0, 0.0, 3), (0.01, 0.0, 0), (1.0, 0.9, 0)])
+@pytest.mark.parametrize(("seconds", "busy", "assistants"), [(0.5, 0.0, 3), (0.01, 0.0, 0), (0.5, 0.9, 0)])
 def test_looking_up_is_shared_when_the_archive_is_slow_but_this_machine_is_not_busy(
     tmp_path: Path, seconds: float, busy: float, assistants: int
 ) -> None:
