@@ -13,6 +13,7 @@ from workers.archive.curl_handle import EnoughReceived
 T = TypeVar("T")
 Error = ArchiveRefused | ArchiveUnavailable
 
+MTIME_NS = 1_500_000_000_000_000_000
 BLOCK = 64 << 10  # bytes passed to `take` at once
 
 
@@ -21,7 +22,7 @@ class ArchiveFile:
     """`error` answers every request about the file; `errors` those of one method: HEAD, POST (recall) or GET."""
 
     content: bytes
-    mtime_ns: int = 1_500_000_000_000_000_000
+    mtime_ns: int = MTIME_NS
     media: Media = "disk"
     error: Error | None = None
     errors: dict[str, Error] = field(default_factory=dict)

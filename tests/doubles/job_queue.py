@@ -37,6 +37,10 @@ class MemoryJobQueue:
             self.sent.append((message, delay))
         return []
 
+    def __len__(self) -> int:
+        """All messages, visible, hidden or delayed."""
+        return len(self._messages)
+
     def put(self, body: str, delay: float = 0) -> None:
         """Queue a message with any body."""
         self._messages.append(_Queued(body, self._clock() + min(round(delay), LONGEST_DELAY)))

@@ -3,90 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from chalicelib.aws.job_queue import JobQueue
 from chalicelib.errors import (
     DatabaseUnavailable,
-    EntriesFailed,
     LeaseLost,
     PermanentError,
-    StoreUnavailable,
 )
 from chalicelib.job_message import JobMessage
 from chalicelib.stores.carts import CartState
 from chalicelib.stores.jobs import JobKind
-from tests.doubles.database import JobRow, MemoryDatabase
-from tests.doubles.job_queue import MemoryJobQueue
-from tests.doubles.world import LEASE, in_memory
-from workers.handlers.fail_cart import FailCart
-from workers.runtime.consumer import Consumer
-from workers.runtime.heartbeat import Heartbeat
-from workers.runtime.job_runner import Handler, JobRunner
+from tests.doubles.bench import VISIBILITY, Bench, raises, returns
+from tests.doubles.world import LEASE
 from workers.runtime.lease import Lease, WorkerStopping
 from workers.runtime.outcomes import Continue, Defer, Done, Outcome, Park
-from workers.runtime.policy import ConsumerPolicy
-
-VISIBILITY = 60
-POLICY = ConsumerPolicy(slots=2, visibility=VISIBILITY, poison_attempts=5, stalled_after=3600, newer_kind_delay=7)
-
-Script = Callable[[Lease, Any], Outcome]
-
-
-@dataclass
-class Scripted:
-    """A handler that does what the test says; `seen`: the job and the work of each run."""
-
-    script: Script
-    seen: list[tuple[str, int, Any]] = field(default_factory=list)
-
-    def run(self, lease: Lease, work: Any = None) -> Outcome:
-        self.seen.append((lease.job.kind, lease.job.window, work))
-        return self.script(lease, work)
-
-
-class Bench:
-    """A job runner on doubles, with one cart and scripted handlers."""
-
-    def __init__(self) -> None:
-        self.database = MemoryDatabase()
-        self.world = in_memory(self.database)
-        self.queue = MemoryJobQueue(self.database.clock)
-        self.handlers: dict[str, Scripted] = {}
-        queue = cast(JobQueue, self.queue)
-        give_up = FailCart(self.world.jobs, self.world.endings, queue).run
-        handlers = cast(Mapping[str, Handler], self.handlers)
-        self.runner = JobRunner(self.world.jobs, queue, handlers, give_up, self.database.clock, POLICY)
-        heartbeat = Heartbeat(self.world.jobs, queue, self.runner.held, lease=LEASE, visibility=VISIBILITY)
-        self.consumer = Consumer(queue, self.runner, heartbeat, self.database.clock, POLICY)
-        self.cart = self.world.cart()
-
-    def send(self, kind: str = JobKind.WINDOW, window: int = 0) -> JobMessage:
-        """Add a job of the cart and send its message."""
-        message = self.world.job(self.cart.id, kind, window)
-        self.queue.send([message])
-        self.queue.sent.clear()
-        return message
-
-    def on(self, kind: str, script: Script) -> Scripted:
-        handler = self.handlers[kind] = Scripted(script)
-        return handler
-
-    def handle_next(self) -> None:
-        """Receive one message and handle it."""
-        (message,) = self.queue.receive(1, 0, VISIBILITY)
-        self.runner.handle(message)
-
-    def row(self, message: JobMessage) -> JobRow:
-        return self.database.tables.jobs[message.job_id]
-
-    def messages_left(self) -> int:
-        """Visible, hidden or delayed."""
-        return len(self.queue._messages)
 
 
 @pytest.fixture
@@ -98,7 +30,7 @@ def test_a_done_job_deletes_its_message(bench: Bench) -> None:
     bench.send()
     bench.on(JobKind.WINDOW, lambda lease, work: bench.world.jobs.finish(lease.job, Done))
     bench.handle_next()
-    assert (bench.messages_left(), bench.database.tables.jobs) == (0, {})
+    assert (len(bench.queue), bench.database.tables.jobs) == (0, {})
 
 
 def test_a_deferred_job_gets_a_new_message_with_the_delay_and_the_old_one_is_deleted(bench: Bench) -> None:
@@ -108,7 +40,7 @@ def test_a_deferred_job_gets_a_new_message_with_the_delay_and_the_old_one_is_del
     row = bench.row(message)
     assert (row.attempts, row.lease_until, row.wait_reason, row.token) == (0, 0, "on tape", 1)
     assert bench.queue.sent == [(JobMessage(row.id, 1, f"cart-{bench.cart.id}"), 30)]
-    assert bench.messages_left() == 1
+    assert len(bench.queue) == 1
 
 
 def test_a_deferred_job_is_worked_on_again_and_never_given_up(bench: Bench) -> None:
@@ -126,7 +58,7 @@ def test_a_parked_job_has_no_message(bench: Bench) -> None:
     bench.handle_next()
     row = bench.row(message)
     assert (row.window, row.has_message, row.next_send_at) == (1, False, bench.database.now + 45)
-    assert (bench.queue.sent, bench.messages_left()) == ([], 0)
+    assert (bench.queue.sent, len(bench.queue)) == ([], 0)
 
 
 def test_a_job_continues_as_another_kind_with_the_work_it_passes_on(bench: Bench) -> None:
@@ -138,120 +70,6 @@ def test_a_job_continues_as_another_kind_with_the_work_it_passes_on(bench: Bench
     assert recall.seen == [(JobKind.RECALL, 0, None)]
     assert window.seen == [(JobKind.WINDOW, 3, "the work")]
     assert [delay for _, delay in bench.queue.sent] == [9], "the last outcome counts"
-
-
-def test_an_unexpected_error_is_a_failed_attempt_that_is_retried_later_and_later(bench: Bench) -> None:
-    message = bench.send()
-    bench.on(JobKind.WINDOW, raises(ValueError("odd")))
-    for attempt, delay in enumerate([2, 4, 8, 16, 32], 1):
-        bench.handle_next()
-        row = bench.row(message)
-        assert (row.attempts, row.last_error, row.lease_until) == (attempt, "ValueError: odd", 0)
-        assert bench.queue.sent[-1][1] == delay
-        bench.database.advance(delay)
-    assert bench.messages_left() == 1
-
-
-def test_a_job_that_failed_five_times_without_progress_fails_its_cart(bench: Bench) -> None:
-    bench.send()
-    handler = bench.on(JobKind.WINDOW, raises(ValueError("odd")))
-    for _ in range(6):
-        bench.handle_next()
-        bench.database.advance(60)
-    cart = bench.world.carts.get(bench.cart.id)
-    assert len(handler.seen) == 5, "it is not attempted a sixth time"
-    assert cart.state == CartState.ERROR
-    assert cart.message == "The work on this cart failed 5 times in a row: ValueError: odd"
-
-
-def test_a_job_that_makes_progress_between_failures_is_not_given_up(bench: Bench) -> None:
-    bench.send()
-
-    def script(lease: Lease, work: Any) -> Outcome:
-        bench.world.jobs.progressed(lease.job, lambda: None)
-        raise ValueError("odd")
-
-    handler = bench.on(JobKind.WINDOW, script)
-    for _ in range(10):
-        bench.handle_next()
-        bench.database.advance(60)
-    assert len(handler.seen) == 10
-    assert bench.world.carts.get(bench.cart.id).state == CartState.WAITING
-
-
-def test_a_job_whose_worker_dies_each_time_is_given_up(bench: Bench) -> None:
-    message = bench.send()
-    for _ in range(5):
-        assert bench.world.jobs.claim(message.job_id, 0) is not None
-        bench.database.advance(LEASE + 1)
-    bench.on(JobKind.WINDOW, raises(AssertionError("it must not run")))
-    bench.handle_next()
-    assert bench.world.carts.get(bench.cart.id).message.endswith("5 times in a row: its worker died each time")
-
-
-def test_a_clean_up_is_never_given_up(bench: Bench) -> None:
-    bench.send(JobKind.CLEANUP)
-    handler = bench.on(JobKind.CLEANUP, raises(ValueError("odd")))
-    for _ in range(12):
-        bench.handle_next()
-        bench.database.advance(61)
-    assert len(handler.seen) == 12
-
-
-@pytest.mark.parametrize("error", [PermanentError("too large"), EntriesFailed("too large")])
-def test_a_permanent_error_fails_the_cart_and_its_clean_up_is_sent(bench: Bench, error: PermanentError) -> None:
-    message = bench.send()
-    bench.on(JobKind.WINDOW, raises(error))
-    bench.handle_next()
-    cart = bench.world.carts.get(bench.cart.id)
-    assert (cart.state, cart.message) == (CartState.ERROR, "too large")
-    (row,) = bench.database.tables.jobs.values()
-    assert (row.kind, row.id != message.job_id) == (JobKind.CLEANUP, True)
-    assert [sent.job_id for sent, _ in bench.queue.sent] == [row.id]
-    assert bench.messages_left() == 1
-
-
-def test_a_permanent_error_in_a_job_it_continued_as_fails_the_cart_as_well(bench: Bench) -> None:
-    bench.send(JobKind.RECALL)
-    bench.on(JobKind.RECALL, returns(Continue(JobKind.WINDOW, 0)))
-    bench.on(JobKind.WINDOW, raises(PermanentError("too large")))
-    bench.handle_next()
-    assert bench.world.carts.get(bench.cart.id).state == CartState.ERROR
-
-
-def test_a_transient_error_defers_the_job_and_no_attempt_counts(bench: Bench) -> None:
-    message = bench.send()
-    bench.on(JobKind.WINDOW, raises(StoreUnavailable("down")))
-    for _ in range(8):
-        bench.handle_next()
-        bench.database.advance(60)
-    assert (bench.row(message).attempts, bench.row(message).wait_reason) == (0, "down")
-
-
-@pytest.mark.parametrize(("waited", "delay"), [(0, 1), (40, 10), (3600, 60)])
-def test_the_wait_for_a_dependency_grows_with_what_it_has_cost(bench: Bench, waited: float, delay: float) -> None:
-    bench.send()
-    bench.database.advance(waited)
-    bench.on(JobKind.WINDOW, raises(StoreUnavailable("down")))
-    bench.handle_next()
-    assert [sent_delay for _, sent_delay in bench.queue.sent] == [delay]
-
-
-def test_a_dependency_that_fails_for_too_long_fails_the_cart(bench: Bench) -> None:
-    bench.send()
-    bench.database.advance(3601)
-    bench.on(JobKind.WINDOW, raises(StoreUnavailable("The store is down.")))
-    bench.handle_next()
-    cart = bench.world.carts.get(bench.cart.id)
-    assert (cart.state, cart.message) == (CartState.ERROR, "The store is down. This lasted for 1 hours.")
-
-
-def test_a_clean_up_waits_for_its_dependency_for_ever(bench: Bench) -> None:
-    message = bench.send(JobKind.CLEANUP)
-    bench.database.advance(999_999)
-    bench.on(JobKind.CLEANUP, raises(StoreUnavailable("down")))
-    bench.handle_next()
-    assert bench.row(message).wait_reason == "down"
 
 
 def test_a_job_that_cannot_reach_the_database_keeps_its_message_and_lease(bench: Bench) -> None:
@@ -276,7 +94,7 @@ def test_a_job_that_cannot_be_looked_up_leaves_its_message_and_stops_the_receivi
     with pytest.raises(DatabaseUnavailable):
         bench.handle_next()
     assert bench.runner.database_down.is_set()
-    assert bench.messages_left() == 1
+    assert len(bench.queue) == 1
     assert bench.runner.held.all() == []
 
 
@@ -291,7 +109,7 @@ def test_a_job_whose_lease_was_lost_is_left_to_its_new_holder(bench: Bench) -> N
     bench.on(JobKind.WINDOW, script)
     bench.handle_next()
     assert (bench.row(message).token, bench.row(message).attempts) == (2, 2)
-    assert (bench.queue.sent, bench.messages_left()) == ([], 0)
+    assert (bench.queue.sent, len(bench.queue)) == ([], 0)
 
 
 @pytest.mark.parametrize("outcome", [Defer(1, "late"), Park(1, "late", 9)])
@@ -319,7 +137,7 @@ def test_a_cart_that_is_gone_is_not_failed(bench: Bench) -> None:
     bench.on(JobKind.WINDOW, script)
     bench.handle_next()
     assert bench.world.carts.get(bench.cart.id).state == CartState.WAITING
-    assert bench.messages_left() == 0
+    assert len(bench.queue) == 0
 
 
 def test_a_kind_that_only_newer_workers_know_is_left_to_them(bench: Bench) -> None:
@@ -334,7 +152,7 @@ def test_a_kind_that_only_newer_workers_know_is_left_to_them(bench: Bench) -> No
 def test_a_message_of_a_newer_version_stays_in_the_queue(bench: Bench) -> None:
     bench.queue.put('{"v": 2, "job": 1, "token": 0}')
     bench.handle_next()
-    assert bench.messages_left() == 1
+    assert len(bench.queue) == 1
     assert bench.queue.receive(1, 0, 1) == [], "until its visibility ends"
 
 
@@ -342,14 +160,14 @@ def test_a_message_of_a_newer_version_stays_in_the_queue(bench: Bench) -> None:
 def test_a_message_that_names_no_job_is_deleted(bench: Bench, body: str) -> None:
     bench.queue.put(body)
     bench.handle_next()
-    assert bench.messages_left() == 0
+    assert len(bench.queue) == 0
 
 
 def test_a_copy_of_the_message_of_a_held_job_is_deleted(bench: Bench) -> None:
     message = bench.send()
     bench.world.jobs.claim(message.job_id, 0)
     bench.handle_next()
-    assert bench.messages_left() == 0
+    assert len(bench.queue) == 0
 
 
 def test_a_job_is_held_while_its_handler_runs(bench: Bench) -> None:
@@ -424,14 +242,3 @@ def test_a_queue_that_takes_no_message_does_not_stop_a_deferral(bench: Bench) ->
     bench.queue.is_down = True
     bench.runner.handle(received)
     assert bench.row(message).next_send_at == bench.database.now + 30 + LEASE, "the sweep sends it then"
-
-
-def returns(outcome: Outcome) -> Script:
-    return lambda lease, work: outcome
-
-
-def raises(error: Exception) -> Script:
-    def script(lease: Lease, work: Any) -> Outcome:
-        raise error
-
-    return script

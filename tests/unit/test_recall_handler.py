@@ -9,7 +9,8 @@ import pytest
 from chalicelib.errors import ArchiveRefused, ArchiveTimedOut, ArchiveUnavailable, EntriesFailed, LeaseLost
 from chalicelib.stores.carts import Cart, CartState
 from chalicelib.stores.jobs import JobKind
-from tests.doubles.site import MTIME_NS, MemorySite
+from tests.doubles.archive import MTIME_NS
+from tests.doubles.site import MemorySite
 from workers.archive.retries import RetryPolicy
 from workers.runtime.lease import Lease
 from workers.runtime.outcomes import Continue, Defer, Outcome
