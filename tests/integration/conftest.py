@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import os
 import threading
 import time
 import uuid
@@ -16,7 +15,6 @@ from typing import Any
 import boto3
 import pytest
 from botocore.loaders import JSONFileLoader
-from moto.server import ThreadedMotoServer
 from moto.sqs.models import Queue
 
 from chalicelib.config.settings import load
@@ -49,27 +47,6 @@ def delayed_messages_arrive_on_time() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Queue, "wait_for_messages", lambda queue, _: wait(queue, 0.05))
         yield
-
-
-@pytest.fixture(scope="session")
-def mysql() -> Iterator[dict[str, str]]:
-    with mariadb.server() as variables:
-        if variables is None:
-            message = "no MariaDB or MySQL here: install mariadb-server, or set MYSQL_HOST"
-            if os.environ.get("CI") == "true":
-                pytest.fail(message)
-            pytest.skip(message)
-        yield variables
-
-
-@pytest.fixture(scope="session")
-def aws() -> Iterator[str]:
-    """The endpoint of moto."""
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 @pytest.fixture(params=["sqlite", "mysql"])

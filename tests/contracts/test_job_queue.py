@@ -1,0 +1,113 @@
+"""Contract of the job queue, held by the double and by moto."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+import boto3
+import pytest
+
+from chalicelib import job_message
+from chalicelib.aws.job_queue import JobQueue, Message
+from chalicelib.job_message import JobMessage
+from tests.doubles.database import MemoryDatabase
+from tests.doubles.job_queue import MemoryJobQueue
+
+MESSAGES = [JobMessage(number, 2, "cart-1") for number in range(12)]
+
+
+@dataclass
+class Queue:
+    """`wait` lets seconds pass."""
+
+    jobs: JobQueue
+    wait: Callable[[float], None]
+
+
+@pytest.fixture(params=["memory", "moto"])
+def queue(request: pytest.FixtureRequest) -> Queue:
+    if request.param == "memory":
+        database = MemoryDatabase()
+        return Queue(cast(JobQueue, MemoryJobQueue(database.clock)), database.advance)
+    client = boto3.client(
+        "sqs",
+        endpoint_url=request.getfixturevalue("aws"),
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    url = client.create_queue(QueueName=f"contract-{uuid.uuid4().hex[:12]}")["QueueUrl"]
+    return Queue(JobQueue(client, url), time.sleep)
+
+
+def test_every_message_sent_is_received_once_and_counted(queue: Queue) -> None:
+    assert queue.jobs.send(MESSAGES) == []
+    assert queue.jobs.count_messages() == 12
+    received = receive_all(queue)
+    assert sorted(decoded(received)) == [(number, 2) for number in range(12)]
+    assert {message.receives for message in received} == {1}
+    assert queue.jobs.count_messages() == 12, "a message with a worker is still in the queue"
+
+
+def test_no_more_is_received_than_asked_for(queue: Queue) -> None:
+    queue.jobs.send(MESSAGES)
+    assert len(queue.jobs.receive(1, 0, 60)) == 1
+    assert len(queue.jobs.receive(99, 0, 60)) == 10, "SQS gives at most ten"
+
+
+def test_a_received_message_is_hidden_until_its_visibility_ends(queue: Queue) -> None:
+    queue.jobs.send(MESSAGES[:1])
+    queue.jobs.receive(1, 0, 1)
+    assert queue.jobs.receive(1, 0, 1) == []
+    queue.wait(1.1)
+    (again,) = queue.jobs.receive(1, 0, 1)
+    assert again.receives == 2
+
+
+def test_a_message_that_is_extended_stays_hidden(queue: Queue) -> None:
+    queue.jobs.send(MESSAGES[:1])
+    (message,) = queue.jobs.receive(1, 0, 1)
+    queue.jobs.extend([message.receipt], 60)
+    queue.wait(1.1)
+    assert queue.jobs.receive(1, 0, 1) == []
+
+
+def test_a_message_that_is_extended_by_nothing_is_visible_at_once(queue: Queue) -> None:
+    queue.jobs.send(MESSAGES)
+    received = receive_all(queue)
+    queue.jobs.extend([message.receipt for message in received], 0)
+    assert len(receive_all(queue)) == 12
+    queue.jobs.extend([], 0)
+
+
+def test_a_deleted_message_is_gone(queue: Queue) -> None:
+    queue.jobs.send(MESSAGES[:2])
+    first, second = queue.jobs.receive(2, 0, 60)
+    queue.jobs.delete(first.receipt)
+    queue.jobs.extend([second.receipt], 0)
+    assert decoded(queue.jobs.receive(2, 0, 60)) == decoded([second])
+    assert queue.jobs.count_messages() == 1
+
+
+def test_a_delayed_message_is_not_visible_and_not_counted_before(queue: Queue) -> None:
+    queue.jobs.send(MESSAGES[:1], 1)
+    assert queue.jobs.receive(1, 0, 60) == []
+    assert queue.jobs.count_messages() == 0
+    queue.wait(1.1)
+    assert len(queue.jobs.receive(1, 0, 60)) == 1
+
+
+def test_a_delay_beyond_the_longest_is_shortened(queue: Queue) -> None:
+    assert queue.jobs.send(MESSAGES[:1], 5000) == []
+
+
+def receive_all(queue: Queue) -> list[Message]:
+    return [*queue.jobs.receive(10, 0, 60), *queue.jobs.receive(10, 0, 60)]
+
+
+def decoded(messages: list[Message]) -> list[tuple[int, int]]:
+    return [reference for message in messages if (reference := job_message.decode(message.body))]

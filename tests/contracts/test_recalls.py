@@ -1,0 +1,63 @@
+"""Contract of the recall store: one recall per file across all carts."""
+
+from __future__ import annotations
+
+from tests.doubles.world import LEASE, World
+from workers.stores.recalls import CLAIM_LIFE
+
+
+def test_one_job_recalls_a_file(world: World) -> None:
+    first, second = world.claimed(1), world.claimed(2)
+    assert world.recalls.claim(first.id, {"b", "a"}) == ["a", "b"]
+    assert world.recalls.claim(second.id, {"b", "c"}) == ["c"]
+    assert world.recalls.claim(first.id, {"a", "b"}) == []
+
+
+def test_a_claim_without_an_accepted_recall_lapses(world: World) -> None:
+    first, second = world.claimed(1), world.claimed(2)
+    world.recalls.claim(first.id, ["a"])
+    world.advance(CLAIM_LIFE - 5)
+    assert world.recalls.claim(second.id, ["a"]) == []
+    world.advance(10)
+    assert world.recalls.claim(second.id, ["a"]) == ["a"]
+
+
+def test_an_accepted_recall_does_not_lapse(world: World) -> None:
+    first, second = world.claimed(1), world.claimed(2)
+    world.recalls.claim(first.id, ["a"])
+    world.recalls.requested(["a"])
+    world.advance(CLAIM_LIFE * 100)
+    assert world.recalls.claim(second.id, ["a"]) == []
+
+
+def test_a_refused_recall_may_be_claimed_again_at_once_but_an_accepted_one_stays(world: World) -> None:
+    job = world.claimed(1)
+    world.recalls.claim(job.id, ["a", "b"])
+    world.recalls.requested(["b"])
+    world.recalls.refused(["a", "b"])
+    assert world.recalls.claim(job.id, ["a", "b"]) == ["a"]
+
+
+def test_a_file_that_came_online_may_be_recalled_again(world: World) -> None:
+    job = world.claimed(1)
+    world.recalls.claim(job.id, ["a", "b"])
+    world.recalls.requested(["a", "b"])
+    world.recalls.online(["a"])
+    assert world.recalls.claim(job.id, ["a", "b"]) == ["a"]
+
+
+def test_the_recalls_of_a_job_that_is_gone_are_void(world: World) -> None:
+    first, second = world.claimed(1), world.claimed(2)
+    world.recalls.claim(first.id, ["a"])
+    world.recalls.requested(["a"])
+    world.advance(LEASE + 1)
+    assert world.recalls.claim(second.id, ["a"]) == [], "its row is there, lease or not"
+    world.transaction(lambda: world.jobs.delete_all(1))
+    assert world.recalls.claim(second.id, ["a"]) == ["a"]
+
+
+def test_no_file_is_claimed_where_none_is_named(world: World) -> None:
+    assert world.recalls.claim(world.claimed(1).id, []) == []
+    world.recalls.requested([])
+    world.recalls.refused([])
+    world.recalls.online([])

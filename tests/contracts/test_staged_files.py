@@ -1,0 +1,226 @@
+"""Contract of the staged files and the space account: pins and charges add up, and the least recently used go first."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+
+from chalicelib.stores.space_account import SpaceAccount
+from tests.contracts.test_windows import TAKEN, insert, window
+from tests.doubles.world import LEASE, World
+from workers.files import crc64nvme
+from workers.files.file_spec import FileSpec
+from workers.files.volume import BLOCK, name_of
+from workers.stores.staged_files import FileState, StagedFile
+
+CRC = crc64nvme.to_hex(1)
+
+
+def test_a_claimed_file_is_pulled_by_its_job_and_charged(world: World) -> None:
+    job = world.claimed(1)
+    claim(world, job.id, spec("a", BLOCK + 1))
+    assert find(world, "a") == StagedFile("a", FileState.PULLING, job.id, BLOCK + 1, 5, {}, 1)
+    assert totals(world) == (2 * BLOCK, 0)
+    assert world.staged_files.find(["unknown"]) == {}
+
+
+def test_a_puller_that_lost_its_lease_is_none(world: World) -> None:
+    job = world.claimed(1)
+    claim(world, job.id, spec("a"))
+    world.advance(LEASE + 1)
+    assert find(world, "a").puller == 0
+
+
+def test_a_file_that_is_claimed_again_is_charged_once_and_keeps_its_pins(world: World) -> None:
+    first, second = world.claimed(1), world.claimed(2)
+    claim(world, first.id, spec("a", BLOCK))
+    claim(world, second.id, spec("a", 3 * BLOCK), pins=0)
+    assert (find(world, "a").puller, find(world, "a").size, find(world, "a").pins) == (second.id, 3 * BLOCK, 1)
+    assert totals(world) == (3 * BLOCK, 0)
+    claim(world, second.id, spec("a", 2 * BLOCK), pins=1)
+    assert find(world, "a").pins == 2
+    assert totals(world) == (2 * BLOCK, 0)
+
+
+def test_a_recorded_file_is_staged_with_its_hashes_and_keeps_its_pins(world: World) -> None:
+    stage(world, "a")
+    assert find(world, "a") == StagedFile("a", FileState.STAGED, 0, BLOCK, 5, {crc64nvme.NAME: CRC}, 1)
+    assert totals(world) == (BLOCK, BLOCK)
+
+
+def test_a_staged_file_that_is_pulled_again_has_no_hashes_and_is_not_staged(world: World) -> None:
+    stage(world, "a")
+    claim(world, world.claimed(2).id, spec("a"), pins=0)
+    assert (find(world, "a").state, find(world, "a").hashes, find(world, "a").pins) == (FileState.PULLING, {}, 1)
+    assert totals(world) == (BLOCK, 0)
+
+
+def test_pins_add_up_and_never_fall_below_zero(world: World) -> None:
+    stage(world, "a", "b")
+    world.transaction(lambda: world.staged_files.pin(["a", "unknown"]))
+    assert (find(world, "a").pins, find(world, "b").pins) == (2, 1)
+    for _ in range(3):
+        unpin(world, "a", "unknown")
+    assert (find(world, "a").pins, find(world, "b").pins) == (0, 1)
+
+
+def test_files_are_handed_over_by_the_job_that_pulls_them(world: World) -> None:
+    job, helper, stranger = world.claimed(1), world.claimed(1), world.claimed(2)
+    claim(world, job.id, spec("a"))
+    claim(world, stranger.id, spec("b"))
+    stage(world, "c", job_id=job.id)
+    world.transaction(lambda: world.staged_files.hand_over(job.id, helper.id, ["a", "b", "c"]))
+    assert [find(world, name).puller for name in "abc"] == [helper.id, stranger.id, 0]
+
+
+def test_hashes_of_the_same_bytes_are_added_and_of_other_bytes_replaced(world: World) -> None:
+    stage(world, "a")
+    add_hashes(world, spec("a"), {"md5": "1", crc64nvme.NAME: CRC})
+    add_hashes(world, spec("a"), {"sha1": "2", crc64nvme.NAME: CRC})
+    assert find(world, "a").hashes == {"md5": "1", "sha1": "2", crc64nvme.NAME: CRC}
+    add_hashes(world, spec("a"), {"sha1": "3", crc64nvme.NAME: crc64nvme.to_hex(9)})
+    assert find(world, "a").hashes == {"sha1": "3", crc64nvme.NAME: crc64nvme.to_hex(9)}
+
+
+def test_hashes_of_another_version_of_a_file_are_not_added(world: World) -> None:
+    stage(world, "a")
+    add_hashes(world, spec("a", BLOCK + 1), {"md5": "1", crc64nvme.NAME: CRC})
+    add_hashes(world, FileSpec("a", BLOCK, 6, ()), {"md5": "1", crc64nvme.NAME: CRC})
+    assert find(world, "a").hashes == {crc64nvme.NAME: CRC}
+    world.transaction(lambda: world.staged_files.add_hashes([]))
+
+
+def test_the_least_recently_used_files_come_first(world: World) -> None:
+    stage(world, "a", "b", "c", "pinned")
+    for name in "bac":
+        unpin(world, name)
+        world.advance(10)
+    assert least_recently_used(world, 0, 9) == ["b", "a", "c"]
+    assert least_recently_used(world, 0, 2) == ["b", "a"]
+    assert least_recently_used(world, 15, 9) == ["b", "a"], "c was used within 15 seconds"
+    world.transaction(lambda: world.staged_files.pin(["b"]))
+    unpin(world, "b")
+    assert least_recently_used(world, 0, 9) == ["a", "c", "b"], "a pin is a use"
+
+
+def test_files_being_pulled_are_not_evictable(world: World) -> None:
+    claim(world, world.claimed(1).id, spec("a"), pins=0)
+    assert least_recently_used(world, 0, 9) == []
+    assert not world.transaction(world.staged_files.anything_evictable)
+
+
+def test_a_file_no_window_needs_is_evictable_however_recently_it_was_used(world: World) -> None:
+    stage(world, "a")
+    assert not world.transaction(world.staged_files.anything_evictable)
+    unpin(world, "a")
+    assert world.transaction(world.staged_files.anything_evictable)
+
+
+def test_deleting_files_returns_their_charges_unless_a_window_needs_them(world: World) -> None:
+    stage(world, "a", "pinned")
+    claim(world, world.claimed(2).id, spec("pulled", 2 * BLOCK), pins=0)
+    unpin(world, "a")
+    world.transaction(lambda: world.staged_files.delete(["a", "pinned", "pulled", "unknown"]))
+    assert set(world.staged_files.find(["a", "pinned", "pulled"])) == {"pinned"}
+    assert totals(world) == (BLOCK, BLOCK)
+
+
+def test_only_unstaged_files_are_deleted_where_asked_for(world: World) -> None:
+    stage(world, "a")
+    unpin(world, "a")
+    claim(world, world.claimed(2).id, spec("pulled"), pins=0)
+    claim(world, world.claimed(2).id, spec("pinned"), pins=1)
+    deleted = world.transaction(lambda: world.staged_files.delete_unstaged(["a", "pulled", "pinned"]))
+    assert deleted == ["pulled"]
+    assert set(world.staged_files.find(["a", "pulled", "pinned"])) == {"a", "pinned"}
+    assert totals(world) == (2 * BLOCK, BLOCK)
+
+
+def test_states_are_listed_by_the_first_digits_of_the_name(world: World) -> None:
+    stage(world, "a")
+    claim(world, world.claimed(2).id, spec("b"))
+    assert world.staged_files.states_by_name(name_of("a")[:2]) == {name_of("a"): FileState.STAGED}
+    assert world.staged_files.states_by_name(name_of("b")[:2]) == {name_of("b"): FileState.PULLING}
+
+
+def test_rows_of_missing_files_go_unless_their_state_has_changed_or_they_are_pinned(world: World) -> None:
+    stage(world, "missing", "changed", "pinned")
+    unpin(world, "missing", "changed")
+    seen = {name_of(name): str(FileState.STAGED) for name in ("missing", "pinned")}
+    seen[name_of("changed")] = FileState.PULLING
+    world.transaction(lambda: world.staged_files.delete_missing(seen))
+    assert set(world.staged_files.find(["missing", "changed", "pinned"])) == {"changed", "pinned"}
+    assert totals(world) == (2 * BLOCK, 2 * BLOCK)
+
+
+def test_the_account_names_the_oldest_cart_that_waits_for_space(world: World) -> None:
+    assert world.transaction(world.account.lock).waiting_cart is None
+    for cart_id in (7, 3):
+        insert(world, cart_id, window(0, TAKEN))
+        world.windows.wait_for_space(cart_id, 0)
+    assert world.transaction(world.account.lock) == SpaceAccount(0, 0, 3)
+
+
+def test_charges_are_sums_of_both_signs(world: World) -> None:
+    def write() -> None:
+        for used, staged in ((100, 0), (0, 60), (-30, -20)):
+            world.account.charge(used, staged)
+
+    world.transaction(write)
+    assert totals(world) == (70, 40)
+
+
+def test_a_transaction_that_raises_changes_neither_files_nor_account(world: World) -> None:
+    def work() -> None:
+        world.staged_files.claim(1, [spec("a")], {}, 1)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        world.transaction(work)
+    assert world.staged_files.find(["a"]) == {}
+    assert totals(world) == (0, 0)
+
+
+def test_directories_come_round_in_turn(world: World) -> None:
+    assert world.account.next_directories(3, 4) == [0, 1, 2]
+    assert world.account.next_directories(3, 4) == [3, 0, 1]
+
+
+def spec(archive_id: str, size: int = BLOCK) -> FileSpec:
+    return FileSpec(archive_id, size, 5, ())
+
+
+def claim(world: World, job_id: int, *specs: FileSpec, pins: int = 1) -> None:
+    found = world.staged_files.find(spec.archive_id for spec in specs)
+    world.transaction(lambda: world.staged_files.claim(job_id, specs, found, pins))
+
+
+def stage(world: World, *names: str, job_id: int = 1) -> None:
+    """Files of one block each, staged and pinned once."""
+    claim(world, job_id, *[spec(name) for name in names])
+    files = [(spec(name), {crc64nvme.NAME: CRC}) for name in names]
+    world.transaction(lambda: world.staged_files.record_staged(files))
+
+
+def unpin(world: World, *names: str) -> None:
+    world.transaction(lambda: world.staged_files.unpin(names))
+
+
+def find(world: World, name: str) -> StagedFile:
+    return world.staged_files.find([name])[name]
+
+
+def add_hashes(world: World, file: FileSpec, hashes: dict[str, str]) -> None:
+    world.transaction(lambda: world.staged_files.add_hashes([(file, hashes)]))
+
+
+def least_recently_used(world: World, unused_for: float, limit: int) -> list[str]:
+    found = world.transaction(lambda: world.staged_files.least_recently_used(unused_for, limit))
+    assert all(size == BLOCK for _, size in found)
+    return [name for name, _ in found]
+
+
+def totals(world: World) -> tuple[int, int]:
+    account = cast(SpaceAccount, world.transaction(world.account.lock))
+    return account.used, account.staged

@@ -1,0 +1,125 @@
+"""Contract of the window store: guarded moves, taking, and who waits for space."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from chalicelib.job_message import JobMessage, group_of
+from chalicelib.stores.jobs import JobKind
+from tests.doubles.world import World
+from workers.files import crc64nvme
+from workers.stores.windows import Window, WindowState
+
+CART, OLDER = 7, 3
+ONLINE, TAKEN, RESERVED = WindowState.ONLINE, WindowState.TAKEN, WindowState.RESERVED
+
+
+def test_windows_are_read_as_they_were_inserted(world: World) -> None:
+    windows = [Window(0, 0, 3, 1000, 1, WindowState.TAPE), Window(1, 3, 2, 500, 4, ONLINE)]
+    insert(world, CART, *windows)
+    assert [world.windows.get(CART, 0), world.windows.get(CART, 1)] == windows
+    assert world.windows.get(CART, 2) is None
+    assert world.windows.get(OLDER, 0) is None
+
+
+def test_windows_are_listed_by_state_in_order(world: World) -> None:
+    insert(world, CART, window(2, ONLINE), window(0, TAKEN), window(1, ONLINE))
+    assert [found.number for found in world.windows.in_state(CART, ONLINE)] == [1, 2]
+    assert [found.number for found in world.windows.in_state(CART, ONLINE, TAKEN)] == [0, 1, 2]
+
+
+def test_a_move_is_made_only_from_the_states_named(world: World) -> None:
+    insert(world, CART, window(0, TAKEN))
+    assert not move(world, 0, ONLINE, RESERVED)
+    assert move(world, 0, TAKEN, RESERVED, counted_files=1, counted_bytes=9)
+    assert not move(world, 0, TAKEN, RESERVED)
+    assert not move(world, 1, TAKEN, RESERVED)
+    assert world.windows.get(CART, 0) == replace(window(0, RESERVED), counted_files=1, counted_bytes=9)
+
+
+def test_taking_returns_the_first_windows_that_are_online_each_once(world: World) -> None:
+    insert(world, CART, *[window(number, ONLINE) for number in range(4)], window(4, WindowState.TAPE))
+    assert world.transaction(lambda: world.windows.take(CART, 3)) == [0, 1, 2]
+    assert world.transaction(lambda: world.windows.take(CART, 3)) == [3]
+    assert world.transaction(lambda: world.windows.take(CART, 3)) == []
+    assert len(world.windows.in_state(CART, TAKEN)) == 4
+
+
+def test_the_windows_that_wait_longest_are_those_of_the_oldest_cart(world: World) -> None:
+    messages = {}
+    for cart_id, number in ((CART, 1), (OLDER, 2), (OLDER, 0), (CART, 0)):
+        insert(world, cart_id, window(number, TAKEN))
+        messages[cart_id, number] = world.job(cart_id, JobKind.WINDOW, number)
+        world.windows.wait_for_space(cart_id, number)
+        world.advance(1)
+    order = [messages[key] for key in sorted(messages)]
+    assert world.windows.longest_waiting(9) == order
+    assert world.windows.longest_waiting(2) == order[:2]
+
+
+def test_a_woken_windows_message_follows_its_last_claim(world: World) -> None:
+    insert(world, CART, window(0, TAKEN))
+    job = world.claimed(CART, JobKind.WINDOW, 0)
+    world.windows.wait_for_space(CART, 0)
+    world.jobs.defer(job, 5)
+    assert world.windows.longest_waiting(9) == [JobMessage(job.id, job.token, group_of(CART))]
+
+
+def test_only_the_job_of_a_waiting_window_is_woken(world: World) -> None:
+    insert(world, CART, window(0, TAKEN), window(1, TAKEN))
+    for kind, number in ((JobKind.ASSIST, 0), (JobKind.WINDOW, 1)):
+        world.job(CART, kind, number)
+    world.windows.wait_for_space(CART, 0)
+    assert world.windows.longest_waiting(9) == []
+
+
+def test_a_window_stops_waiting_when_it_is_reserved(world: World) -> None:
+    insert(world, CART, window(0, TAKEN))
+    world.job(CART, JobKind.WINDOW, 0)
+    world.windows.wait_for_space(CART, 0)
+    assert move(world, 0, TAKEN, RESERVED, waits_since=None)
+    assert world.windows.longest_waiting(9) == []
+
+
+@pytest.mark.parametrize("state", list(WindowState))
+def test_reserved_and_staged_windows_hold_space(world: World, state: WindowState) -> None:
+    insert(world, CART, window(0, RESERVED), window(1, state))
+    holds = state in (RESERVED, WindowState.STAGED)
+    assert world.transaction(lambda: world.windows.others_hold_space(CART, 0)) == holds
+    assert world.transaction(lambda: world.windows.others_hold_space(OLDER, 0))
+
+
+def test_what_was_counted_is_recorded(world: World) -> None:
+    insert(world, CART, window(0, RESERVED))
+    world.transaction(lambda: world.windows.set_counted(CART, 0, 2, 300))
+    assert world.windows.get(CART, 0) == replace(window(0, RESERVED), counted_files=2, counted_bytes=300)
+
+
+def test_checksums_of_all_windows_come_in_order(world: World) -> None:
+    insert(world, CART, window(1, TAKEN), window(0, TAKEN))
+    for number in (0, 1):
+        move(world, number, TAKEN, WindowState.DONE, checksum=crc64nvme.to_hex(number + 5))
+    assert world.windows.checksums(CART) == [(5, 100), (6, 100)]
+
+
+def test_deleting_a_carts_windows_leaves_those_of_others(world: World) -> None:
+    insert(world, CART, window(0, TAKEN))
+    insert(world, OLDER, window(0, TAKEN))
+    world.transaction(lambda: world.windows.delete_all(CART))
+    assert world.windows.get(CART, 0) is None
+    assert world.windows.get(OLDER, 0) is not None
+
+
+def window(number: int, state: WindowState) -> Window:
+    return Window(number, number * 2, 2, 100, number + 1, state)
+
+
+def insert(world: World, cart_id: int, *windows: Window) -> None:
+    world.transaction(lambda: world.windows.insert(cart_id, windows))
+
+
+def move(world: World, number: int, before: WindowState, after: WindowState, **values: object) -> bool:
+    moved: bool = world.transaction(lambda: world.windows.move(CART, number, (before,), after, **values))
+    return moved

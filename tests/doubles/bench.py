@@ -1,0 +1,85 @@
+"""A job runner on doubles, with one cart and handlers that do what a test says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from chalicelib.aws.job_queue import JobQueue
+from chalicelib.job_message import JobMessage
+from chalicelib.stores.jobs import JobKind
+from tests.doubles.database import JobRow, MemoryDatabase
+from tests.doubles.job_queue import MemoryJobQueue
+from tests.doubles.world import LEASE, in_memory
+from workers.handlers.fail_cart import FailCart
+from workers.runtime.consumer import Consumer
+from workers.runtime.heartbeat import Heartbeat
+from workers.runtime.job_runner import Handler, JobRunner
+from workers.runtime.lease import Lease
+from workers.runtime.outcomes import Outcome
+from workers.runtime.policy import ConsumerPolicy
+
+VISIBILITY = 60
+POLICY = ConsumerPolicy(slots=2, visibility=VISIBILITY, poison_attempts=5, stalled_after=3600, newer_kind_delay=7)
+
+Script = Callable[[Lease, Any], Outcome]
+
+
+@dataclass
+class Scripted:
+    """A handler that does what the test says; `seen`: the job and the work of each run."""
+
+    script: Script
+    seen: list[tuple[str, int, Any]] = field(default_factory=list)
+
+    def run(self, lease: Lease, work: Any = None) -> Outcome:
+        self.seen.append((lease.job.kind, lease.job.window, work))
+        return self.script(lease, work)
+
+
+class Bench:
+    """A job runner on doubles, with one cart and scripted handlers."""
+
+    def __init__(self) -> None:
+        self.database = MemoryDatabase()
+        self.world = in_memory(self.database)
+        self.queue = MemoryJobQueue(self.database.clock)
+        self.handlers: dict[str, Scripted] = {}
+        queue = cast(JobQueue, self.queue)
+        give_up = FailCart(self.world.jobs, self.world.endings, queue).run
+        handlers = cast(Mapping[str, Handler], self.handlers)
+        self.runner = JobRunner(self.world.jobs, queue, handlers, give_up, self.database.clock, POLICY)
+        heartbeat = Heartbeat(self.world.jobs, queue, self.runner.held, lease=LEASE, visibility=VISIBILITY)
+        self.consumer = Consumer(queue, self.runner, heartbeat, self.database.clock, POLICY)
+        self.cart = self.world.cart()
+
+    def send(self, kind: str = JobKind.WINDOW, window: int = 0) -> JobMessage:
+        """Add a job of the cart and send its message."""
+        message = self.world.job(self.cart.id, kind, window)
+        self.queue.send([message])
+        self.queue.sent.clear()
+        return message
+
+    def on(self, kind: str, script: Script) -> Scripted:
+        handler = self.handlers[kind] = Scripted(script)
+        return handler
+
+    def handle_next(self) -> None:
+        """Receive one message and handle it."""
+        (message,) = self.queue.receive(1, 0, VISIBILITY)
+        self.runner.handle(message)
+
+    def row(self, message: JobMessage) -> JobRow:
+        return self.database.tables.jobs[message.job_id]
+
+
+def returns(outcome: Outcome) -> Script:
+    return lambda lease, work: outcome
+
+
+def raises(error: Exception) -> Script:
+    def script(lease: Lease, work: Any) -> Outcome:
+        raise error
+
+    return script

@@ -1,0 +1,30 @@
+"""Double of chalicelib.stores.space_account.SpaceAccountStore."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from chalicelib.stores.space_account import SpaceAccount
+from tests.doubles.database import MemoryDatabase
+
+
+class MemorySpaceAccountStore:
+    def __init__(self, database: MemoryDatabase) -> None:
+        self._db = database
+
+    def lock(self) -> SpaceAccount:
+        self._db.require_transaction()
+        volume, windows = self._db.tables.volume[1], self._db.tables.windows
+        waiting = [cart_id for (cart_id, _), row in windows.items() if row.waits_since is not None]
+        return SpaceAccount(volume.used, volume.staged, min(waiting, default=None))
+
+    def charge(self, used: int, staged: int) -> None:
+        self._db.require_transaction()
+        old = self._db.tables.volume[1]
+        self._db.tables.volume[1] = replace(old, used=old.used + used, staged=old.staged + staged)
+
+    def next_directories(self, count: int, of: int) -> list[int]:
+        old = self._db.tables.volume[1]
+        first = old.reconciled_to
+        self._db.tables.volume[1] = replace(old, reconciled_to=(first + count) % of)
+        return [number % of for number in range(first, first + count)]

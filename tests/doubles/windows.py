@@ -1,0 +1,81 @@
+"""Double of workers.stores.windows.WindowStore."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from chalicelib.job_message import JobMessage, group_of
+from chalicelib.stores.jobs import JobKind
+from tests.doubles.database import MemoryDatabase, WindowRow
+from workers.files import crc64nvme
+from workers.stores.windows import Window, WindowState
+
+IN_ROW = ("checksum", "waits_since")  # columns that Window does not have
+HOLDING = (WindowState.RESERVED, WindowState.STAGED)
+
+
+class MemoryWindowStore:
+    def __init__(self, database: MemoryDatabase) -> None:
+        self._db = database
+
+    def insert(self, cart_id: int, windows: Sequence[Window]) -> None:
+        self._db.require_transaction()
+        for window in windows:
+            self._db.tables.windows[cart_id, window.number] = WindowRow(window)
+
+    def get(self, cart_id: int, number: int) -> Window | None:
+        row = self._db.tables.windows.get((cart_id, number))
+        return row.window if row else None
+
+    def in_state(self, cart_id: int, *states: WindowState) -> list[Window]:
+        return [row.window for row in self._of(cart_id) if row.window.state in states]
+
+    def move(self, cart_id: int, number: int, before: Sequence[WindowState], after: WindowState, **values: Any) -> bool:
+        self._db.require_transaction()
+        row = self._db.tables.windows.get((cart_id, number))
+        if row is None or row.window.state not in before:
+            return False
+        own = {name: values.pop(name) for name in IN_ROW if name in values}
+        window = replace(row.window, state=after, **values)
+        self._db.tables.windows[cart_id, number] = replace(row, window=window, **own)
+        return True
+
+    def take(self, cart_id: int, limit: int) -> list[int]:
+        numbers = [window.number for window in self.in_state(cart_id, WindowState.ONLINE)[:limit]]
+        return [n for n in numbers if self.move(cart_id, n, (WindowState.ONLINE,), WindowState.TAKEN)]
+
+    def wait_for_space(self, cart_id: int, number: int) -> None:
+        row = self._db.tables.windows.get((cart_id, number))
+        if row is not None and row.waits_since is None:
+            self._db.tables.windows[cart_id, number] = replace(row, waits_since=self._db.now)
+
+    def longest_waiting(self, limit: int) -> list[JobMessage]:
+        jobs = [job for job in self._db.tables.jobs.values() if job.kind == JobKind.WINDOW]
+        rows = self._db.tables.windows
+        waiting = [key for key in sorted(rows) if rows[key].waits_since is not None]
+        found = [job for key in waiting for job in jobs if (job.cart_id, job.window) == key]
+        return [JobMessage(job.id, job.token, group_of(job.cart_id)) for job in found[:limit]]
+
+    def others_hold_space(self, cart_id: int, number: int) -> bool:
+        rows = self._db.tables.windows
+        return any(row.window.state in HOLDING for key, row in rows.items() if key != (cart_id, number))
+
+    def set_counted(self, cart_id: int, number: int, files: int, size: int) -> None:
+        self._db.require_transaction()
+        row = self._db.tables.windows[cart_id, number]
+        window = replace(row.window, counted_files=files, counted_bytes=size)
+        self._db.tables.windows[cart_id, number] = replace(row, window=window)
+
+    def checksums(self, cart_id: int) -> list[tuple[int, int]]:
+        return [(crc64nvme.from_hex(row.checksum), row.window.length) for row in self._of(cart_id)]
+
+    def delete_all(self, cart_id: int) -> None:
+        self._db.require_transaction()
+        for row in self._of(cart_id):
+            del self._db.tables.windows[cart_id, row.window.number]
+
+    def _of(self, cart_id: int) -> list[WindowRow]:
+        rows = self._db.tables.windows
+        return [rows[key] for key in sorted(rows) if key[0] == cart_id]

@@ -1,0 +1,239 @@
+"""The worker's real classes on doubles, built as workers/wiring.py builds them; no thread, no socket, no wait.
+
+Time is one clock, `database.now`. A lease that sleeps sets it forward.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+from chalicelib.aws.bundle_store import BundleStore
+from chalicelib.aws.job_queue import JobQueue
+from tests.doubles.archive import MemoryArchive
+from tests.doubles.bundle_store import MemoryBundleStore
+from tests.doubles.database import MemoryDatabase
+from tests.doubles.job_queue import MemoryJobQueue
+from tests.doubles.world import in_memory
+from workers.archive.client import ArchiveClient
+from workers.archive.retries import FileRetries, RetryPolicy
+from workers.bundling.complete import BundleCompleter
+from workers.bundling.part_limits import PartSizes
+from workers.bundling.plan_windows import WindowPlanner
+from workers.bundling.upload import WindowUploader
+from workers.files.volume import Volume
+from workers.handlers.assist import AssistedPulls, AssistHandler
+from workers.handlers.cleanup import CleanupHandler
+from workers.handlers.finish_cart import CartFinisher
+from workers.handlers.recall import RecallHandler
+from workers.handlers.relayout import Relayout
+from workers.handlers.upload_window import WindowUpload
+from workers.handlers.watch_tape import TapePolicy, TapeWatch
+from workers.handlers.window import WindowHandler, WindowLoader
+from workers.staging.eviction import Evictor
+from workers.staging.failed_files import FailedFiles
+from workers.staging.find_files import FileFinder
+from workers.staging.metadata import MetadataLookup
+from workers.staging.pull_batch import BatchPuller, PullPools
+from workers.staging.release import SpaceReleaser
+from workers.staging.reserve import Reserver
+from workers.staging.restage import Restager
+from workers.staging.share_work import Clocks, SharingPolicy, WorkSharing
+from workers.staging.stage import Stager, StagingPolicy
+from workers.staging.staging_run import StagingRecorder
+
+MIB = 1 << 20
+PART_SIZE = 8 << 20
+from workers.stores.layout_rows import LayoutRows
+
+
+class InlineExecutor(Executor):
+    """Runs each task where it is submitted, before `submit` returns."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except BaseException as error:
+            future.set_exception(error)
+        return future
+
+
+class Stopping(threading.Event):
+    """Waits for no time: sets the clock forward, and calls `meanwhile`, where tests let others act."""
+
+    def __init__(self, database: MemoryDatabase) -> None:
+        super().__init__()
+        self._database = database
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self._database.advance(timeout or 0)
+        self.meanwhile()
+        return self.is_set()
+
+
+@dataclass
+class WorkerParts:
+    """`root`: an empty directory for the volume, which holds `limit` bytes. `unused_for`: LRU_BUFFER_TIME."""
+
+    root: Path
+    limit: int = 64 * MIB
+    unused_for: float = 0.0
+    workers_stopped_after: float = 45.0
+    staging: StagingPolicy = StagingPolicy(looks_at_others=5)
+    retries_policy: RetryPolicy = RetryPolicy(patience=60)
+    sharing_policy: SharingPolicy = SharingPolicy()
+    tape_policy: TapePolicy = TapePolicy(timeout=3600)
+    #: CPU seconds of this process
+    busy: float = 0.0
+    database: MemoryDatabase = field(default_factory=MemoryDatabase)
+    archive: MemoryArchive = field(default_factory=MemoryArchive)
+    bundles: MemoryBundleStore = field(default_factory=lambda: MemoryBundleStore(min_part=1))
+
+    def __post_init__(self) -> None:
+        self.world = in_memory(self.database)
+        self.queue = MemoryJobQueue(self.database.clock)
+        self.stopping = Stopping(self.database)
+        self.volume = Volume(self.root, self.limit, 0, is_network=lambda path: False)
+        self.volume.prepare()
+
+    # The worker's classes, as workers/wiring.py builds them.
+
+    @property
+    def archive_client(self) -> ArchiveClient:
+        return cast(ArchiveClient, self.archive)
+
+    @property
+    def job_queue(self) -> JobQueue:
+        return cast(JobQueue, self.queue)
+
+    @property
+    def bundle_store(self) -> BundleStore:
+        return cast(BundleStore, self.bundles)
+
+    @cached_property
+    def metadata(self) -> MetadataLookup:
+        return MetadataLookup(self.archive_client, self.world.staged_files, self.world.recalls)
+
+    @cached_property
+    def retries(self) -> FileRetries:
+        return FileRetries(self.retries_policy, self.archive.alive, self.database.clock)
+
+    @cached_property
+    def sharing(self) -> WorkSharing:
+        clocks = Clocks(self.database.clock, lambda: self.busy)
+        return WorkSharing(self.world.jobs, self.world.shared_files, self.job_queue, self.sharing_policy, clocks)
+
+    @cached_property
+    def finder(self) -> FileFinder:
+        return FileFinder(self.world.jobs, self.world.entries, self.metadata, self.retries, self.sharing)
+
+    @cached_property
+    def releaser(self) -> SpaceReleaser:
+        w = self.world
+        return SpaceReleaser(w.entries, w.windows, w.account, w.staged_files, self.volume, self.job_queue)
+
+    @cached_property
+    def planner(self) -> WindowPlanner:
+        w, sizes = self.world, PartSizes(PART_SIZE, 16 * MIB, 1000)
+        return WindowPlanner(w.jobs, w.carts, w.entries, w.windows, self.bundle_store, self.volume, sizes)
+
+    @cached_property
+    def reserver(self) -> Reserver:
+        w, evictor = self.world, Evictor(self.world.staged_files, self.volume, self.unused_for)
+        return Reserver(w.jobs, w.windows, w.account, w.staged_files, w.shared_files, self.volume, evictor)
+
+    @cached_property
+    def puller(self) -> BatchPuller:
+        return BatchPuller(self.archive_client, self.volume, PullPools(InlineExecutor(), InlineExecutor()), 4)
+
+    @cached_property
+    def stager(self) -> Stager:
+        w = self.world
+        return Stager(
+            w.staged_files,
+            self.puller,
+            self.sharing,
+            StagingRecorder(w.jobs, w.carts, w.windows, w.staged_files),
+            FailedFiles(w.jobs, w.entries, self.metadata, self.retries),
+            self.staging,
+            self.database.clock,
+        )
+
+    @cached_property
+    def tape(self) -> TapeWatch:
+        w = self.world
+        return TapeWatch(
+            w.jobs,
+            w.entries,
+            w.windows,
+            w.recalls,
+            self.job_queue,
+            self.metadata,
+            self.retries,
+            self.finder,
+            self.planner,
+            self.tape_policy,
+            self.database.clock,
+        )
+
+    @cached_property
+    def recall_handler(self) -> RecallHandler:
+        return RecallHandler(self.world.carts, self.finder, self.planner, self.tape, self.job_queue)
+
+    @cached_property
+    def uploader(self) -> WindowUploader:
+        return WindowUploader(self.bundle_store, self.world.staged_files, self.volume, InlineExecutor(), 4)
+
+    @cached_property
+    def completer(self) -> BundleCompleter:
+        return BundleCompleter(self.bundle_store, self.world.windows)
+
+    @cached_property
+    def finisher(self) -> CartFinisher:
+        w = self.world
+        return CartFinisher(w.jobs, w.carts, w.windows, self.bundle_store, self.releaser)
+
+    @cached_property
+    def upload(self) -> WindowUpload:
+        w = self.world
+        return WindowUpload(
+            w.jobs,
+            w.carts,
+            self.job_queue,
+            self.planner,
+            self.uploader,
+            self.completer,
+            self.finisher,
+            self.releaser,
+            Restager(w.jobs, w.carts, w.windows, w.account, w.staged_files, self.volume),
+        )
+
+    @cached_property
+    def layout_rows(self) -> LayoutRows:
+        return LayoutRows(self.world.entries, self.world.windows, self.world.shared_files)
+
+    @cached_property
+    def window_handler(self) -> WindowHandler:
+        w = self.world
+        loader = WindowLoader(w.carts, w.entries, w.windows)
+        relayout = Relayout(w.jobs, w.carts, self.layout_rows, self.bundle_store, self.releaser)
+        return WindowHandler(w.jobs, loader, self.reserver, self.stager, self.releaser, self.upload, relayout)
+
+    @cached_property
+    def assist_handler(self) -> AssistHandler:
+        w = self.world
+        pulls = AssistedPulls(w.jobs, w.account, w.staged_files, w.shared_files, self.puller)
+        clock = self.database.clock
+        return AssistHandler(w.jobs, w.carts, w.entries, w.windows, w.shared_files, self.metadata, pulls, clock)
+
+    @cached_property
+    def cleanup_handler(self) -> CleanupHandler:
+        w, after = self.world, self.workers_stopped_after
+        return CleanupHandler(w.jobs, w.carts, self.layout_rows, self.bundle_store, self.releaser, after)

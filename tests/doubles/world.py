@@ -1,0 +1,92 @@
+"""The database stores of one world, with the doubles in it or the real ones, and a clock that tests set forward."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from chalicelib.endings import CartEndings
+from chalicelib.job_message import JobMessage
+from chalicelib.manifest.reader import Entry
+from chalicelib.stores.carts import Cart, CartStore
+from chalicelib.stores.entries import EntryStore
+from chalicelib.stores.jobs import Job, JobKind, JobStore
+from chalicelib.stores.space_account import SpaceAccountStore
+from tests.doubles.carts import MemoryCartStore
+from tests.doubles.database import MemoryDatabase
+from tests.doubles.entries import MemoryEntryStore
+from tests.doubles.jobs import MemoryJobStore
+from tests.doubles.recalls import MemoryRecallStore
+from tests.doubles.shared_files import MemorySharedFileStore
+from tests.doubles.space_account import MemorySpaceAccountStore
+from tests.doubles.staged_files import MemoryStagedFileStore
+from tests.doubles.windows import MemoryWindowStore
+from workers.stores.recalls import RecallStore
+from workers.stores.shared_files import SharedFileStore
+from workers.stores.staged_files import StagedFileStore
+from workers.stores.windows import WindowStore
+
+LEASE = 30.0  # seconds
+
+
+@dataclass
+class World:
+    """`advance` sets the database's clock forward, in seconds."""
+
+    transaction: Callable[[Callable[[], Any]], Any]
+    clock: Callable[[], float]
+    advance: Callable[[float], None]
+    jobs: JobStore
+    carts: CartStore
+    entries: EntryStore
+    windows: WindowStore
+    recalls: RecallStore
+    account: SpaceAccountStore
+    staged_files: StagedFileStore
+    shared_files: SharedFileStore
+
+    def __post_init__(self) -> None:
+        self.endings = CartEndings(self.carts, self.jobs)
+
+    def job(self, cart_id: int, kind: str = JobKind.WINDOW, window: int = 0) -> JobMessage:
+        message: JobMessage = self.transaction(lambda: self.jobs.add(cart_id, kind, window))
+        return message
+
+    def claimed(self, cart_id: int, kind: str = JobKind.WINDOW, window: int = 0) -> Job:
+        """A job that was added and claimed."""
+        job = self.jobs.claim(self.job(cart_id, kind, window).job_id, 0)
+        assert job is not None
+        return job
+
+    def cart(self, uid: str = "a", files: int = 0, owner: str = "") -> Cart:
+        """A new cart with `files` entries: files f0, f1 and so on."""
+
+        def write() -> int:
+            cart_id = self.carts.insert(owner, uid, uid, "d" * 64, files)
+            self.entries.add(cart_id, 0, [entry(number) for number in range(files)])
+            return cart_id
+
+        return self.carts.get(self.transaction(write))
+
+
+def entry(number: int) -> Entry:
+    return Entry(f"f{number}", f"d/f{number}", "sha1", "0" * 40, 0)
+
+
+def in_memory(database: MemoryDatabase | None = None, lease: float = LEASE) -> World:
+    database = database or MemoryDatabase()
+    account = MemorySpaceAccountStore(database)
+    return World(
+        database.transaction,
+        database.clock,
+        database.advance,
+        cast(JobStore, MemoryJobStore(database, lease)),
+        cast(CartStore, MemoryCartStore(database)),
+        cast(EntryStore, MemoryEntryStore(database)),
+        cast(WindowStore, MemoryWindowStore(database)),
+        cast(RecallStore, MemoryRecallStore(database)),
+        cast(SpaceAccountStore, account),
+        cast(StagedFileStore, MemoryStagedFileStore(database, account)),
+        cast(SharedFileStore, MemorySharedFileStore(database)),
+    )

@@ -1,0 +1,115 @@
+"""What a window does when files are lost, rot or change, and when the disk is full."""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib.errors import PermanentError, VolumeUnavailable
+from chalicelib.stores.carts import CartState
+from chalicelib.stores.jobs import JobKind
+from tests.doubles.archive import MTIME_NS
+from tests.doubles.site import MemorySite, expired
+from workers.handlers.relayout import MAX_LAYOUTS
+from workers.runtime.outcomes import Defer, Done
+from workers.stores.windows import WindowState
+
+FILES = {"x": b"hello", "y": b"world!"}
+FIRST, SECOND = {"a": b"A" * 5000, "b": b"B" * 700}, {"c": b"C" * 300}
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> MemorySite:
+    return MemorySite(tmp_path)
+
+
+def test_a_staged_file_that_is_missing_is_staged_again(site: MemorySite) -> None:
+    cart = site.lay_out("uid", FIRST, SECOND)
+    lease, _ = site.stage(cart)
+    site.volume.path("b").unlink()
+    lease = expired(lease, site)
+    assert site.window_handler.run(lease) == Defer(0, "b is not on the volume any more")
+    assert (site.state_of(cart), site.cart(cart.id).windows_staged) == (WindowState.RESERVED, 0)
+    site.archive.asked.clear()
+    assert site.window_handler.run(lease) == Done()
+    assert site.archive.asked == [("GET", "b")]
+    assert site.used() == (8192 + 4096, 8192 + 4096)
+
+
+def test_a_staged_file_that_rotted_is_found_by_the_store_and_staged_again(site: MemorySite) -> None:
+    cart = site.lay_out("uid", FIRST, SECOND)
+    lease, _ = site.stage(cart)
+    site.volume.path("b").write_bytes(b"b" * 700)
+    os.utime(site.volume.path("b"), ns=(MTIME_NS, MTIME_NS))
+    lease = expired(lease, site)
+    assert site.window_handler.run(lease) == Defer(0, "files on the volume are not what was verified")
+    site.archive.asked.clear()
+    assert site.window_handler.run(lease) == Done()
+    assert site.archive.asked == [("GET", "b")], "only the file that differs"
+    site.window_handler.run(site.lease(cart, JobKind.WINDOW, 1))
+    assert site.bundle_members(cart) == {f"uid/{name}": content for name, content in (FIRST | SECOND).items()}
+
+
+def test_a_disk_that_is_full_returns_the_reservation(site: MemorySite, monkeypatch: pytest.MonkeyPatch) -> None:
+    cart = site.lay_out("uid", FILES)
+
+    def writing(*arguments: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(site.volume, "writing", writing)
+    with pytest.raises(OSError, match="No space left"):
+        site.window_handler.run(site.lease(cart))
+    assert (site.state_of(cart), site.used(), site.pins()) == (WindowState.TAKEN, (0, 0), {})
+    assert site.on_volume() == set()
+
+
+@pytest.mark.parametrize(("code", "kept"), [(errno.EROFS, True), (errno.EDQUOT, False)])
+def test_other_errors_of_the_disk_keep_the_reservation_unless_it_is_full(
+    site: MemorySite, monkeypatch: pytest.MonkeyPatch, code: int, kept: bool
+) -> None:
+    cart = site.lay_out("uid", FILES)
+
+    def writing(*arguments: Any) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(site.volume, "writing", writing)
+    with pytest.raises(VolumeUnavailable if kept else OSError):
+        site.window_handler.run(site.lease(cart))
+    assert site.state_of(cart) == (WindowState.RESERVED if kept else WindowState.TAKEN)
+
+
+def test_a_file_that_changed_in_the_archive_has_the_cart_laid_out_again(site: MemorySite) -> None:
+    cart = site.lay_out("uid", FIRST, SECOND)
+    other = site.lease(cart, JobKind.WINDOW, 1)
+    site.archive.files["b"].content = b"a new version"
+    lease = site.lease(cart)
+    assert site.window_handler.run(lease) == Defer(1, "files in the archive are no longer those of the layout")
+    found = site.cart(cart.id)
+    assert (found.attempt, found.windows_total, found.state) == (2, 0, CartState.STAGING)
+    assert (site.database.tables.windows, site.bundles.uploads) == ({}, {})
+    assert [entry.size for entry in site.world.entries.page(cart.id, 0, 9)] == [None] * 3
+    (job,) = site.database.tables.jobs.values()
+    assert (job.id, job.kind, job.window) == (lease.job.id, JobKind.RECALL, 0)
+    assert site.world.jobs.renew([other.job]) == [other.job], "the other window's worker stops"
+    assert (site.used(), site.pins(), site.on_volume()) == ((0, 0), {}, set())
+
+
+def test_a_cart_whose_files_change_too_often_fails(site: MemorySite) -> None:
+    cart = site.lay_out("uid", FILES)
+    site.database.tables.carts[cart.id] = replace(cart, attempt=MAX_LAYOUTS)
+    site.archive.files["x"].content = b"a new version"
+    with pytest.raises(PermanentError, match="change in the archive faster than they can be staged"):
+        site.window_handler.run(site.lease(cart))
+
+
+def test_an_upload_that_was_aborted_has_the_cart_laid_out_again(site: MemorySite) -> None:
+    cart = site.lay_out("uid", FIRST, SECOND)
+    site.bundles.uploads.clear()
+    outcome = site.window_handler.run(site.lease(cart))
+    assert isinstance(outcome, Defer)
+    assert site.cart(cart.id).attempt == 2
