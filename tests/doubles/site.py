@@ -15,7 +15,7 @@ from chalicelib.manifest.reader import Entry
 from chalicelib.stores.carts import Cart
 from chalicelib.stores.jobs import JobKind
 from tests.doubles.archive import MTIME_NS
-from tests.doubles.worker_parts import MTIME_NS, PART_SIZE, WorkerParts
+from tests.doubles.worker_parts import PART_SIZE, WorkerParts
 from tests.doubles.world import LEASE
 from workers.bundling.part_limits import split_window
 from workers.runtime.lease import Lease
