@@ -38,7 +38,7 @@ class Scripted:
         return self.script(lease, work)
 
 
-class Bench:
+class RunnerSite:
     """A job runner on doubles, with one cart and scripted handlers."""
 
     def __init__(self) -> None:
