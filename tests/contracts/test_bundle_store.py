@@ -147,6 +147,13 @@ def test_completing_with_a_part_that_is_not_stored_is_refused(store: BundleStore
     assert store.find(key) is None
 
 
+def test_a_bundle_whose_parts_have_another_checksum_is_refused(strict_store: BundleStore, key: str) -> None:
+    upload_id = uploaded(strict_store, key)
+    with pytest.raises(ChecksumMismatch):
+        strict_store.complete(key, upload_id, strict_store.parts(key, upload_id), checksum(b"other"))
+    assert strict_store.find(key) is None
+
+
 def test_completing_with_a_short_part_that_is_not_the_last_is_refused(store: BundleStore, key: str) -> None:
     upload_id = store.begin(key)
     upload(store, key, upload_id, 1, LAST)

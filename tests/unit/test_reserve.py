@@ -12,6 +12,7 @@ from tests.doubles.site import MemorySite, expired
 from workers.files.volume import BLOCK
 from workers.runtime.lease import WorkerStopping
 from workers.runtime.outcomes import Defer
+from workers.staging import eviction
 from workers.staging.file_actions import FileActions
 from workers.staging.window_work import WindowWork
 from workers.stores.windows import WindowState
@@ -93,6 +94,16 @@ def test_the_least_recently_used_files_are_evicted_and_no_more_than_needed(site:
     assert isinstance(attempt(site, site.lay_out("new", blocks("n", 2))), FileActions)
     assert site.on_volume() == {"third", "last"}
     assert site.used() == (4 * BLOCK, 2 * BLOCK)
+
+
+def test_eviction_goes_on_batch_by_batch_until_the_window_fits(
+    site: MemorySite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(eviction, "BATCH", 1)
+    for name in ("first", "second", "third", "last"):
+        leave_staged(site, name)
+    assert isinstance(attempt(site, site.lay_out("new", blocks("n", 3))), FileActions)
+    assert len(site.on_volume()) == 1
 
 
 def test_a_pinned_file_is_never_evicted(site: MemorySite) -> None:
