@@ -7,12 +7,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import NamedTuple
 
 VERSION = 1  # a worker leaves messages of a later version in the queue, for newer workers
 
 
 class NewerVersion(LookupError):
     """The message has a later version than this code understands."""
+
+
+class Claim(NamedTuple):
+    """One worker's hold on a job: `token` rises with every claim."""
+
+    job_id: int
+    token: int
 
 
 @dataclass(frozen=True, slots=True)

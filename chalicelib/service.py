@@ -11,7 +11,7 @@ from typing import Any
 from chalicelib.aws.bundle_store import BundleStore, key_of
 from chalicelib.aws.content_disposition import attachment
 from chalicelib.aws.job_queue import JobQueue
-from chalicelib.aws.manifest_uploads import UploadStore, manifest_key
+from chalicelib.aws.manifest_uploads import ManifestUploadStore, manifest_key
 from chalicelib.db.database import Database
 from chalicelib.endings import CartEndings
 from chalicelib.errors import CartNotFound, InvalidManifest, StoreUnavailable
@@ -63,7 +63,7 @@ class CartService:
         progress_store: ProgressStore,
         queue: JobQueue,
         bundles: BundleStore,
-        uploads: UploadStore,
+        uploads: ManifestUploadStore,
         sweep: Sweep,
         clock: Callable[[], float],
     ) -> None:

@@ -12,7 +12,7 @@ from botocore.config import Config
 
 from chalicelib.aws.bundle_store import BundleStore
 from chalicelib.aws.job_queue import JobQueue
-from chalicelib.aws.manifest_uploads import UploadStore
+from chalicelib.aws.manifest_uploads import ManifestUploadStore
 from chalicelib.aws.url_signing import assumed_signer, fixed_signer
 from chalicelib.config.settings import Settings
 from chalicelib.db.database import Database
@@ -27,11 +27,11 @@ from chalicelib.stores.unsent_jobs import UnsentJobStore
 from chalicelib.sweep.dead_letters import DeadLetters
 from chalicelib.sweep.expired_bundles import ExpiredBundles
 from chalicelib.sweep.lost_messages import LostMessages
-from chalicelib.sweep.orphan_uploads import OrphanUploads
+from chalicelib.sweep.orphan_multipart_uploads import OrphanMultipartUploads
 from chalicelib.sweep.overdue_carts import OverdueCarts
 from chalicelib.sweep.policy import SWEEP_POLICY, RetentionPolicy, SweepPolicy
+from chalicelib.sweep.queue_reconcile import QueueReconcile
 from chalicelib.sweep.sweep import Sweep
-from chalicelib.sweep.volume_reconcile import VolumeReconcile
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -61,7 +61,7 @@ class System:
     endings: CartEndings
     queue: JobQueue
     bundles: BundleStore
-    uploads: UploadStore
+    uploads: ManifestUploadStore
     service: CartService
 
 
@@ -78,7 +78,7 @@ def build(
     dead_letters = JobQueue(sqs, settings.job_dead_queue or f"{settings.job_queue}-dead")
     s3, signer = _s3(session, settings, timeouts), _signer(session, settings, timeouts)
     bundles = BundleStore(s3, signer, settings.bundle_bucket)
-    uploads = UploadStore(s3, signer, settings.bundle_bucket)
+    uploads = ManifestUploadStore(s3, signer, settings.bundle_bucket)
     sweep = _sweep(settings, sweep_policy, database, carts, jobs, endings, queue, dead_letters, bundles)
     service = CartService(
         database=database,
@@ -119,8 +119,8 @@ def _sweep(
         DeadLetters(database, dead_letters, jobs, endings, policy.dead_letter_batches, policy.dead_letter_hidden),
         OverdueCarts(database, carts, jobs, endings, retention.deadline, policy.carts),
         ExpiredBundles(database, carts, endings, retention, policy.carts),
-        VolumeReconcile(database, SpaceAccountStore(database), jobs, policy.reconcile_every),
-        OrphanUploads(bundles, carts, retention.orphan),
+        QueueReconcile(database, SpaceAccountStore(database), jobs, policy.reconcile_every),
+        OrphanMultipartUploads(bundles, carts, retention.orphan),
     )
 
 

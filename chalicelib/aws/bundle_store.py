@@ -97,7 +97,7 @@ class BundleStore:
             )
         return answer["ETag"].strip('"')
 
-    def begin(self, key: str) -> str:
+    def begin_upload(self, key: str) -> str:
         """Start a multipart upload; its id."""
         with faults("begin"):
             answer = self._client.create_multipart_upload(
@@ -173,7 +173,7 @@ class BundleStore:
         for bundle in bundles:
             self.delete(bundle["Key"], "")
 
-    def begun(self, ago: float) -> list[tuple[str, str]]:
+    def uploads_older_than(self, ago: float) -> list[tuple[str, str]]:
         """Key and id of all carts' unfinished uploads that were started more than `ago` seconds ago."""
         before = datetime.now(UTC) - timedelta(seconds=ago)
         with faults("list uploads"):

@@ -18,7 +18,7 @@ def manifest_key(owner: str, uid: str) -> str:
     return f"manifests/{owner}/{uid}"
 
 
-class UploadStore:
+class ManifestUploadStore:
     def __init__(self, client: S3Client, signer: Signer, bucket: str) -> None:
         self._client = client
         self._signer = signer

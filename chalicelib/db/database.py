@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class ConnectionPolicy:
     """Times in seconds. A transaction that lost against another is tried `tries` times in all.
 
     The pause before the second try is random, `pause_min` to `pause_max`; each further pause is twice as long. A
@@ -62,7 +62,7 @@ class Database:
         self,
         settings: Settings,
         *,
-        retries: RetryPolicy = RetryPolicy(),
+        retries: ConnectionPolicy = ConnectionPolicy(),
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:

@@ -124,7 +124,7 @@ class CartStore:
         cart = self.live(owner, uid)
         return cart is not None and bool(cart.uploaded) and not cart.ended_badly
 
-    def manifest_read(self, cart_id: int, root: str, files: int) -> bool:
+    def record_manifest(self, cart_id: int, root: str, files: int) -> bool:
         """Record that an uploaded manifest was read and has `files` entries."""
         # `uploaded` again: an API of the previous release does not set it.
         return self._change(cart_id, (CartState.WAITING,), root=root, files_total=files, uploaded=1)
@@ -141,7 +141,7 @@ class CartStore:
         with self._db.session():
             return self._change(cart_id, (CartState.WAITING,), state=CartState.STAGING, staging_at=self._db.now)
 
-    def laid_out(self, cart: Cart, **layout: Any) -> bool:
+    def record_layout(self, cart: Cart, **layout: Any) -> bool:
         """Record a layout: part_size, bytes_total, windows_total, bundle_size, upload_id."""
         zero = {"files_staged": 0, "bytes_staged": 0, "windows_staged": 0, "windows_done": 0, "bundle_bytes": 0}
         return self._change(cart.id, (CartState.STAGING,), Carts.attempt == cart.attempt, **layout, **zero)
@@ -155,7 +155,7 @@ class CartStore:
         """Count files that are now on the volume, `size` bytes in all."""
         self._change(cart.id, UNFINISHED, **_staged_more(files, size))
 
-    def window_staged(self, cart: Cart, files: int, size: int) -> None:
+    def count_window_staged(self, cart: Cart, files: int, size: int) -> None:
         """Count a window's last files; with the last window the cart is `bundling`."""
         bundling = {"state": CartState.BUNDLING, "bundling_at": self._db.now}
         one_more = {"windows_staged": Carts.windows_staged + 1, **_staged_more(files, size)}
@@ -165,21 +165,21 @@ class CartStore:
         self._change(cart.id, UNFINISHED, **one_more)
         self._change(cart.id, (CartState.STAGING,), Carts.windows_staged == Carts.windows_total, **bundling)
 
-    def window_unstaged(self, cart: Cart) -> None:
+    def uncount_window_staged(self, cart: Cart) -> None:
         """Undo `window_staged`: one of the window's files is gone."""
         self._change(cart.id, UNFINISHED, windows_staged=Carts.windows_staged - 1)
 
-    def window_done(self, cart: Cart, size: int) -> bool:
+    def count_window_done(self, cart: Cart, size: int) -> bool:
         """Count a window whose bytes are in the store; True for the one caller that counts the last window."""
         one_more = {"windows_done": Carts.windows_done + 1, "bundle_bytes": Carts.bundle_bytes + size}
         self._change(cart.id, UNFINISHED, **one_more)
-        return self.all_windows_done(cart)
+        return self.claim_completion(cart)
 
-    def all_windows_done(self, cart: Cart) -> bool:
+    def claim_completion(self, cart: Cart) -> bool:
         """Whether all windows are done; it also clears the cart's message."""
         return self._change(cart.id, UNFINISHED, Carts.windows_done == Carts.windows_total, message="")
 
-    def ready(self, cart: Cart, size: int, etag: str, checksum: str) -> bool:
+    def mark_ready(self, cart: Cart, size: int, etag: str, checksum: str) -> bool:
         now = self._db.now
         bundle = {"bundle_size": size, "bundle_bytes": size, "bundle_etag": etag, "bundle_checksum": checksum}
         done = {

@@ -10,14 +10,14 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import peewee
 
 from chalicelib.db.database import Database
 from chalicelib.db.models import Jobs
 from chalicelib.errors import LeaseLost
-from chalicelib.job_message import JobMessage, group_of
+from chalicelib.job_message import Claim, JobMessage, group_of
 
 T = TypeVar("T")
 
@@ -41,13 +41,6 @@ class CleanupPass(IntEnum):
 
     FIRST = 0
     LAST = 1
-
-
-class Claim(NamedTuple):
-    """One worker's hold on a job: `token` rises with every claim."""
-
-    job_id: int
-    token: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +160,7 @@ class JobStore:
         """Delete every other job of this one's cart, within the caller's transaction."""
         Jobs.delete().where(Jobs.cart_id == job.cart_id, Jobs.id != job.id).execute(self._db.peewee)
 
-    def unclaimed(self, job_id: int, token: int) -> int:
+    def lock_unclaimed(self, job_id: int, token: int) -> int:
         """The cart of a job not claimed since `token`, its row locked in the caller's transaction; otherwise 0."""
         since = (Jobs.id == job_id) & (Jobs.token == token) & (Jobs.lease_until <= self._db.now)
         if not Jobs.update(sends=Jobs.sends).where(since).execute(self._db.peewee):

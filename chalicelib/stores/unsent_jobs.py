@@ -52,7 +52,7 @@ class UnsentJobStore:
         self._lease = lease
         self._policy = policy
 
-    def due(self, limit: int, count_messages: Callable[[], int]) -> list[JobMessage]:
+    def take_due(self, limit: int, count_messages: Callable[[], int]) -> list[JobMessage]:
         """Up to `limit` messages to send. No worker holds these jobs, and none of them was sent within a lease.
 
         `count_messages` returns how many messages the queue has, delayed ones not included.

@@ -52,7 +52,7 @@ class DeadLetters:
         """Fail the job's cart, unless a worker has claimed the job since."""
 
         def work() -> list[JobMessage]:
-            cart_id = self._jobs.unclaimed(job_id, token)
+            cart_id = self._jobs.lock_unclaimed(job_id, token)
             if not cart_id:
                 return []
             return fail_cart(self._endings, self._jobs, cart_id, "The queue gave up on this cart's work.")

@@ -17,7 +17,7 @@ class LostMessages:
         self._limit = limit
 
     def run(self) -> list[JobMessage]:
-        return self._jobs.due(self._limit, self._queue.count_messages)
+        return self._jobs.take_due(self._limit, self._queue.count_messages)
 
     def send(self, messages: Sequence[JobMessage]) -> None:
         """Send; jobs whose message the queue does not take are due again at once."""

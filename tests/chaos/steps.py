@@ -15,9 +15,10 @@ from typing import Any, Literal
 
 from chalicelib.aws.bundle_store import BundleStore
 from chalicelib.aws.job_queue import JobQueue
+from chalicelib.job_message import Claim
 from chalicelib.service import CartService
 from chalicelib.stores.carts import CartStore
-from chalicelib.stores.jobs import Claim, JobStore
+from chalicelib.stores.jobs import JobStore
 from workers.bundling.plan_windows import WindowPlanner
 from workers.files.volume import Volume
 from workers.staging.eviction import Evictor
@@ -35,7 +36,7 @@ WORKER: dict[str, tuple[type, str, When]] = {
     "job-claimed": (JobStore, "claim", "after"),
     "staging-begun": (CartStore, "begin_staging", "after"),
     "recall-claimed": (RecallStore, "claim", "after"),
-    "upload-begun": (BundleStore, "begin", "after"),
+    "upload-begun": (BundleStore, "begin_upload", "after"),
     "windows-inserted": (WindowStore, "insert", "after"),
     "layout-committed": (WindowPlanner, "plan", "after"),
     "files-evicted": (Evictor, "free", "after"),
@@ -44,15 +45,15 @@ WORKER: dict[str, tuple[type, str, When]] = {
     "file-written": (Volume, "keep", "before"),
     "file-renamed": (Volume, "keep", "after"),
     "files-recorded": (StagedFileStore, "record_staged", "after"),
-    "window-counted-as-staged": (CartStore, "window_staged", "after"),
+    "window-counted-as-staged": (CartStore, "count_window_staged", "after"),
     "window-staged": (Stager, "stage", "after"),
     "bundle-put": (BundleStore, "put", "after"),
     "part-uploaded": (BundleStore, "upload", "after"),
-    "window-counted-as-done": (CartStore, "window_done", "after"),
-    "last-window-done": (CartStore, "all_windows_done", "after"),
+    "window-counted-as-done": (CartStore, "count_window_done", "after"),
+    "last-window-done": (CartStore, "claim_completion", "after"),
     "windows-handed-out": (WindowPlanner, "next_jobs", "after"),
     "bundle-completed": (BundleStore, "complete", "after"),
-    "cart-marked-ready": (CartStore, "ready", "after"),
+    "cart-marked-ready": (CartStore, "mark_ready", "after"),
     "job-finishing": (JobStore, "finish", "before"),
     "job-finished": (JobStore, "finish", "after"),
     "job-put-off": (JobStore, "defer", "after"),

@@ -93,14 +93,14 @@ def test_a_bundle_whose_bytes_have_another_checksum_is_refused(strict_store: Bun
 
 
 def test_a_part_whose_bytes_have_another_checksum_is_refused(strict_store: BundleStore, key: str) -> None:
-    upload_id = strict_store.begin(key)
+    upload_id = strict_store.begin_upload(key)
     with pytest.raises(ChecksumMismatch):
         strict_store.upload(key, upload_id, 1, io.BytesIO(LAST), len(LAST), checksum(b"other"))
     assert strict_store.parts(key, upload_id) == []
 
 
 def test_stored_parts_are_listed_in_order_whatever_order_they_came_in(store: BundleStore, key: str) -> None:
-    upload_id = store.begin(key)
+    upload_id = store.begin_upload(key)
     assert store.parts(key, upload_id) == []
     for number in (3, 1, 2):
         upload(store, key, upload_id, number, b"x" * number)
@@ -115,7 +115,7 @@ def test_a_part_that_is_uploaded_again_replaces_the_first(
 ) -> None:
     if request.node.callspec.params["store"] == "seaweed":
         pytest.xfail("SeaweedFS lists both")
-    upload_id = store.begin(key)
+    upload_id = store.begin_upload(key)
     upload(store, key, upload_id, 1, b"first")
     upload(store, key, upload_id, 1, b"second")
     assert sizes(store.parts(key, upload_id)) == [(1, 6)]
@@ -155,7 +155,7 @@ def test_a_bundle_whose_parts_have_another_checksum_is_refused(strict_store: Bun
 
 
 def test_completing_with_a_short_part_that_is_not_the_last_is_refused(store: BundleStore, key: str) -> None:
-    upload_id = store.begin(key)
+    upload_id = store.begin_upload(key)
     upload(store, key, upload_id, 1, LAST)
     upload(store, key, upload_id, 2, LAST)
     with pytest.raises(StoreUnavailable):
@@ -175,14 +175,14 @@ def test_an_aborted_upload_takes_no_parts_and_completes_to_nothing(strict_store:
 
 def test_aborting_an_upload_keeps_the_bundle(store: BundleStore, key: str) -> None:
     put(store, key)
-    upload_id = store.begin(key)
+    upload_id = store.begin_upload(key)
     store.delete(key, upload_id, bundle=False)
     assert store.find(key) is not None
 
 
 def test_deleting_removes_bundle_and_upload_and_may_be_repeated(store: BundleStore, key: str) -> None:
     put(store, key)
-    upload_id = store.begin(key)
+    upload_id = store.begin_upload(key)
     for _ in range(2):
         store.delete(key, upload_id)
     assert store.find(key) is None
@@ -193,8 +193,8 @@ def test_deleting_removes_bundle_and_upload_and_may_be_repeated(store: BundleSto
 def test_all_of_a_cart_is_deleted_and_nothing_of_another(store: BundleStore, cart_id: int) -> None:
     other_key = key_of(cart_id * 1000 + 1, 1)  # of which this cart's number is a prefix
     keys = [key_of(cart_id, attempt) for attempt in (1, 2)]
-    uploads = [store.begin(key) for key in keys]
-    other_upload = store.begin(other_key)
+    uploads = [store.begin_upload(key) for key in keys]
+    other_upload = store.begin_upload(other_key)
     for key in (*keys, other_key):
         put(store, key)
     store.delete_all(cart_id)
@@ -217,7 +217,7 @@ def upload(store: BundleStore, key: str, upload_id: str, number: int, content: b
 
 def uploaded(store: BundleStore, key: str) -> str:
     """An upload with both of its parts stored."""
-    upload_id = store.begin(key)
+    upload_id = store.begin_upload(key)
     upload(store, key, upload_id, 1, FIRST)
     upload(store, key, upload_id, 2, LAST)
     return upload_id

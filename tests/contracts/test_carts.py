@@ -44,26 +44,26 @@ def test_staging_begins_once(world: World) -> None:
 
 def test_an_uploaded_manifest_is_read_while_the_cart_waits(world: World) -> None:
     cart = world.cart()
-    assert world.transaction(lambda: world.carts.manifest_read(cart.id, "root", 9))
+    assert world.transaction(lambda: world.carts.record_manifest(cart.id, "root", 9))
     found = world.carts.get(cart.id)
     assert (found.root, found.files_total, found.uploaded) == ("root", 9, 1)
     world.carts.begin_staging(cart.id)
-    assert not world.transaction(lambda: world.carts.manifest_read(cart.id, "root", 9))
+    assert not world.transaction(lambda: world.carts.record_manifest(cart.id, "root", 9))
 
 
 def test_a_layout_is_recorded_only_by_the_attempt_it_was_made_for(world: World) -> None:
     cart = world.cart()
-    assert not world.transaction(lambda: world.carts.laid_out(cart, **LAYOUT)), "it still waits"
+    assert not world.transaction(lambda: world.carts.record_layout(cart, **LAYOUT)), "it still waits"
     cart = staging(world, cart)
-    assert world.transaction(lambda: world.carts.laid_out(cart, **LAYOUT))
+    assert world.transaction(lambda: world.carts.record_layout(cart, **LAYOUT))
     found = world.carts.get(cart.id)
     assert (found.windows_total, found.bundle_size, found.upload_id, found.windows_done) == (2, 2048, "u", 0)
     assert world.transaction(lambda: world.carts.void_layout(cart))
-    assert not world.transaction(lambda: world.carts.laid_out(cart, **LAYOUT))
+    assert not world.transaction(lambda: world.carts.record_layout(cart, **LAYOUT))
 
 
 def test_a_layout_is_voided_once_and_the_attempt_rises(world: World) -> None:
-    cart = laid_out(world)
+    cart = record_layout(world)
     assert world.transaction(lambda: world.carts.void_layout(cart))
     assert not world.transaction(lambda: world.carts.void_layout(cart))
     found = world.carts.get(cart.id)
@@ -72,11 +72,11 @@ def test_a_layout_is_voided_once_and_the_attempt_rises(world: World) -> None:
 
 
 def test_with_its_last_window_staged_a_cart_is_bundling(world: World) -> None:
-    cart = laid_out(world)
-    world.transaction(lambda: world.carts.window_staged(cart, 1, 60))
+    cart = record_layout(world)
+    world.transaction(lambda: world.carts.count_window_staged(cart, 1, 60))
     assert world.carts.get(cart.id).state == CartState.STAGING
     world.transaction(lambda: world.carts.count_staged(cart, 2, 30))
-    world.transaction(lambda: world.carts.window_staged(cart, 1, 10))
+    world.transaction(lambda: world.carts.count_window_staged(cart, 1, 10))
     found = world.carts.get(cart.id)
     assert (found.state, found.windows_staged) == (CartState.BUNDLING, 2)
     assert (found.files_staged, found.bytes_staged) == (4, 100)
@@ -84,31 +84,31 @@ def test_with_its_last_window_staged_a_cart_is_bundling(world: World) -> None:
 
 
 def test_the_only_window_of_a_cart_makes_it_bundling(world: World) -> None:
-    cart = laid_out(world, windows_total=1)
-    world.transaction(lambda: world.carts.window_staged(cart, 1, 60))
+    cart = record_layout(world, windows_total=1)
+    world.transaction(lambda: world.carts.count_window_staged(cart, 1, 60))
     assert world.carts.get(cart.id).state == CartState.BUNDLING
 
 
 def test_a_window_may_become_unstaged(world: World) -> None:
-    cart = laid_out(world)
-    world.transaction(lambda: world.carts.window_staged(cart, 1, 60))
-    world.transaction(lambda: world.carts.window_unstaged(cart))
+    cart = record_layout(world)
+    world.transaction(lambda: world.carts.count_window_staged(cart, 1, 60))
+    world.transaction(lambda: world.carts.uncount_window_staged(cart))
     assert world.carts.get(cart.id).windows_staged == 0
 
 
 def test_one_caller_counts_the_last_window_done(world: World) -> None:
-    cart = laid_out(world)
-    assert not world.transaction(lambda: world.carts.window_done(cart, 1000))
-    assert not world.transaction(lambda: world.carts.all_windows_done(cart))
-    assert world.transaction(lambda: world.carts.window_done(cart, 1048))
-    assert world.transaction(lambda: world.carts.all_windows_done(cart)), "a crashed worker asks again"
+    cart = record_layout(world)
+    assert not world.transaction(lambda: world.carts.count_window_done(cart, 1000))
+    assert not world.transaction(lambda: world.carts.claim_completion(cart))
+    assert world.transaction(lambda: world.carts.count_window_done(cart, 1048))
+    assert world.transaction(lambda: world.carts.claim_completion(cart)), "a crashed worker asks again"
     assert world.carts.get(cart.id).bundle_bytes == 2048
 
 
 def test_a_cart_becomes_ready_once(world: World) -> None:
-    cart = laid_out(world)
-    assert world.transaction(lambda: world.carts.ready(cart, 2048, "etag", "crc64nvme=x"))
-    assert not world.transaction(lambda: world.carts.ready(cart, 2048, "etag", "crc64nvme=x"))
+    cart = record_layout(world)
+    assert world.transaction(lambda: world.carts.mark_ready(cart, 2048, "etag", "crc64nvme=x"))
+    assert not world.transaction(lambda: world.carts.mark_ready(cart, 2048, "etag", "crc64nvme=x"))
     found = world.carts.get(cart.id)
     assert (found.state, found.bundle_size, found.bundle_bytes) == (CartState.READY, 2048, 2048)
     assert (found.bundle_etag, found.bundle_checksum, found.upload_id) == ("etag", "crc64nvme=x", "")
@@ -117,37 +117,37 @@ def test_a_cart_becomes_ready_once(world: World) -> None:
 
 
 def test_a_bundle_of_a_void_layout_makes_no_cart_ready(world: World) -> None:
-    cart = laid_out(world)
+    cart = record_layout(world)
     world.transaction(lambda: world.carts.void_layout(cart))
-    assert not world.transaction(lambda: world.carts.ready(cart, 2048, "etag", ""))
+    assert not world.transaction(lambda: world.carts.mark_ready(cart, 2048, "etag", ""))
 
 
 def test_only_an_unfinished_cart_fails(world: World) -> None:
-    cart = laid_out(world)
+    cart = record_layout(world)
     assert world.transaction(lambda: world.carts.fail(cart.id, "x" * 2000))
     assert not world.transaction(lambda: world.carts.fail(cart.id, "again"))
     assert (world.carts.get(cart.id).state, world.carts.get(cart.id).message) == (CartState.ERROR, "x" * 1024)
 
 
 def test_only_a_ready_cart_without_a_valid_url_expires(world: World) -> None:
-    cart = laid_out(world)
+    cart = record_layout(world)
     assert not world.transaction(lambda: world.carts.expire(cart.id))
-    world.transaction(lambda: world.carts.ready(cart, 2048, "etag", ""))
+    world.transaction(lambda: world.carts.mark_ready(cart, 2048, "etag", ""))
     assert world.transaction(lambda: world.carts.expire(cart.id))
     assert world.carts.get(cart.id).state == CartState.EXPIRED
 
 
 CHANGES: dict[str, Callable[[World, Cart], object]] = {
     "begin_staging": lambda world, cart: world.carts.begin_staging(cart.id),
-    "manifest_read": lambda world, cart: world.carts.manifest_read(cart.id, "r", 1),
-    "laid_out": lambda world, cart: world.carts.laid_out(cart, **LAYOUT),
+    "manifest_read": lambda world, cart: world.carts.record_manifest(cart.id, "r", 1),
+    "laid_out": lambda world, cart: world.carts.record_layout(cart, **LAYOUT),
     "void_layout": lambda world, cart: world.carts.void_layout(cart),
-    "window_done": lambda world, cart: world.carts.window_done(cart, 1),
-    "all_windows_done": lambda world, cart: world.carts.all_windows_done(cart),
+    "window_done": lambda world, cart: world.carts.count_window_done(cart, 1),
+    "all_windows_done": lambda world, cart: world.carts.claim_completion(cart),
     "count_staged": lambda world, cart: world.carts.count_staged(cart, 1, 1),
-    "window_staged": lambda world, cart: world.carts.window_staged(cart, 1, 1),
-    "window_unstaged": lambda world, cart: world.carts.window_unstaged(cart),
-    "ready": lambda world, cart: world.carts.ready(cart, 1, "", ""),
+    "window_staged": lambda world, cart: world.carts.count_window_staged(cart, 1, 1),
+    "window_unstaged": lambda world, cart: world.carts.uncount_window_staged(cart),
+    "ready": lambda world, cart: world.carts.mark_ready(cart, 1, "", ""),
     "fail": lambda world, cart: world.carts.fail(cart.id, "m"),
     "expire": lambda world, cart: world.carts.expire(cart.id),
     "retire": lambda world, cart: world.carts.retire(cart.id),
@@ -157,7 +157,7 @@ CHANGES: dict[str, Callable[[World, Cart], object]] = {
 @pytest.mark.parametrize("name", CHANGES)
 @pytest.mark.parametrize("end", ["retire", "fail"])
 def test_nothing_changes_a_cart_that_was_retired_or_failed(world: World, name: str, end: str) -> None:
-    cart = laid_out(world)
+    cart = record_layout(world)
     ends = {"retire": lambda: world.carts.retire(cart.id), "fail": lambda: world.carts.fail(cart.id, "m")}
     assert world.transaction(ends[end])
     before = world.carts.get(cart.id)
@@ -170,7 +170,7 @@ def test_nothing_changes_a_cart_that_was_retired_or_failed(world: World, name: s
 
 
 def test_an_ending_stops_the_work_and_leaves_one_clean_up(world: World) -> None:
-    cart = laid_out(world)
+    cart = record_layout(world)
     job = world.claimed(cart.id)
     (message,) = world.transaction(lambda: world.endings.fail(cart.id, "broken"))
     assert world.jobs.renew([job]) == [job]
@@ -186,8 +186,8 @@ def staging(world: World, cart: Cart) -> Cart:
     return world.carts.get(cart.id)
 
 
-def laid_out(world: World, **layout: int) -> Cart:
+def record_layout(world: World, **layout: int) -> Cart:
     """A staging cart of two windows."""
     cart = staging(world, world.cart())
-    assert world.transaction(lambda: world.carts.laid_out(cart, **{**LAYOUT, **layout}))
+    assert world.transaction(lambda: world.carts.record_layout(cart, **{**LAYOUT, **layout}))
     return world.carts.get(cart.id)

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from chalicelib.errors import LeaseLost
-from chalicelib.stores.jobs import Claim, Job, JobKind
+from chalicelib.job_message import Claim
+from chalicelib.stores.jobs import Job, JobKind
 from tests.doubles.world import LEASE, World
 
 CART = 7

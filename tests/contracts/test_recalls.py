@@ -25,7 +25,7 @@ def test_a_claim_without_an_accepted_recall_lapses(world: World) -> None:
 def test_an_accepted_recall_does_not_lapse(world: World) -> None:
     first, second = world.claimed(1), world.claimed(2)
     world.recalls.claim(first.id, ["a"])
-    world.recalls.requested(["a"])
+    world.recalls.mark_requested(["a"])
     world.advance(CLAIM_LIFE * 100)
     assert world.recalls.claim(second.id, ["a"]) == []
 
@@ -33,23 +33,23 @@ def test_an_accepted_recall_does_not_lapse(world: World) -> None:
 def test_a_refused_recall_may_be_claimed_again_at_once_but_an_accepted_one_stays(world: World) -> None:
     job = world.claimed(1)
     world.recalls.claim(job.id, ["a", "b"])
-    world.recalls.requested(["b"])
-    world.recalls.refused(["a", "b"])
+    world.recalls.mark_requested(["b"])
+    world.recalls.release(["a", "b"])
     assert world.recalls.claim(job.id, ["a", "b"]) == ["a"]
 
 
 def test_a_file_that_came_online_may_be_recalled_again(world: World) -> None:
     job = world.claimed(1)
     world.recalls.claim(job.id, ["a", "b"])
-    world.recalls.requested(["a", "b"])
-    world.recalls.online(["a"])
+    world.recalls.mark_requested(["a", "b"])
+    world.recalls.forget_online(["a"])
     assert world.recalls.claim(job.id, ["a", "b"]) == ["a"]
 
 
 def test_the_recalls_of_a_job_that_is_gone_are_void(world: World) -> None:
     first, second = world.claimed(1), world.claimed(2)
     world.recalls.claim(first.id, ["a"])
-    world.recalls.requested(["a"])
+    world.recalls.mark_requested(["a"])
     world.advance(LEASE + 1)
     assert world.recalls.claim(second.id, ["a"]) == [], "its row is there, lease or not"
     world.transaction(lambda: world.jobs.delete_all(1))
@@ -58,6 +58,6 @@ def test_the_recalls_of_a_job_that_is_gone_are_void(world: World) -> None:
 
 def test_no_file_is_claimed_where_none_is_named(world: World) -> None:
     assert world.recalls.claim(world.claimed(1).id, []) == []
-    world.recalls.requested([])
-    world.recalls.refused([])
-    world.recalls.online([])
+    world.recalls.mark_requested([])
+    world.recalls.release([])
+    world.recalls.forget_online([])

@@ -6,13 +6,14 @@ from typing import cast
 
 import pytest
 
+from chalicelib.db.states import FileState
 from chalicelib.stores.space_account import SpaceAccount
 from tests.contracts.test_windows import TAKEN, insert, window
 from tests.doubles.world import LEASE, World
 from workers.files import crc64nvme
 from workers.files.file_spec import FileSpec
 from workers.files.volume import BLOCK, name_of
-from workers.stores.staged_files import FileState, StagedFile
+from workers.stores.staged_files import StagedFile
 
 CRC = crc64nvme.to_hex(1)
 

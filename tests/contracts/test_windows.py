@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from chalicelib.db.states import WindowState
 from chalicelib.job_message import JobMessage, group_of
 from chalicelib.stores.jobs import JobKind
 from tests.doubles.world import World
 from workers.files import crc64nvme
-from workers.stores.windows import Window, WindowState
+from workers.stores.windows import Window
 
 CART, OLDER = 7, 3
 ONLINE, TAKEN, RESERVED = WindowState.ONLINE, WindowState.TAKEN, WindowState.RESERVED

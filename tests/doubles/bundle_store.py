@@ -37,7 +37,7 @@ class MemoryBundleStore:
         content = _received(body, size, checksum)
         return self._store(key, content, _md5(content))
 
-    def begin(self, key: str) -> str:
+    def begin_upload(self, key: str) -> str:
         self._check_up()
         upload_id = f"upload-{next(self._ids)}"
         self.uploads[upload_id] = _Upload(key)

@@ -32,14 +32,14 @@ class MemoryCartStore:
             raise CartNotFound
         return self._db.tables.carts[cart_id]
 
-    def manifest_read(self, cart_id: int, root: str, files: int) -> bool:
+    def record_manifest(self, cart_id: int, root: str, files: int) -> bool:
         return self._change(cart_id, (CartState.WAITING,), root=root, files_total=files, uploaded=1)
 
     def begin_staging(self, cart_id: int) -> bool:
         staging = {"state": CartState.STAGING, "staging_at": self._db.now}
         return self._db.transaction(lambda: self._change(cart_id, (CartState.WAITING,), **staging))
 
-    def laid_out(self, cart: Cart, **layout: Any) -> bool:
+    def record_layout(self, cart: Cart, **layout: Any) -> bool:
         zero = {"files_staged": 0, "bytes_staged": 0, "windows_staged": 0, "windows_done": 0, "bundle_bytes": 0}
         return self._change(cart.id, (CartState.STAGING,), _same_attempt(cart), **layout, **zero)
 
@@ -50,7 +50,7 @@ class MemoryCartStore:
     def count_staged(self, cart: Cart, files: int, size: int) -> None:
         self._change(cart.id, UNFINISHED, _added("files_staged", files), _added("bytes_staged", size))
 
-    def window_staged(self, cart: Cart, files: int, size: int) -> None:
+    def count_window_staged(self, cart: Cart, files: int, size: int) -> None:
         self.count_staged(cart, files, size)
         self._change(cart.id, UNFINISHED, _added("windows_staged", 1))
         states = UNFINISHED if cart.windows_total == 1 else (CartState.STAGING,)
@@ -58,17 +58,17 @@ class MemoryCartStore:
         all_staged = _where(lambda row: cart.windows_total == 1 or row.windows_staged == row.windows_total)
         self._change(cart.id, states, all_staged, **bundling)
 
-    def window_unstaged(self, cart: Cart) -> None:
+    def uncount_window_staged(self, cart: Cart) -> None:
         self._change(cart.id, UNFINISHED, _added("windows_staged", -1))
 
-    def window_done(self, cart: Cart, size: int) -> bool:
+    def count_window_done(self, cart: Cart, size: int) -> bool:
         self._change(cart.id, UNFINISHED, _added("windows_done", 1), _added("bundle_bytes", size))
-        return self.all_windows_done(cart)
+        return self.claim_completion(cart)
 
-    def all_windows_done(self, cart: Cart) -> bool:
+    def claim_completion(self, cart: Cart) -> bool:
         return self._change(cart.id, UNFINISHED, _where(lambda row: row.windows_done == row.windows_total), message="")
 
-    def ready(self, cart: Cart, size: int, etag: str, checksum: str) -> bool:
+    def mark_ready(self, cart: Cart, size: int, etag: str, checksum: str) -> bool:
         bundle = {"bundle_size": size, "bundle_bytes": size, "bundle_etag": etag, "bundle_checksum": checksum}
         done = {"state": CartState.READY, "ended_at": self._db.now, "used_at": self._db.now, "upload_id": ""}
         all_windows = _changed(lambda row: replace(row, windows_done=row.windows_total))

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from chalicelib.errors import LeaseLost
-from chalicelib.job_message import JobMessage, group_of
-from chalicelib.stores.jobs import MAX_REASON, Claim, Job
+from chalicelib.job_message import Claim, JobMessage, group_of
+from chalicelib.stores.jobs import MAX_REASON, Job
 from tests.doubles.database import JobRow, MemoryDatabase
 
 T = TypeVar("T")

@@ -19,16 +19,16 @@ class MemoryRecallStore:
             self._db.tables.recalls[archive_id] = RecallRow(job_id, self._db.now + CLAIM_LIFE)
         return free
 
-    def refused(self, archive_ids: Collection[str]) -> None:
+    def release(self, archive_ids: Collection[str]) -> None:
         rows = self._db.tables.recalls
         self._delete([name for name in archive_ids if name in rows and rows[name].requested_at is None])
 
-    def requested(self, archive_ids: Collection[str]) -> None:
+    def mark_requested(self, archive_ids: Collection[str]) -> None:
         rows = self._db.tables.recalls
         for archive_id in set(archive_ids) & rows.keys():
             rows[archive_id] = replace(rows[archive_id], requested_at=self._db.now)
 
-    def online(self, archive_ids: Collection[str]) -> None:
+    def forget_online(self, archive_ids: Collection[str]) -> None:
         self._delete(archive_ids)
 
     def _is_free(self, archive_id: str) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from chalicelib.aws.bundle_store import key_of
+from chalicelib.db.states import WindowState
 from chalicelib.manifest.reader import Entry
 from chalicelib.stores.carts import Cart
 from chalicelib.stores.jobs import JobKind
@@ -22,7 +23,7 @@ from workers.runtime.lease import Lease
 from workers.staging.file_actions import FileActions
 from workers.staging.layout_input import member_of
 from workers.staging.window_work import WindowWork
-from workers.stores.windows import Window, WindowState
+from workers.stores.windows import Window
 from workers.tar.headers import end_length, member_length
 
 
@@ -65,9 +66,9 @@ class MemorySite(WorkerParts):
             "bytes_total": sum(map(len, files.values())),
             "windows_total": len(rows),
             "bundle_size": sum(lengths) + tail,
-            "upload_id": self.bundles.begin(key_of(cart.id, 1)) if len(rows) > 1 else "",
+            "upload_id": self.bundles.begin_upload(key_of(cart.id, 1)) if len(rows) > 1 else "",
         }
-        self.database.transaction(lambda: self.world.carts.laid_out(cart, **layout))
+        self.database.transaction(lambda: self.world.carts.record_layout(cart, **layout))
         self.database.transaction(lambda: self.world.windows.insert(cart.id, rows))
         return self.cart(cart.id)
 

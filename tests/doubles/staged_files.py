@@ -6,12 +6,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from chalicelib.db.states import FileState
 from tests.doubles.database import MemoryDatabase, StagedFileRow
 from tests.doubles.space_account import MemorySpaceAccountStore
 from workers.files import crc64nvme
 from workers.files.file_spec import FileSpec
-from workers.files.volume import charge, name_of
-from workers.stores.staged_files import FileState, StagedFile
+from workers.files.volume import allocated_bytes, name_of
+from workers.stores.staged_files import StagedFile
 
 
 class MemoryStagedFileStore:
@@ -29,8 +30,8 @@ class MemoryStagedFileStore:
             row = self._rows.get(spec.archive_id, StagedFileRow(replace(new, pins=0)))
             self._rows[spec.archive_id] = replace(row, file=replace(new, pins=row.file.pins + pins))
         held = [found[spec.archive_id] for spec in specs if spec.archive_id in found]
-        added = sum(charge(spec.size) for spec in specs) - sum(charge(old.size) for old in held)
-        self._account.charge(added, -sum(charge(old.size) for old in held if old.state == FileState.STAGED))
+        added = sum(allocated_bytes(spec.size) for spec in specs) - sum(allocated_bytes(old.size) for old in held)
+        self._account.charge(added, -sum(allocated_bytes(old.size) for old in held if old.state == FileState.STAGED))
 
     def hand_over(self, puller: int, to: int, archive_ids: Sequence[str]) -> None:
         self._update(archive_ids, lambda file: (file.state, file.puller) == (FileState.PULLING, puller), puller=to)
@@ -42,7 +43,7 @@ class MemoryStagedFileStore:
         self._add_pins([name for name in archive_ids if name in self._rows and self._rows[name].file.pins > 0], -1)
 
     def record_staged(self, files: Sequence[tuple[FileSpec, Mapping[str, str]]]) -> None:
-        self._account.charge(0, sum(charge(spec.size) for spec, _ in files))
+        self._account.charge(0, sum(allocated_bytes(spec.size) for spec, _ in files))
         for spec, hashes in files:
             new = StagedFile(spec.archive_id, FileState.STAGED, 0, spec.size, spec.mtime_ns, dict(hashes), 0)
             self._rows.setdefault(spec.archive_id, StagedFileRow(new))
@@ -107,8 +108,8 @@ class MemoryStagedFileStore:
         files = [file for file in files if not file.pins and file.state in states]
         for file in files:
             del self._rows[file.archive_id]
-        staged = sum(charge(file.size) for file in files if file.state == FileState.STAGED)
-        self._account.charge(-sum(charge(file.size) for file in files), -staged)
+        staged = sum(allocated_bytes(file.size) for file in files if file.state == FileState.STAGED)
+        self._account.charge(-sum(allocated_bytes(file.size) for file in files), -staged)
         return [file.archive_id for file in files]
 
 

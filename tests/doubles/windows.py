@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from chalicelib.db.states import WindowState
 from chalicelib.job_message import JobMessage, group_of
 from chalicelib.stores.jobs import JobKind
 from tests.doubles.database import MemoryDatabase, WindowRow
 from workers.files import crc64nvme
-from workers.stores.windows import Window, WindowState
+from workers.stores.windows import Window
 
 IN_ROW = ("checksum", "waits_since")  # columns that Window does not have
 HOLDING = (WindowState.RESERVED, WindowState.STAGED)

@@ -9,7 +9,7 @@ import peewee
 import pytest
 
 from chalicelib.config.settings import load
-from chalicelib.db.database import Database, RetryPolicy, execute
+from chalicelib.db.database import ConnectionPolicy, Database, execute
 from chalicelib.db.models import Jobs
 from chalicelib.errors import DatabaseUnavailable
 from chalicelib.stores.jobs import JobKind, JobStore
@@ -70,7 +70,7 @@ def test_a_deadlock_in_a_session_within_a_transaction_is_retried_after_a_growing
 ) -> None:
     tries: list[int] = []
     pauses: list[float] = []
-    retries = RetryPolicy(tries=4, pause_min=1, pause_max=1)
+    retries = ConnectionPolicy(tries=4, pause_min=1, pause_max=1)
     database = Database(load(database_variables), retries=retries, sleep=pauses.append)
 
     def victim(deadlocks: int) -> int:

@@ -46,7 +46,7 @@ def calls(database: Database) -> dict[str, Callable[[], Any]]:
         "HEAD of a cart": lambda: posting.carts.find("", "old-1"),
         "POST of a new cart": lambda: posting.post(f"new-{next(numbers)}", 1),
         "POST that replaces": lambda: posting.post("new-0", next(numbers)),
-        "the sweep's jobs": lambda: UnsentJobStore(database, 30).due(1000, lambda: 0),
+        "the sweep's jobs": lambda: UnsentJobStore(database, 30).take_due(1000, lambda: 0),
         "the sweep's deadlines": sweep.overdue_carts.run,
         "the sweep's expiry": sweep.expired_bundles.run,
         "the sweep's dead letters": lambda: sweep.dead_letters.fail_cart_of(10**9, 0),

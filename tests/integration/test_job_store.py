@@ -11,8 +11,8 @@ import pytest
 from chalicelib.db.database import Database
 from chalicelib.db.models import Jobs
 from chalicelib.errors import LeaseLost
-from chalicelib.job_message import JobMessage, group_of
-from chalicelib.stores.jobs import Claim, Job, JobKind, JobStore
+from chalicelib.job_message import Claim, JobMessage, group_of
+from chalicelib.stores.jobs import Job, JobKind, JobStore
 
 CART = 7
 

@@ -121,7 +121,7 @@ def test_no_sweep_reads_a_whole_table(full: Database, record: Callable[[Callable
     posting, unsent, sweep = Posting(full), UnsentJobStore(full, 30), DatabaseSweep(full)
     [message] = posting.post("new", 1)
     calls = {
-        "due": lambda: unsent.due(100, lambda: 0),
+        "due": lambda: unsent.take_due(100, lambda: 0),
         "unsent": lambda: unsent.mark_unsent([message]),
         "deadlines": sweep.overdue_carts.run,
         "dead letters": lambda: sweep.dead_letters.fail_cart_of(message.job_id, message.token),

@@ -120,9 +120,9 @@ def test_a_dead_letter_of_a_newer_version_is_left_to_a_newer_sweep(dead: tuple[S
 def test_only_an_upload_no_cart_has_recorded_is_aborted(site: Site) -> None:
     site.system.service.create("", "known", manifest(FILES))
     [(cart_id,)] = rows(site, Carts.id)
-    known = site.system.bundles.begin(key_of(cart_id, 1))
-    site.system.bundles.begin(key_of(cart_id, 1))
-    site.system.bundles.begin(key_of(cart_id + 1000, 1))
+    known = site.system.bundles.begin_upload(key_of(cart_id, 1))
+    site.system.bundles.begin_upload(key_of(cart_id, 1))
+    site.system.bundles.begin_upload(key_of(cart_id + 1000, 1))
     change(site, Carts, upload_id=known)
     until(lambda: _swept(site) == [key_of(cart_id, 1)])
     assert site.system.bundles.parts(key_of(cart_id, 1), known) == []
@@ -138,7 +138,7 @@ def test_a_recent_upload_is_not_aborted(site: Site, monkeypatch: pytest.MonkeyPa
             return [{"Uploads": listed}, {}]
 
     monkeypatch.setattr(site.system.bundles._client, "get_paginator", lambda _: Pages())
-    assert site.system.bundles.begun(75) == [("old", "old")]
+    assert site.system.bundles.uploads_older_than(75) == [("old", "old")]
 
 
 def _swept(site: Site) -> list[str]:

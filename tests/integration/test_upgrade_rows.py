@@ -58,8 +58,8 @@ def test_a_job_parked_by_the_previous_release_is_sent_when_due(
     job = old.claim(message)
     assert job is not None
     assert old.park(job, "a worker may still be at it", 1)
-    assert unsent.due(10, full_queue) == [followed(job)]
-    assert unsent.due(10, full_queue) == []
+    assert unsent.take_due(10, full_queue) == [followed(job)]
+    assert unsent.take_due(10, full_queue) == []
     again = jobs.claim(job.id, job.token)
     assert again is not None
     assert (again.window, again.last_error) == (CleanupPass.LAST, "")
@@ -69,7 +69,7 @@ def test_a_job_marked_unsent_by_the_previous_release_is_sent_at_once(
     old: PreviousRelease, unsent: UnsentJobStore, message: JobMessage
 ) -> None:
     old.unsent(message.job_id)
-    assert unsent.due(10, full_queue) == [message]
+    assert unsent.take_due(10, full_queue) == [message]
 
 
 def test_a_wait_reason_of_the_previous_release_is_not_an_error(
@@ -116,10 +116,10 @@ def test_the_previous_release_can_claim_and_defer_a_job_this_one_parked(
     assert taken is not None
     assert (taken.window, taken.attempts, taken.last_error) == (1, 1, "")
     assert old.defer(taken, "the store is down")
-    assert unsent.due(10, full_queue) == []
+    assert unsent.take_due(10, full_queue) == []
     with database.session() as db:
         execute(db, "UPDATE jobs SET next_send_at = 1")
-    assert unsent.due(10, full_queue) == [followed(taken)], "at worst it has two messages"
+    assert unsent.take_due(10, full_queue) == [followed(taken)], "at worst it has two messages"
 
 
 def test_the_previous_release_reads_the_error_of_a_failed_attempt(

@@ -18,7 +18,7 @@ from chalicelib.job_message import JobMessage
 from chalicelib.stores.jobs import NO_CART
 from infra.local.archive_simulator_files import find
 from tests.integration.conftest import Site
-from workers.files.volume import charge, name_of
+from workers.files.volume import allocated_bytes, name_of
 
 MIB = 1 << 20
 MTIME_NS = 1_500_000_000_000_000_000
@@ -86,7 +86,7 @@ def assert_volume_consistent(site: Site) -> None:
     assert temporaries(site) == []
     assert on_disk == {staged_path(site, row[0]): row[2] for row in files}
     assert {(row[0], row[1], row[3]) for row in files} == {(row[0], "staged", 0) for row in files}
-    assert (used, staged) == (sum(charge(row[2]) for row in files),) * 2
+    assert (used, staged) == (sum(allocated_bytes(row[2]) for row in files),) * 2
 
 
 def used_bytes(site: Site) -> int:

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from chalicelib.aws.bundle_store import key_of
+from chalicelib.db.states import WindowState
 from chalicelib.errors import LeaseLost, StoreUnavailable
 from chalicelib.stores.carts import Cart
 from chalicelib.stores.jobs import CleanupPass, JobKind
 from tests.doubles.site import MemorySite
 from workers.runtime.lease import Lease
 from workers.runtime.outcomes import Done, Park
-from workers.stores.windows import WindowState
 
 FIRST, SECOND = {"a": b"A" * 5000, "b": b"B" * 700}, {"c": b"C" * 300}
 PARKED = Park(45.0, "a worker may still be busy with the cart", CleanupPass.LAST)

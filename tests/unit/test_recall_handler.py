@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.db.states import WindowState
 from chalicelib.errors import ArchiveRefused, ArchiveTimedOut, ArchiveUnavailable, EntriesFailed, LeaseLost
 from chalicelib.stores.carts import Cart, CartState
 from chalicelib.stores.jobs import JobKind
@@ -17,7 +18,6 @@ from workers.runtime.outcomes import Continue, Defer, Outcome
 from workers.staging.share_work import SharingPolicy
 from workers.staging.window_work import WindowWork
 from workers.stores.recalls import CLAIM_LIFE
-from workers.stores.windows import WindowState
 
 FILES = {"x": b"hello", "y": b"world!"}
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.db.states import WindowState
 from chalicelib.errors import LeaseLost, NoSpaceAvailable
 from chalicelib.stores.carts import Cart
 from tests.doubles.site import MemorySite, expired
@@ -15,7 +16,6 @@ from workers.runtime.outcomes import Defer
 from workers.staging import eviction
 from workers.staging.file_actions import FileActions
 from workers.staging.window_work import WindowWork
-from workers.stores.windows import WindowState
 
 LIMIT = 4 * BLOCK
 
@@ -141,7 +141,7 @@ def test_a_window_larger_than_the_volume_fails_with_the_figures(site: MemorySite
 
 
 def test_a_window_fails_when_something_else_fills_the_volume(site: MemorySite, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(site.volume, "bound", lambda used, staged: BLOCK)
+    monkeypatch.setattr(site.volume, "usable_now", lambda used, staged: BLOCK)
     with pytest.raises(NoSpaceAvailable, match=r"is filled by something else$"):
         attempt(site, site.lay_out("a", blocks("x", 2)))
 
@@ -149,7 +149,7 @@ def test_a_window_fails_when_something_else_fills_the_volume(site: MemorySite, m
 def test_a_window_waits_while_another_holds_what_it_needs_on_a_crowded_volume(
     site: MemorySite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(site.volume, "bound", lambda used, staged: 2 * BLOCK)
+    monkeypatch.setattr(site.volume, "usable_now", lambda used, staged: 2 * BLOCK)
     site.reserve(site.lay_out("a", blocks("x", 1)))
     assert isinstance(attempt(site, site.lay_out("b", blocks("y", 2))), Defer)
 

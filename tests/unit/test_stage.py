@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.db.states import WindowState
 from chalicelib.errors import LeaseLost
 from chalicelib.stores.carts import CartState
 from tests.doubles.archive import MTIME_NS
@@ -18,7 +19,6 @@ from workers.runtime.lease import Lease, WorkerStopping
 from workers.runtime.outcomes import Defer
 from workers.staging.pull_batch import SMALL
 from workers.staging.share_work import SharingPolicy
-from workers.stores.windows import WindowState
 
 FILES = {"x": b"hello", "y": b"world!"}
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from chalicelib.db.states import WindowState
 from chalicelib.errors import LeaseLost
 from chalicelib.stores.carts import Cart, CartState
 from chalicelib.stores.jobs import JobKind
 from tests.doubles.site import MemorySite, expired
 from workers.runtime.lease import WorkerStopping
 from workers.runtime.outcomes import Defer, Done
-from workers.stores.windows import WindowState
 
 FILES = {"x": b"hello", "y": b"world!"}
 FIRST, SECOND = {"a": b"A" * 5000, "b": b"B" * 700}, {"c": b"C" * 300}
@@ -112,7 +112,7 @@ def test_a_window_that_was_counted_before_a_crash_completes_the_bundle(site: Mem
 
     def count() -> None:
         site.finisher.close_window(work, checksum=f"{value:016x}")
-        site.world.carts.window_done(work.cart, work.window.length)
+        site.world.carts.count_window_done(work.cart, work.window.length)
 
     site.world.jobs.progressed(lease.job, count)  # then the worker dies
     assert site.window_handler.run(expired(lease, site)) == Done()
@@ -125,7 +125,7 @@ def test_a_bundle_that_was_completed_before_a_crash_makes_the_cart_ready(site: M
     lease, work = site.stage(cart, 1)
     value = site.uploader.upload(lease, work)
     site.world.jobs.progressed(lease.job, lambda: site.finisher.close_window(work, checksum=f"{value:016x}"))
-    site.database.transaction(lambda: site.world.carts.window_done(work.cart, work.window.length))
+    site.database.transaction(lambda: site.world.carts.count_window_done(work.cart, work.window.length))
     site.completer.complete(site.cart(cart.id))  # then the worker dies
     assert site.window_handler.run(expired(lease, site)) == Done()
     assert_ready(site, cart, FIRST | SECOND)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.db.states import WindowState
 from chalicelib.errors import PermanentError, VolumeUnavailable
 from chalicelib.stores.carts import CartState
 from chalicelib.stores.jobs import JobKind
@@ -17,7 +18,6 @@ from tests.doubles.archive import MTIME_NS
 from tests.doubles.site import MemorySite, expired
 from workers.handlers.relayout import MAX_LAYOUTS
 from workers.runtime.outcomes import Defer, Done
-from workers.stores.windows import WindowState
 
 FILES = {"x": b"hello", "y": b"world!"}
 FIRST, SECOND = {"a": b"A" * 5000, "b": b"B" * 700}, {"c": b"C" * 300}

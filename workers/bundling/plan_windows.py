@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from chalicelib.aws.bundle_store import BundleStore, key_of
+from chalicelib.db.states import WindowState
 from chalicelib.errors import LeaseLost
 from chalicelib.job_message import JobMessage
 from chalicelib.stores.carts import Cart, CartStore
@@ -20,7 +21,7 @@ from workers.files.volume import Volume
 from workers.runtime.lease import Lease
 from workers.staging.layout_input import LayoutInput
 from workers.staging.window_work import WindowWork
-from workers.stores.windows import Window, WindowState, WindowStore
+from workers.stores.windows import Window, WindowStore
 from workers.tar.headers import end_length
 
 JOBS_AT_ONCE = 8  # windows of one cart that are jobs at the same time
@@ -92,7 +93,7 @@ class WindowPlanner:
         """Begin the multipart upload. A small bundle is one PUT and has none."""
         if len(windows) == 1 and windows[0].length <= sizes.part_size:
             return ""
-        return self._bundles.begin(key_of(cart.id, cart.attempt))
+        return self._bundles.begin_upload(key_of(cart.id, cart.attempt))
 
     def _record(
         self,
@@ -106,7 +107,7 @@ class WindowPlanner:
         taken = windows[0].state == WindowState.TAKEN
 
         def write() -> list[JobMessage]:
-            if not self._carts.laid_out(cart, **layout):
+            if not self._carts.record_layout(cart, **layout):
                 raise LeaseLost
             if unrecorded is not None:
                 self._entries.record_found(unrecorded)

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 
 from chalicelib.errors import VolumeUnavailable
-from chalicelib.stores.jobs import Claim
+from chalicelib.job_message import Claim
 
 DIRECTORIES = 256
 #: Errors of a file system that cannot be used for now: read-only after an error, unmounted, or unreachable.
@@ -64,7 +64,7 @@ class Volume:
         usable = self._usable(psutil.disk_usage(str(self._files)).total)
         return int(usable - self._kept_free(usable))
 
-    def bound(self, used: int, staged: int) -> int:
+    def usable_now(self, used: int, staged: int) -> int:
         """Bytes that staged files may use now, by what else is on the disk.
 
         `used` bytes are reserved for them, `staged` of these are on the volume already. Files in `tmp/` are part of
@@ -212,7 +212,7 @@ def name_of(archive_id: str) -> str:
     return hashlib.sha256(archive_id.encode()).hexdigest()
 
 
-def charge(size: int) -> int:
+def allocated_bytes(size: int) -> int:
     """Bytes that a file of `size` bytes takes on the volume."""
     return -(-size // BLOCK) * BLOCK
 

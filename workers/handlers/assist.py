@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+from chalicelib.db.states import FileState, WindowState
 from chalicelib.errors import CartNotFound, LayoutChanged, LeaseLost
 from chalicelib.stores.carts import Cart, CartStore
 from chalicelib.stores.entries import CartEntry, EntryStore
@@ -22,8 +23,8 @@ from workers.staging.metadata import MetadataLookup
 from workers.staging.pull_batch import BatchPuller
 from workers.staging.window_work import WindowWork
 from workers.stores.shared_files import SharedFileStore
-from workers.stores.staged_files import FileState, StagedFileStore
-from workers.stores.windows import WindowState, WindowStore
+from workers.stores.staged_files import StagedFileStore
+from workers.stores.windows import WindowStore
 
 TURN = 10.0  # seconds, after which the jobs that queue behind an assistant come first
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chalicelib.aws.bundle_store import BundleStore, key_of
+from chalicelib.db.states import WindowState
 from chalicelib.errors import CartNotFound, LeaseLost
 from chalicelib.stores.carts import Cart, CartState, CartStore
 from chalicelib.stores.jobs import JobStore
@@ -10,7 +11,7 @@ from workers.bundling.upload import Bundle
 from workers.runtime.lease import Lease
 from workers.staging.release import SpaceReleaser
 from workers.staging.window_work import WindowWork
-from workers.stores.windows import WindowState, WindowStore
+from workers.stores.windows import WindowStore
 
 
 class CartFinisher:
@@ -32,7 +33,7 @@ class CartFinisher:
         def write() -> None:
             if work is not None:
                 self.close_window(work)
-            if not self._carts.ready(cart, bundle.size, bundle.etag, bundle.checksum):
+            if not self._carts.mark_ready(cart, bundle.size, bundle.etag, bundle.checksum):
                 raise LeaseLost
 
         try:

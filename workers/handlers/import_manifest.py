@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
-from chalicelib.aws.manifest_uploads import UploadStore, manifest_key
+from chalicelib.aws.manifest_uploads import ManifestUploadStore, manifest_key
 from chalicelib.errors import InvalidManifest, LeaseLost, PermanentError
 from chalicelib.manifest.gunzip import TooLarge, unpacked
 from chalicelib.manifest.paths import check_name
@@ -21,7 +21,9 @@ BATCH = 5000  # entries in one transaction
 
 
 class ImportManifestHandler:
-    def __init__(self, jobs: JobStore, carts: CartStore, entries: EntryStore, uploads: UploadStore, limit: int) -> None:
+    def __init__(
+        self, jobs: JobStore, carts: CartStore, entries: EntryStore, uploads: ManifestUploadStore, limit: int
+    ) -> None:
         """`limit`: bytes of a manifest, uncompressed."""
         self._jobs = jobs
         self._carts = carts
@@ -86,7 +88,7 @@ class ImportManifestHandler:
 
     def _end(self, lease: Lease, cart: Cart, reader: ManifestReader) -> None:
         def write() -> None:
-            if not self._carts.manifest_read(cart.id, reader.root, reader.count):
+            if not self._carts.record_manifest(cart.id, reader.root, reader.count):
                 raise LeaseLost
 
         self._jobs.fenced(lease.job, write, JobKind.RECALL, 0)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import logging
 
+from chalicelib.db.states import FileState
 from chalicelib.stores.jobs import JobStore
 from chalicelib.stores.space_account import SpaceAccountStore
 from workers.files.volume import DIRECTORIES, Volume, volume_errors
 from workers.runtime.lease import Lease
 from workers.runtime.outcomes import Done, Outcome
-from workers.stores.staged_files import FileState, StagedFileStore
+from workers.stores.staged_files import StagedFileStore
 
 PER_RUN = 8  # directories
 

@@ -70,7 +70,7 @@ class WindowUpload:
 
     def resume(self, lease: Lease, work: WindowWork) -> Outcome:
         """Continue with the cart of a window whose upload was counted before a crash."""
-        is_last = self._jobs.fenced(lease.job, lambda: self._carts.all_windows_done(work.cart))
+        is_last = self._jobs.fenced(lease.job, lambda: self._carts.claim_completion(work.cart))
         return self._continue(lease, work.cart, is_last)
 
     def _put_bundle(self, lease: Lease, work: WindowWork) -> Done:
@@ -82,7 +82,7 @@ class WindowUpload:
 
         def write() -> bool:
             self._finisher.close_window(work, checksum=crc64nvme.to_hex(value))
-            return self._carts.window_done(work.cart, work.window.length)
+            return self._carts.count_window_done(work.cart, work.window.length)
 
         return self._continue(lease, work.cart, is_last=self._jobs.progressed(lease.job, write))
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from chalicelib.aws.job_queue import JobQueue
+from chalicelib.db.states import WindowState
 from chalicelib.errors import EntriesFailed
 from chalicelib.stores.carts import Cart
 from chalicelib.stores.entries import CartEntry, EntryStore
@@ -18,7 +19,7 @@ from workers.runtime.outcomes import Defer, Done, Outcome
 from workers.staging.find_files import FileFinder
 from workers.staging.metadata import MetadataLookup
 from workers.stores.recalls import RecallStore
-from workers.stores.windows import Window, WindowState, WindowStore
+from workers.stores.windows import Window, WindowStore
 
 NAMED = 5  # files that an error message names
 
@@ -79,7 +80,7 @@ class TapeWatch:
         asked = [entry for entry in entries if entry.on_tape]
         self._retries.record(self._metadata.ask_archive(lease, asked))
         self._jobs.fenced(lease.job, lambda: self._entries.record_found(asked))
-        self._recalls.online({entry.archive_id for entry in asked if not entry.on_tape})
+        self._recalls.forget_online({entry.archive_id for entry in asked if not entry.on_tape})
         left = sum(bool(entry.on_tape) for entry in asked)
         if not left:
             self._come_online(lease, cart, window)

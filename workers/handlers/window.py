@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 
+from chalicelib.db.states import WindowState
 from chalicelib.errors import LayoutChanged, LeaseLost
 from chalicelib.stores.carts import CartStore
 from chalicelib.stores.entries import EntryStore
@@ -17,7 +18,7 @@ from workers.staging.release import SpaceReleaser
 from workers.staging.reserve import Reserver
 from workers.staging.stage import Stager
 from workers.staging.window_work import WindowWork
-from workers.stores.windows import WindowState, WindowStore
+from workers.stores.windows import WindowStore
 
 
 class WindowLoader:

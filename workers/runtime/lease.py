@@ -6,7 +6,8 @@ import threading
 from dataclasses import dataclass, field
 
 from chalicelib.errors import LeaseLost
-from chalicelib.stores.jobs import Claim, Job
+from chalicelib.job_message import Claim
+from chalicelib.stores.jobs import Job
 
 
 class WorkerStopping(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from workers.files.volume import Volume, charge
+from workers.files.volume import Volume, allocated_bytes
 from workers.stores.staged_files import StagedFileStore
 
 BATCH = 200  # files per call, since the caller holds the account's lock
@@ -31,6 +31,6 @@ class Evictor:
             if archive_id not in keep:
                 self._volume.remove_staged(archive_id)
                 evicted.append(archive_id)
-                freed += charge(size)
+                freed += allocated_bytes(size)
         self._staged_files.delete(evicted)
         return freed

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from chalicelib.db.states import FileState
 from workers.files import crc64nvme
 from workers.files.file_spec import FileSpec
-from workers.stores.staged_files import FileState, StagedFile
+from workers.stores.staged_files import StagedFile
 
 
 @dataclass(slots=True)

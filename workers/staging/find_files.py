@@ -75,7 +75,7 @@ class FileFinder:
         began = self._sharing.start_probe()
         failing = self._metadata.ask_archive(lease, asked[:probed])
         rest = asked[probed:]
-        if rest and self._sharing.pays(began, probed, cart.files_total - rest[0].position):
+        if rest and self._sharing.is_worthwhile(began, probed, cart.files_total - rest[0].position):
             self._look_up_together(lease, cart, rest)
         failing += self._metadata.ask_archive(lease, [entry for entry in rest if entry.size is None])
         if failing:

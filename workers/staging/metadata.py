@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
+from chalicelib.db.states import FileState
 from chalicelib.errors import ArchiveRefused, ArchiveTimedOut, ArchiveUnavailable
 from chalicelib.stores.entries import CartEntry
 from workers.archive.client import ArchiveClient, FileStatus
 from workers.runtime.lease import Lease
 from workers.stores.recalls import RecallStore
-from workers.stores.staged_files import FileState, StagedFile, StagedFileStore
+from workers.stores.staged_files import StagedFile, StagedFileStore
 
 #: Entries the archive failed to answer for, each with the reason.
 Failing = list[tuple[CartEntry, str]]
@@ -76,8 +77,8 @@ class MetadataLookup:
                 accepted.append(archive_id)
             elif not isinstance(error, ArchiveTimedOut):
                 refused.append(archive_id)
-        self._recalls.requested(accepted)
-        self._recalls.refused(refused)
+        self._recalls.mark_requested(accepted)
+        self._recalls.release(refused)
 
 
 def _is_same_file(entry: CartEntry, file: StagedFile | None) -> bool:

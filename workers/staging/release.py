@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from chalicelib.aws.job_queue import JobQueue
+from chalicelib.db.states import WindowState
 from chalicelib.stores.carts import Cart
 from chalicelib.stores.entries import EntryStore
 from chalicelib.stores.space_account import SpaceAccountStore
 from workers.files.volume import Volume
 from workers.staging.window_work import WindowWork
 from workers.stores.staged_files import StagedFileStore
-from workers.stores.windows import WindowState, WindowStore
+from workers.stores.windows import WindowStore
 
 WOKEN = 4  # windows that are woken when space is freed
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from chalicelib.db.states import WindowState
 from chalicelib.errors import LeaseLost, NoSpaceAvailable
 from chalicelib.stores.jobs import JobStore
 from chalicelib.stores.space_account import SpaceAccount, SpaceAccountStore
 from workers.files.file_spec import FileSpec
-from workers.files.volume import Volume, charge
+from workers.files.volume import Volume, allocated_bytes
 from workers.runtime.lease import Lease
 from workers.runtime.outcomes import Defer
 from workers.staging.eviction import Evictor
@@ -21,7 +22,7 @@ from workers.staging.file_actions import FileActions, decide_actions
 from workers.staging.window_work import WindowWork
 from workers.stores.shared_files import SharedFileStore
 from workers.stores.staged_files import StagedFile, StagedFileStore
-from workers.stores.windows import WindowState, WindowStore
+from workers.stores.windows import WindowStore
 
 #: Seconds until a window that waits for space tries again. Whoever frees space wakes it earlier.
 FALLBACK_WAIT = 5.0
@@ -99,7 +100,7 @@ class Reserver:
 
     def _make_room(self, work: WindowWork, account: SpaceAccount, needed: int) -> _NoRoom | None:
         """Evict until `needed` bytes fit; None when they do. An older cart that waits for space goes first."""
-        short = account.used + needed - self._volume.bound(account.used, account.staged)
+        short = account.used + needed - self._volume.usable_now(account.used, account.staged)
         waits_behind = account.waiting_cart is not None and account.waiting_cart < work.cart.id
         if needed <= 0 or (short <= 0 and not waits_behind):
             return None
@@ -125,5 +126,5 @@ class Reserver:
 def _bytes_to_charge(actions: FileActions, found: Mapping[str, StagedFile]) -> int:
     """Bytes to charge beyond what the files to pull are charged already."""
     pull: list[FileSpec] = actions.pull
-    held = sum(charge(found[spec.archive_id].size) for spec in pull if spec.archive_id in found)
-    return sum(charge(spec.size) for spec in pull) - held
+    held = sum(allocated_bytes(found[spec.archive_id].size) for spec in pull if spec.archive_id in found)
+    return sum(allocated_bytes(spec.size) for spec in pull) - held

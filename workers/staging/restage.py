@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from chalicelib.db.states import WindowState
 from chalicelib.stores.carts import CartStore
 from chalicelib.stores.jobs import JobStore
 from chalicelib.stores.space_account import SpaceAccountStore
@@ -13,7 +14,7 @@ from workers.runtime.lease import Lease
 from workers.staging.file_actions import pulled_by_another
 from workers.staging.window_work import WindowWork
 from workers.stores.staged_files import StagedFileStore
-from workers.stores.windows import WindowState, WindowStore
+from workers.stores.windows import WindowStore
 
 
 class Restager:
@@ -48,6 +49,6 @@ class Restager:
             self._staged_files.claim(lease.job.id, ours, found, pins=0)
             staged = (WindowState.STAGED,)
             if self._windows.move(work.cart.id, work.window.number, staged, WindowState.RESERVED):
-                self._carts.window_unstaged(work.cart)
+                self._carts.uncount_window_staged(work.cart)
 
         self._jobs.fenced(lease.job, write)

@@ -70,7 +70,7 @@ class WorkSharing:
     def start_probe(self) -> Pace:
         return Pace(self._clocks.elapsed(), self._clocks.busy())
 
-    def pays(self, began: Pace, done: int, left: int) -> bool:
+    def is_worthwhile(self, began: Pace, done: int, left: int) -> bool:
         """Whether to share `left` files, judged by the `done` files since `began`."""
         elapsed, busy = self._clocks.elapsed() - began.elapsed, self._clocks.busy() - began.busy
         long_enough = elapsed * left > self.policy.worth * done

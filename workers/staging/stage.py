@@ -65,7 +65,7 @@ class Stager:
         assisted = self._pull_or_share(run, actions.pull)
         if run.failing:
             self._pull(run, [work.specs()[name] for name in self._failed_files.retry_soon(run)])
-        waits = self._follow_others(run, [*actions.wait, *assisted])
+        waits = self._wait_for_others(run, [*actions.wait, *assisted])
         if waits is not None:
             return waits
         if assisted:
@@ -82,7 +82,7 @@ class Stager:
         began = self._sharing.start_probe()
         self._pull(run, specs[:probed])
         rest = specs[probed:]
-        if run.work.cart.windows_total == 1 and self._sharing.pays(began, probed, len(rest)):
+        if run.work.cart.windows_total == 1 and self._sharing.is_worthwhile(began, probed, len(rest)):
             return self._share(run, rest)
         self._pull(run, rest)
         return []
@@ -101,7 +101,7 @@ class Stager:
             if self._clock() - run.recorded_at > self._policy.record_every:
                 self._recorder.record(run, self._clock())
 
-    def _follow_others(self, run: StagingRun, specs: Sequence[FileSpec]) -> Defer | None:
+    def _wait_for_others(self, run: StagingRun, specs: Sequence[FileSpec]) -> Defer | None:
         """Wait a short while for files that other jobs pull; Defer when some are still missing."""
         for _ in range(self._policy.looks_at_others):
             specs = [spec for spec in specs if spec.archive_id not in run.done]

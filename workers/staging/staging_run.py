@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from chalicelib.db.states import WindowState
 from chalicelib.stores.carts import CartStore
 from chalicelib.stores.entries import CartEntry
 from chalicelib.stores.jobs import JobStore
@@ -13,7 +14,7 @@ from workers.runtime.lease import Lease
 from workers.staging.pull_file import Failing, Outcome, Refused
 from workers.staging.window_work import WindowWork
 from workers.stores.staged_files import StagedFileStore
-from workers.stores.windows import WindowState, WindowStore
+from workers.stores.windows import WindowStore
 
 
 @dataclass(slots=True)
@@ -91,7 +92,7 @@ class StagingRecorder:
                 counted_files=files,
                 counted_bytes=size,
             ):
-                self._carts.window_staged(cart, *more)
+                self._carts.count_window_staged(cart, *more)
 
         self._jobs.progressed(run.lease.job, write)
         run.staged, run.verified, run.recorded_at = [], [], now

@@ -25,21 +25,21 @@ class RecallStore:
             claimed += self._db.transaction(lambda ids=ids: self._claim(job_id, ids))  # type: ignore[misc]
         return claimed
 
-    def refused(self, archive_ids: Collection[str]) -> None:
+    def release(self, archive_ids: Collection[str]) -> None:
         """The archive refused to recall these files: the next job that looks may claim them again."""
         with self._db.session() as db:
             for ids in chunks(sorted(archive_ids)):
                 unasked = Recalls.requested_at.is_null()
                 Recalls.delete().where(Recalls.archive_id.in_(self._db.listed(ids)), unasked).execute(db)
 
-    def requested(self, archive_ids: Collection[str]) -> None:
+    def mark_requested(self, archive_ids: Collection[str]) -> None:
         """The archive accepted the recall of these files."""
         with self._db.session() as db:
             for ids in chunks(sorted(archive_ids)):
                 accepted = Recalls.update(requested_at=self._db.now)
                 accepted.where(Recalls.archive_id.in_(self._db.listed(ids))).execute(db)
 
-    def online(self, archive_ids: Collection[str]) -> None:
+    def forget_online(self, archive_ids: Collection[str]) -> None:
         """These files are on disk. Should they go back to tape, they are recalled again."""
         with self._db.session() as db:
             for ids in chunks(sorted(archive_ids)):

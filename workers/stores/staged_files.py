@@ -9,24 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from peewee import JOIN
 
 from chalicelib.db.database import Database, chunks
 from chalicelib.db.models import Jobs, StagedFiles
+from chalicelib.db.states import FileState
 from chalicelib.stores.space_account import SpaceAccountStore
 from workers.files import crc64nvme
 from workers.files.file_spec import FileSpec
-from workers.files.volume import charge, name_of
-
-
-class FileState(StrEnum):
-    """A file that is neither being pulled nor staged has no row."""
-
-    PULLING = "pulling"
-    STAGED = "staged"
+from workers.files.volume import allocated_bytes, name_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +84,8 @@ class StagedFileStore:
             pinned = {StagedFiles.pins: StagedFiles.pins + pins}
             self._db.upsert(query, [StagedFiles.archive_id], _CLAIMED, pinned).execute(self._db.peewee)
         held = [found[spec.archive_id] for spec in specs if spec.archive_id in found]
-        added = sum(charge(spec.size) for spec in specs) - sum(charge(old.size) for old in held)
-        self._account.charge(added, -sum(charge(old.size) for old in held if old.state == FileState.STAGED))
+        added = sum(allocated_bytes(spec.size) for spec in specs) - sum(allocated_bytes(old.size) for old in held)
+        self._account.charge(added, -sum(allocated_bytes(old.size) for old in held if old.state == FileState.STAGED))
 
     def hand_over(self, puller: int, to: int, archive_ids: Sequence[str]) -> None:
         """Make job `to` the puller of those files that `puller` has not pulled yet. Call it under the lock."""
@@ -113,7 +106,7 @@ class StagedFileStore:
 
     def record_staged(self, files: Sequence[tuple[FileSpec, Mapping[str, str]]]) -> None:
         """Record files that lie on the volume now, with the hashes known of them."""
-        self._account.charge(0, sum(charge(spec.size) for spec, _ in files))
+        self._account.charge(0, sum(allocated_bytes(spec.size) for spec, _ in files))
         for batch in chunks(files):
             rows = [_row(spec, FileState.STAGED, 0, json.dumps(hashes), 0) for spec, hashes in batch]
             query = StagedFiles.insert_from(self._db.values(rows), _ROW)
@@ -180,8 +173,8 @@ class StagedFileStore:
         if rows:
             ids = [row[0] for row in rows]
             StagedFiles.delete().where(StagedFiles.archive_id.in_(self._db.listed(ids))).execute(self._db.peewee)
-            staged = sum(charge(size) for _, size, state in rows if state == FileState.STAGED)
-            self._account.charge(-sum(charge(size) for _, size, _ in rows), -staged)
+            staged = sum(allocated_bytes(size) for _, size, state in rows if state == FileState.STAGED)
+            self._account.charge(-sum(allocated_bytes(size) for _, size, _ in rows), -staged)
         return [row[0] for row in rows]
 
 

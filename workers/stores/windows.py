@@ -4,29 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from chalicelib.db.database import Database, chunks
 from chalicelib.db.models import Jobs, Windows
+from chalicelib.db.states import WindowState
 from chalicelib.job_message import JobMessage, group_of
 from chalicelib.stores.jobs import JobKind
 from workers.files import crc64nvme
-
-
-class WindowState(StrEnum):
-    """`tape -> online -> taken -> reserved -> staged -> done`, or `dropped` when the cart ends early.
-
-    `taken`: a job exists for it. `reserved`: the volume has room for its files.
-    """
-
-    TAPE = "tape"
-    ONLINE = "online"
-    TAKEN = "taken"
-    RESERVED = "reserved"
-    STAGED = "staged"
-    DONE = "done"
-    DROPPED = "dropped"
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,13 +44,13 @@ class Carter:
         cart = self.find(uid)
         assert self.system.carts.begin_staging(cart.id)
         layout = {"part_size": 5 << 20, "bytes_total": 40, "windows_total": 1, "bundle_size": 3584, "upload_id": ""}
-        assert self.system.database.transaction(lambda: self.system.carts.laid_out(cart, **layout))
+        assert self.system.database.transaction(lambda: self.system.carts.record_layout(cart, **layout))
         return uid
 
     def bundling(self) -> str:
         uid = self.staging()
         cart = self.find(uid)
-        self.system.database.transaction(lambda: self.system.carts.window_staged(cart, 2, 40))
+        self.system.database.transaction(lambda: self.system.carts.count_window_staged(cart, 2, 40))
         return uid
 
     def ready(self, body: bytes = BUNDLE) -> str:
@@ -58,7 +58,7 @@ class Carter:
         cart = self.find(uid)
         bucket, key = self.system.settings.bundle_bucket, key_of(cart.id, cart.attempt)
         etag = boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=body)["ETag"].strip('"')
-        assert self.system.database.transaction(lambda: self.system.carts.ready(cart, len(body), etag, CHECKSUM))
+        assert self.system.database.transaction(lambda: self.system.carts.mark_ready(cart, len(body), etag, CHECKSUM))
         return uid
 
     def error(self, message: str = "bar.csv: the archive has no file two (1 of 2 files failed)") -> str:

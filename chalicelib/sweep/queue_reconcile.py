@@ -8,7 +8,7 @@ from chalicelib.stores.jobs import JobStore
 from chalicelib.stores.space_account import SpaceAccountStore
 
 
-class VolumeReconcile:
+class QueueReconcile:
     def __init__(self, database: Database, account: SpaceAccountStore, jobs: JobStore, every: float) -> None:
         """`every`: seconds between two of these jobs, however many sweeps there are."""
         self._database = database

@@ -11,7 +11,7 @@ from chalicelib.stores.carts import CartStore
 log = logging.getLogger(__name__)
 
 
-class OrphanUploads:
+class OrphanMultipartUploads:
     def __init__(self, bundles: BundleStore, carts: CartStore, age: float) -> None:
         """`age`: seconds after which no worker will record an upload any more."""
         self._bundles = bundles
@@ -20,7 +20,7 @@ class OrphanUploads:
 
     def run(self) -> None:
         try:
-            unfinished = self._bundles.begun(self._age)
+            unfinished = self._bundles.uploads_older_than(self._age)
             recorded = self._carts.upload_ids(cart_of(key) for key, _ in unfinished)
             for key, upload_id in unfinished:
                 if upload_id not in recorded:
