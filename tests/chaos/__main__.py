@@ -37,14 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     outcomes: list[Outcome] = []
     leftovers: list[str] = []
     try:
-        rounds = Rounds(site, options.seed, options.only or ())
-        deadline = time.monotonic() + options.minutes * 60
-        for number in range(options.first, options.first + options.rounds):
-            outcomes.append(rounds.run(number))
-            print(line(outcomes[-1]), flush=True)
-            if time.monotonic() > deadline or (outcomes[-1].violations and options.stop):
-                break
-        leftovers = rounds.finish()
+        leftovers = _run(Rounds(site, options.seed, options.only or ()), options, outcomes)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
     finally:
@@ -54,6 +47,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if failed:
         print(f"logs: {site.home.log}")
     return int(failed)
+
+
+def _run(rounds: Rounds, options: argparse.Namespace, outcomes: list[Outcome]) -> list[str]:
+    """Run the rounds and add their outcomes to `outcomes`; returns what is left after the last one."""
+    deadline = time.monotonic() + options.minutes * 60
+    for number in range(options.first, options.first + options.rounds):
+        outcomes.append(rounds.run(number))
+        print(line(outcomes[-1]), flush=True)
+        if time.monotonic() > deadline or (outcomes[-1].violations and options.stop):
+            break
+    return rounds.finish()
 
 
 def _parser() -> argparse.ArgumentParser:
