@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from chalicelib.config.settings import load
+from chalicelib.db import schema
 from tests.contracts.world import ShiftedDatabase, on_database
 from tests.doubles.world import World, in_memory
 from tests.integration import mariadb

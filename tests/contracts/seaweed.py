@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from infra.local.ports import LOOPBACK
-from infra.local.probes import answers
+from infra.local.probes import http_get
 from infra.local.services import WEED, WEED_PORTS
 
 START_TIMEOUT = 40.0  # seconds
@@ -32,7 +32,7 @@ def seaweed(folder: Path, key: str, secret: str) -> Iterator[str]:
         )
     try:
         deadline = time.monotonic() + START_TIMEOUT
-        while answers(port) is None:
+        while http_get(port) is None:
             if time.monotonic() > deadline or process.poll() is not None:
                 pytest.fail(f"SeaweedFS did not start:\n{log.read_text(errors='replace')[-2000:]}")
             time.sleep(0.1)

@@ -46,10 +46,10 @@ from workers.staging.restage import Restager
 from workers.staging.share_work import Clocks, SharingPolicy, WorkSharing
 from workers.staging.stage import Stager, StagingPolicy
 from workers.staging.staging_run import StagingRecorder
+from workers.stores.layout_rows import LayoutRows
 
 MIB = 1 << 20
 PART_SIZE = 8 << 20
-from workers.stores.layout_rows import LayoutRows
 
 
 class InlineExecutor(Executor):
