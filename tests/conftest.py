@@ -15,6 +15,7 @@ settings.load_profile("no-deadline")
 
 #: Files whose tests share costly fixtures of module or package scope.
 SHARED_FIXTURES = (
+    "tests/contracts/test_bundle_store.py",
     "tests/integration/api/",
     "tests/integration/test_archive_contract.py",
     "tests/integration/test_credentials.py",
