@@ -43,8 +43,8 @@ def test_files_of_two_carts_are_pulled_once(site: Site) -> None:
 
 def test_a_file_on_tape_is_recalled_once_for_all_carts(site_of: Callable[..., Site]) -> None:
     names = [f"gen-1000-tape{n}" for n in range(40)]
-    with running_simulator(tape=0.5, recall=2.0) as library:
-        site = site_of(ARCHIVE_INTERFACE_URL=library.url)
+    with running_simulator(tape=0.5, recall=1.0) as library:
+        site = site_of({"tape": {"shortest_interval": 0.5}}, ARCHIVE_INTERFACE_URL=library.url)
         for _ in range(2):
             site.start_worker()
         site.system.service.create("", "one", manifest_without_hashes(names))
@@ -71,7 +71,7 @@ def test_a_refused_recall_is_repeated_at_the_next_check_but_not_one_that_timed_o
 
     monkeypatch.setattr(ArchiveClient, "recalls", refusing)
     with running_simulator(tape=1.0, recall=0.5) as library:
-        site = site_of(ARCHIVE_INTERFACE_URL=library.url)
+        site = site_of({"tape": {"shortest_interval": 0.5}}, ARCHIVE_INTERFACE_URL=library.url)
         site.start_worker()
         site.system.service.create("", "one", manifest_without_hashes(["gen-1000-a"]))
         repeated = refusal is ArchiveUnavailable

@@ -23,7 +23,7 @@ from tests.integration.worker_site import (
 from workers.handlers.assist import AssistedPulls, AssistHandler
 from workers.runtime.lease import Lease
 
-FILES = generated(400, 500)
+FILES = generated(240, 500)
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def test_a_jumping_clock_does_not_use_up_the_patience_for_a_failing_file(site: S
 
 def test_a_jumping_clock_does_not_time_out_a_recall(site_of: Callable[..., Site]) -> None:
     with running_simulator(tape=1.0, recall=0.5) as library:
-        site = site_of(ARCHIVE_INTERFACE_URL=library.url)
+        site = site_of({"tape": {"shortest_interval": 0.5}}, ARCHIVE_INTERFACE_URL=library.url)
         site.start_worker()
         site.system.service.create("", "tape", manifest(generated(3, 100), hash_name=""))
         until(lambda: cart_states(site) == [("tape", "ready", "")], 20)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -59,11 +58,10 @@ def test_a_waiting_cart_can_be_deleted(quick: Site) -> None:
 
 @pytest.mark.parametrize("files", [SMALL, LARGE], ids=["small", "large"])
 def test_a_cart_can_be_deleted_while_the_archive_stalls(quick: Site, files: dict[str, bytes]) -> None:
-    quick.simulator.control(stall=1, stall_seconds=2)
+    quick.simulator.control(fail={name: {"stall": 100} for name in files}, stall_seconds=2)
     quick.start_worker()
     quick.system.service.create("", "gone", manifest(files))
-    until(lambda: gets(quick) >= 2)
-    time.sleep(0.3)
+    until(lambda: quick.simulator.stats()["faults"].get("stall", 0) >= 2)
     delete(quick, "gone")
     assert uploads(quick) == []
     assert_nothing_remains(quick)

@@ -27,7 +27,8 @@ FIRST, SECOND, *_ = FILES
 @pytest.fixture
 def impatient(site_of: Callable[..., Site]) -> Site:
     """A site that gives up a failing file after a second and cleans up quickly."""
-    return site_of({"workers_stopped_after": 0.5}, LEASE="2", ARCHIVE_PATIENCE="1", ARCHIVE_READ_TIMEOUT="2")
+    policies = {"workers_stopped_after": 0.5, "retries": {"while_down": 0.5}}
+    return site_of(policies, LEASE="2", ARCHIVE_PATIENCE="1", ARCHIVE_READ_TIMEOUT="2")
 
 
 def test_a_missing_file_ends_its_cart_and_the_same_manifest_works_when_the_archive_has_it(impatient: Site) -> None:

@@ -103,7 +103,7 @@ def test_late_and_foreign_messages_are_deleted(site: Site) -> None:
 def test_extra_messages_do_not_make_a_waiting_job_run_more_often(
     site_of: Callable[..., Site],
 ) -> None:
-    site = site_of({"retries": {"while_down": 1.0}})
+    site = site_of({"retries": {"while_down": 1.0, "first_retry": 0.05}})
     site.simulator.control(down=True)
     site.system.service.create("", "waits", manifest(FILES))
     site.start_worker()

@@ -67,11 +67,7 @@ def test_a_worker_pauses_between_receives_from_a_queue_without_long_polling(
     worker = site.start_worker()
     calls = list[float]()
 
-    def empty_at_once(*_: Any) -> Any:
-        calls.append(time.monotonic())
-        return []
-
-    monkeypatch.setattr(worker.system.queue, "receive", empty_at_once)
+    monkeypatch.setattr(worker.system.queue, "receive", counted(calls, lambda *_: []))
     site.system.service.create("", "ends-the-long-poll", manifest(FILES))
     until(lambda: len(calls) >= 5)
     assert calls[4] - calls[0] > 0.3
@@ -94,29 +90,11 @@ def test_heartbeats_continue_after_any_error(site_of: Callable[..., Site], monke
 
 def test_a_worker_receives_no_messages_while_the_database_is_down(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     down, received, clock_reads = threading.Event(), list[float](), list[float]()
-    clock = site.system.database.clock
-
-    def failing_when_down(method: Any) -> Any:
-        def call(*args: Any) -> Any:
-            if down.is_set():
-                raise DatabaseUnavailable
-            return method(*args)
-
-        return call
-
-    def counted_clock(_: Database) -> Any:
-        clock_reads.append(time.monotonic())
-        return failing_when_down(clock)()
-
-    def counted_receive(*args: Any) -> Any:
-        received.append(time.monotonic())
-        return receive(*args)
-
-    monkeypatch.setattr(Database, "clock", counted_clock)
-    worker = site.start_worker()
-    receive = worker.system.queue.receive
-    monkeypatch.setattr(worker.system.jobs, "claim", failing_when_down(worker.system.jobs.claim))
-    monkeypatch.setattr(worker.system.queue, "receive", counted_receive)
+    clock = counted(clock_reads, unavailable_while(down, site.system.database.clock))
+    monkeypatch.setattr(Database, "clock", lambda _: clock())
+    system = site.start_worker().system
+    monkeypatch.setattr(system.jobs, "claim", unavailable_while(down, system.jobs.claim))
+    monkeypatch.setattr(system.queue, "receive", counted(received, system.queue.receive))
     down.set()
     site.system.service.create("", "blind", manifest(FILES))
     until(lambda: len(clock_reads) >= 10)
@@ -218,3 +196,24 @@ def test_a_sweep_recreates_the_directories_of_an_emptied_volume_and_no_cart_fail
     site.system.service.sweep()
     assert_ready(site, "during", FILES | more)
     assert_volume_consistent(site)
+
+
+def counted(calls: list[float], method: Callable[..., Any]) -> Callable[..., Any]:
+    """The method, which adds the time of each call to `calls`."""
+
+    def call(*args: Any) -> Any:
+        calls.append(time.monotonic())
+        return method(*args)
+
+    return call
+
+
+def unavailable_while(down: threading.Event, method: Callable[..., Any]) -> Callable[..., Any]:
+    """The method, which raises DatabaseUnavailable while `down` is set."""
+
+    def call(*args: Any) -> Any:
+        if down.is_set():
+            raise DatabaseUnavailable
+        return method(*args)
+
+    return call
