@@ -115,7 +115,7 @@ def test_bytes_changed_with_the_same_size_and_time_are_never_bundled(
     assert gets(windowed, victim) == 2
 
 
-@pytest.mark.parametrize("method", ["begin", "upload", "parts", "complete", "find"])
+@pytest.mark.parametrize("method", ["begin_upload", "upload", "parts", "complete", "find"])
 def test_a_store_that_fails_once_is_retried(windowed: Site, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     def fail() -> None:
         raise StoreUnavailable
@@ -127,7 +127,7 @@ def test_a_store_that_fails_once_is_retried(windowed: Site, monkeypatch: pytest.
     assert_volume_consistent(windowed)
 
 
-@pytest.mark.parametrize("method", ["begin", "upload", "complete"])
+@pytest.mark.parametrize("method", ["begin_upload", "upload", "complete"])
 def test_a_lost_response_of_the_store_does_no_harm(
     windowed: Site, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
