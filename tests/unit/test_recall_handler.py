@@ -100,15 +100,17 @@ def test_a_file_is_recalled_once_across_all_carts(site: MemorySite) -> None:
 
 
 @pytest.mark.parametrize(("error", "wait", "recalls"), [
+    (None, CLAIM_LIFE + 1, 1),
     (ArchiveUnavailable("busy"), 0, 2),
     (ArchiveTimedOut("slow"), 0, 1),
     (ArchiveTimedOut("slow"), CLAIM_LIFE + 1, 2),
 ])  # fmt: skip
 def test_a_refused_recall_is_repeated_at_the_next_look_and_one_that_timed_out_later(
-    site: MemorySite, error: ArchiveUnavailable, wait: float, recalls: int
+    site: MemorySite, error: ArchiveUnavailable | None, wait: float, recalls: int
 ) -> None:
     cart = site.post("a", {"x": b"x"}, media="tape")
-    site.archive.files["x"].errors["POST"] = error
+    if error is not None:
+        site.archive.files["x"].errors["POST"] = error
     _, lease = run(site, cart)
     site.database.advance(wait)
     site.world.jobs.defer(lease.job, 0)

@@ -154,6 +154,23 @@ def test_a_window_waits_while_another_holds_what_it_needs_on_a_crowded_volume(
     assert isinstance(attempt(site, site.lay_out("b", blocks("y", 2))), Defer)
 
 
+def test_a_window_waits_while_temporary_files_that_will_be_removed_fill_the_volume(
+    site: MemorySite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site.volume, "bound", lambda used, staged: BLOCK)
+    (site.root / "tmp" / "99-1-abc").write_bytes(b"left by a dead worker")
+    assert isinstance(attempt(site, site.lay_out("a", blocks("x", 2))), Defer)
+
+
+def test_a_staged_file_of_another_version_is_pulled_again(site: MemorySite) -> None:
+    leave_staged(site, "x")
+    cart = site.lay_out("b", {"x": b"x"})
+    site.database.tables.entries[cart.id, 0].mtime_ns += 1
+    _, _, actions = site.reserve(cart)
+    assert [spec.archive_id for spec in actions.pull] == ["x"]
+    assert site.used() == (BLOCK, 0)
+
+
 def test_a_reservation_is_taken_over_and_unfinished_files_are_pulled_again(site: MemorySite) -> None:
     cart = site.lay_out("a", {"done": b"d", "half": b"h"})
     first, work, actions = site.reserve(cart)

@@ -111,6 +111,23 @@ def test_a_wrong_hash_once_is_pulled_again(site: MemorySite) -> None:
     assert site.volume.path("y").read_bytes() == FILES["y"]
 
 
+@pytest.mark.parametrize("content", [b"w0rld!", b"short"])
+def test_wrong_bytes_of_a_file_with_another_mtime_void_the_layout(site: MemorySite, content: bytes) -> None:
+    cart = site.lay_out("a", FILES)
+    site.archive.files["y"].content, site.archive.files["y"].mtime_ns = content, MTIME_NS + 1
+    with pytest.raises(LayoutChanged):
+        site.stage(cart)
+
+
+def test_a_file_without_a_hash_is_checked_by_its_size(site: MemorySite) -> None:
+    cart = site.lay_out("a", FILES)
+    site.database.tables.entries[cart.id, 1].hash_hex = ""
+    site.archive.files["y"].content = b"short"
+    with pytest.raises(LayoutChanged):
+        site.stage(cart)
+    assert not site.volume.path("y").exists()
+
+
 def test_a_file_that_has_changed_in_the_archive_voids_the_layout(site: MemorySite) -> None:
     cart = site.lay_out("a", FILES)
     site.archive.files["y"].content = b"a new version"

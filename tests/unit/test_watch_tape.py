@@ -68,6 +68,16 @@ def test_only_files_that_were_on_tape_are_asked_for(site: MemorySite) -> None:
     assert site.archive.asked == [("HEAD", "f1")]
 
 
+def test_in_a_window_only_the_files_on_tape_are_asked_for(site: MemorySite) -> None:
+    cart = site.post("a", {"disk": b"d", "tape": b"t"})
+    site.archive.files["tape"].media = "tape"
+    lease = site.lease(cart, JobKind.RECALL)
+    site.recall_handler.run(lease)
+    site.archive.asked.clear()
+    look(site, lease)
+    assert site.archive.asked == [("HEAD", "tape")]
+
+
 def test_a_file_that_came_online_may_be_recalled_again_should_it_go_back(site: MemorySite) -> None:
     cart, lease = on_tape(site, 2)
     site.archive.files["f0"].media = "disk"

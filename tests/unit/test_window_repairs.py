@@ -35,10 +35,21 @@ def test_a_staged_file_that_is_missing_is_staged_again(site: MemorySite) -> None
     lease = expired(lease, site)
     assert site.window_handler.run(lease) == Defer(0, "b is not on the volume any more")
     assert (site.state_of(cart), site.cart(cart.id).windows_staged) == (WindowState.RESERVED, 0)
+    assert site.pins() == {"a": 1, "b": 1}
     site.archive.asked.clear()
     assert site.window_handler.run(lease) == Done()
     assert site.archive.asked == [("GET", "b")]
     assert site.used() == (8192 + 4096, 8192 + 4096)
+
+
+def test_all_files_that_are_missing_are_staged_again_together(site: MemorySite) -> None:
+    cart = site.lay_out("uid", FIRST, SECOND)
+    lease, _ = site.stage(cart)
+    for name in FIRST:
+        site.volume.path(name).unlink()
+    lease = expired(lease, site)
+    assert isinstance(site.window_handler.run(lease), Defer)
+    assert site.window_handler.run(lease) == Done()
 
 
 def test_a_staged_file_that_rotted_is_found_by_the_store_and_staged_again(site: MemorySite) -> None:
