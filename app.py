@@ -21,12 +21,12 @@ from chalicelib.errors import BadRequest, BodyTooLarge, CartError, CartNotFound,
 from chalicelib.manifest.gunzip import TooLarge, unpacked
 from chalicelib.service import CartService
 from chalicelib.stores.carts import CartState
-from chalicelib.wiring import API_TIMEOUTS, build
+from chalicelib.wiring import API_TIMEOUTS, System, build
 
 OWNER = ""  # all carts have one owner: the API does not authenticate clients
 STATUS_OF = ((BodyTooLarge, 413), (BadRequest, 400), (CartNotFound, 404), (TransientError, 503), (CartError, 500))
 ANY = ["*/*"]  # accept any Content-Type; the body is parsed as JSON
-PAGE, LONGEST_PAGE = 1000, 10000
+PAGE, LONGEST_PAGE = 1000, 10000  # files in one page of /files: by default, and at most
 UNPACKED = 4  # a gzipped body may unpack to this many times MAX_BODY
 
 log = logging.getLogger(__name__)
@@ -53,11 +53,15 @@ app.debug = False
 
 
 @lazy
-def service() -> CartService:
-    """The use cases, built at the first request, so that importing this module does no I/O."""
+def system() -> System:
+    """Built at the first request, so that importing this module does no I/O."""
     settings = load(os.environ)
     logs.configure(settings.log_level)
-    return build(settings, API_TIMEOUTS).service
+    return build(settings, API_TIMEOUTS)
+
+
+def service() -> CartService:
+    return system().service
 
 
 @functools.cache
@@ -86,7 +90,7 @@ def handling_errors(route: Route) -> Route:
 
 @app.middleware("http")
 def uniform_errors(request: Request | None, get_response: Callable[[Any], Response]) -> Response:
-    """Give the errors that chalice answers itself, such as 405, the format of all others."""
+    """Reformat Chalice's own errors, such as 405, like ours."""
     response = get_response(request)
     if request is None or not isinstance(response.body, dict):
         return response
@@ -160,7 +164,7 @@ def files(uid: str) -> Response:
 @app.schedule(Rate(1, unit=Rate.MINUTES))
 def sweep(event: Any) -> dict[str, int]:
     """Repair what crashes left behind; EventBridge calls this every minute."""
-    return {"sent_again": service().sweep()}
+    return {"sent_again": system().sweep.run()}
 
 
 def _body() -> bytes:

@@ -23,7 +23,6 @@ from chalicelib.stores.carts import Cart, CartState, CartStore, LiveCartExists
 from chalicelib.stores.entries import EntryStore
 from chalicelib.stores.jobs import JobKind, JobStore
 from chalicelib.stores.progress import ProgressStore
-from chalicelib.sweep.sweep import Sweep
 
 TRIES = 10  # at one uid's row, when several requests post it at once
 
@@ -64,7 +63,6 @@ class CartService:
         queue: JobQueue,
         bundles: BundleStore,
         uploads: ManifestUploadStore,
-        sweep: Sweep,
         clock: Callable[[], float],
     ) -> None:
         self._db = database
@@ -76,7 +74,6 @@ class CartService:
         self._queue = queue
         self._bundles = bundles
         self._uploads = uploads
-        self._sweep = sweep
         self._clock = clock
 
     def create(self, owner: str, uid: str, body: bytes) -> None:
@@ -122,14 +119,13 @@ class CartService:
         """Delete a cart and its bundle: clients see 404 at once. Raises InvalidUid or CartNotFound."""
         cart, messages = self._retire(owner, check_uid(uid))
         try:
-            self._bundles.delete(key_of(cart.id, cart.attempt), cart.upload_id)
+            key = key_of(cart.id, cart.attempt)
+            if cart.upload_id:
+                self._bundles.abort_upload(key, cart.upload_id)
+            self._bundles.delete_bundle(key)
         except StoreUnavailable as error:
             log.warning("the clean-up job will delete the bundle of cart %d: %s", cart.id, error)
         self._queue.send(messages)
-
-    def sweep(self) -> int:
-        """Repair what crashes left behind; the number of jobs sent again."""
-        return self._sweep.run()
 
     def _uploaded(self, owner: str, uid: str) -> _NewCart | None:
         """The cart of the manifest uploaded for `uid`; None if a worker has already read it."""

@@ -81,7 +81,7 @@ def test_a_cart_can_be_deleted_while_it_is_uploaded(
 
 
 def test_a_cart_deleted_while_its_upload_begins_leaves_no_upload(quick: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun, go_on = blocked(monkeypatch, "begin", after=True)
+    begun, go_on = blocked(monkeypatch, "begin_upload", after=True)
     quick.start_worker()
     quick.system.service.create("", "gone", manifest(LARGE))
     assert begun.wait(20)
@@ -181,12 +181,12 @@ def blocked(
 
 def failing_deletes(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
     """Make the next `times` deletes of the bundle store fail."""
-    original = BundleStore.delete
+    original = BundleStore.delete_bundle
     failures = iter([StoreUnavailable] * times)
 
-    def delete(self: BundleStore, *args: Any) -> None:
+    def delete_bundle(self: BundleStore, *args: Any) -> None:
         for failure in failures:
             raise failure
         original(self, *args)
 
-    monkeypatch.setattr(BundleStore, "delete", delete)
+    monkeypatch.setattr(BundleStore, "delete_bundle", delete_bundle)

@@ -77,9 +77,9 @@ def without_database(
     """The service with a database server that does not answer."""
     for name, value in {"MYSQL_HOST": "127.0.0.1", "MYSQL_PORT": "1", "DATABASE_CONNECT_ATTEMPTS": "1"}.items():
         monkeypatch.setenv(name, value)
-    app.service.cache_clear()
+    app.system.cache_clear()
     yield
-    app.service.cache_clear()
+    app.system.cache_clear()
 
 
 @pytest.mark.usefixtures("without_database")
