@@ -1,7 +1,7 @@
 """The cart store: the only writer of carts.
 
 Every change of state is one guarded UPDATE whose row count says whether this caller made the change. A worker's changes
-run within its fenced transaction (jobs.JobStore.fenced).
+run within its fenced transaction (jobs.JobStore.fenced), except for `begin_staging`.
 """
 
 from __future__ import annotations
