@@ -132,7 +132,7 @@ class SettingsError(CartError):
 
 
 class LeaseLost(Exception):
-    """Another worker holds the job now, or its cart is gone: stop, and write nothing more."""
+    """Another worker holds the job, its cart is gone, or a row has another state than expected: stop; write nothing."""
 
 
 class LayoutChanged(Exception):

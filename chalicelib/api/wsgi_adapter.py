@@ -102,4 +102,4 @@ def _error(status: int, message: str) -> tuple[int, list[tuple[str, str]], bytes
 
 
 def _message(error: LocalGatewayException) -> str:
-    return "There is no such address here." if error.CODE == 403 else "The request was refused."
+    return "No such path." if error.CODE == 403 else "The request was refused."
