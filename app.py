@@ -13,21 +13,19 @@ from urllib.parse import unquote
 
 from chalice.app import Chalice, Rate, Request, Response
 
-from chalicelib.api import responses
+from chalicelib.api import request_body, responses
 from chalicelib.api.lazy import lazy
 from chalicelib.config import logs
 from chalicelib.config.settings import load
 from chalicelib.errors import BadRequest, BodyTooLarge, CartError, CartNotFound, TransientError
-from chalicelib.manifest.gunzip import TooLarge, unpacked
 from chalicelib.service import CartService
 from chalicelib.stores.carts import CartState
-from chalicelib.wiring import API_TIMEOUTS, build
+from chalicelib.wiring import API_TIMEOUTS, System, build
 
 OWNER = ""  # all carts have one owner: the API does not authenticate clients
 STATUS_OF = ((BodyTooLarge, 413), (BadRequest, 400), (CartNotFound, 404), (TransientError, 503), (CartError, 500))
 ANY = ["*/*"]  # accept any Content-Type; the body is parsed as JSON
-PAGE, LONGEST_PAGE = 1000, 10000
-UNPACKED = 4  # a gzipped body may unpack to this many times MAX_BODY
+PAGE, LONGEST_PAGE = 1000, 10000  # files in one page of /files: by default, and at most
 
 log = logging.getLogger(__name__)
 
@@ -53,11 +51,15 @@ app.debug = False
 
 
 @lazy
-def service() -> CartService:
-    """The use cases, built at the first request, so that importing this module does no I/O."""
+def system() -> System:
+    """Built at the first request, so that importing this module does no I/O."""
     settings = load(os.environ)
     logs.configure(settings.log_level)
-    return build(settings, API_TIMEOUTS).service
+    return build(settings, API_TIMEOUTS)
+
+
+def service() -> CartService:
+    return system().service
 
 
 @functools.cache
@@ -86,7 +88,7 @@ def handling_errors(route: Route) -> Route:
 
 @app.middleware("http")
 def uniform_errors(request: Request | None, get_response: Callable[[Any], Response]) -> Response:
-    """Give the errors that chalice answers itself, such as 405, the format of all others."""
+    """Reformat Chalice's own errors, such as 405, like ours."""
     response = get_response(request)
     if request is None or not isinstance(response.body, dict):
         return response
@@ -111,7 +113,7 @@ def create(uid: str) -> Response:
 @app.route("/{uid}/manifest", methods=["POST"], content_types=ANY)
 @handling_errors
 def upload(uid: str) -> Response:
-    url, life = service().upload(OWNER, uid)
+    url, life = service().manifest_upload_url(OWNER, uid)
     return responses.document(200, {"url": url, "method": "PUT", "expires_in": life})
 
 
@@ -147,38 +149,24 @@ def delete(uid: str) -> Response:
 @app.route("/{uid}/status", methods=["GET"], content_types=ANY)
 @handling_errors
 def status(uid: str) -> Response:
-    return responses.document(200, service().status(OWNER, uid))
+    return responses.progress(service().status(OWNER, uid))
 
 
 @app.route("/{uid}/files", methods=["GET"], content_types=ANY)
 @handling_errors
 def files(uid: str) -> Response:
     after, most = _number("after", -1, 1 << 31), _number("limit", PAGE, LONGEST_PAGE)
-    return responses.document(200, service().files(OWNER, uid, after, max(1, most)))
+    return responses.files(service().files(OWNER, uid, after, max(1, most)))
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES))
 def sweep(event: Any) -> dict[str, int]:
     """Repair what crashes left behind; EventBridge calls this every minute."""
-    return {"sent_again": service().sweep()}
+    return {"sent_again": system().sweep.run()}
 
 
 def _body() -> bytes:
-    raw = _request().raw_body or b""
-    body: bytes = raw.encode() if isinstance(raw, str) else raw
-    if len(body) > max_body():
-        raise BodyTooLarge(max_body())
-    return _unpacked(body) if _request().headers.get("content-encoding", "").strip().lower() == "gzip" else body
-
-
-def _unpacked(body: bytes) -> bytes:
-    limit = UNPACKED * max_body()
-    try:
-        return b"".join(unpacked([body], limit))
-    except TooLarge as error:
-        raise BodyTooLarge(limit, f"unpacked, {UNPACKED} times MAX_BODY") from error
-    except ValueError as error:
-        raise BadRequest(f"body: {error}") from error
+    return request_body.decode(_request().raw_body or b"", _request().headers, max_body())
 
 
 def _number(name: str, default: int, most: int) -> int:

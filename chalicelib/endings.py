@@ -1,4 +1,4 @@
-"""How a cart's work ends other than by a finished bundle. Each method runs within the caller's transaction."""
+"""Fails, retires or expires a cart. Each method runs within the caller's transaction."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class CartEndings:
         return self._stop(cart_id) if self._carts.fail(cart_id, message) else []
 
     def retire(self, cart_id: int) -> list[JobMessage]:
-        """Take a deleted or replaced cart out of its uid and stop its work."""
+        """Make a deleted or replaced cart no longer live, and stop its work."""
         return self._stop(cart_id) if self._carts.retire(cart_id) else []
 
     def expire(self, cart_id: int) -> list[JobMessage]:

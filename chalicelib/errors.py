@@ -1,4 +1,4 @@
-"""Every error this system raises on purpose.
+"""Errors that cross packages. One that a single package raises and its callers catch is defined beside its class.
 
     CartError
     ├── BadRequest            the client can correct the request
@@ -15,6 +15,7 @@
     │   ├── ArchiveUnavailable
     │   │   └── ArchiveTimedOut
     │   ├── DatabaseUnavailable
+    │   ├── QueueUnavailable
     │   ├── StoreUnavailable
     │   └── VolumeUnavailable
     ├── SchemaOutdated
@@ -71,7 +72,7 @@ class CartNotFound(CartError):
 
 
 class CartExpired(CartNotFound):
-    """The cart has expired; post its manifest again to have it made again."""
+    """The cart has expired; post its manifest again to rebuild it."""
 
 
 class PermanentError(CartError):
@@ -91,19 +92,23 @@ class NoSpaceAvailable(PermanentError):
 
 
 class TransientError(CartError):
-    """Something this service needs did not answer."""
+    """A dependency did not respond."""
 
 
 class ArchiveUnavailable(TransientError):
-    """The archive did not answer as it should."""
+    """The archive failed or sent an invalid response."""
 
 
 class ArchiveTimedOut(ArchiveUnavailable):
-    """The archive did not answer in time; whether it does what it was asked for is unknown."""
+    """The archive did not answer in time; it may still carry out the request."""
 
 
 class DatabaseUnavailable(TransientError):
     """The database did not answer."""
+
+
+class QueueUnavailable(TransientError):
+    """The job queue did not answer."""
 
 
 class StoreUnavailable(TransientError):
@@ -127,8 +132,8 @@ class SettingsError(CartError):
 
 
 class LeaseLost(Exception):
-    """Another worker holds the job now, or its cart is gone: stop, and write nothing more."""
+    """Another worker holds the job, its cart is gone, or a row has another state than expected: stop; write nothing."""
 
 
 class LayoutChanged(Exception):
-    """A file is no longer what the layout was made from: the cart needs a new layout."""
+    """A file changed in the archive after the layout was made: the cart needs a new layout."""

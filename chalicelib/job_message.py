@@ -25,7 +25,7 @@ class Claim(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class JobMessage:
-    """A job, and the claim the message follows. SQS shares delivery fairly between the values of `group`."""
+    """`token`: the job's token when the message was sent. SQS shares delivery fairly between the values of `group`."""
 
     job_id: int
     token: int

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from chalicelib.aws.bundle_store import BundleStore, key_of
 from chalicelib.aws.content_disposition import attachment
@@ -14,31 +13,37 @@ from chalicelib.aws.job_queue import JobQueue
 from chalicelib.aws.manifest_uploads import ManifestUploadStore, manifest_key
 from chalicelib.db.database import Database
 from chalicelib.endings import CartEndings
-from chalicelib.errors import CartNotFound, InvalidManifest, StoreUnavailable
+from chalicelib.errors import CartNotFound, InvalidManifest, StoreUnavailable, TransientError
 from chalicelib.job_message import JobMessage
 from chalicelib.manifest.checks import check_uid
-from chalicelib.manifest.reader import Entry, is_uploaded, parse
-from chalicelib.stores import progress
+from chalicelib.manifest.reader import Entry, is_upload_notice, parse
 from chalicelib.stores.carts import Cart, CartState, CartStore, LiveCartExists
 from chalicelib.stores.entries import EntryStore
 from chalicelib.stores.jobs import JobKind, JobStore
-from chalicelib.stores.progress import ProgressStore
-from chalicelib.sweep.sweep import Sweep
+from chalicelib.stores.progress import Counts, FilePage, ProgressStore, seconds_left
 
-TRIES = 10  # at one uid's row, when several requests post it at once
+TRIES = 10  # attempts when several requests post one uid at once
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """Where a client fetches a bundle: `url` is valid for `life` seconds, `size` is in bytes."""
+    """Where a client fetches a bundle. `size` is in bytes."""
 
     url: str
-    life: int
     size: int
     etag: str
     checksum: str
+
+
+@dataclass(frozen=True, slots=True)
+class CartStatus:
+    """A cart and its progress. `seconds_left`: an estimate, None if unknown."""
+
+    cart: Cart
+    counts: Counts
+    seconds_left: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,6 @@ class CartService:
         queue: JobQueue,
         bundles: BundleStore,
         uploads: ManifestUploadStore,
-        sweep: Sweep,
         clock: Callable[[], float],
     ) -> None:
         self._db = database
@@ -76,22 +80,22 @@ class CartService:
         self._queue = queue
         self._bundles = bundles
         self._uploads = uploads
-        self._sweep = sweep
         self._clock = clock
 
     def create(self, owner: str, uid: str, body: bytes) -> None:
-        """Make the manifest in `body` the live cart of `uid`; the same manifest again changes nothing.
+        """Create a cart from `body` and make it the live cart of `uid`; the same manifest again changes nothing.
 
         Another manifest, or that of a cart that failed or expired, replaces the old cart. Raises InvalidUid or
-        InvalidManifest, and then changes nothing.
+        InvalidManifest, and then changes nothing. Raises TransientError if the store or the database fails, or if
+        other requests keep winning.
         """
         check_uid(uid)
-        new = self._uploaded(owner, uid) if is_uploaded(body) else _posted(uid, body)
+        new = self._new_cart_of_upload(owner, uid) if is_upload_notice(body) else _new_cart_of_body(uid, body)
         if new is not None:
             self._queue.send(self._replace(owner, uid, new))
 
-    def upload(self, owner: str, uid: str) -> tuple[str, int]:
-        """A URL to PUT a manifest to that is too large for a request, and the seconds the URL is valid."""
+    def manifest_upload_url(self, owner: str, uid: str) -> tuple[str, int]:
+        """A presigned PUT URL for a manifest too large for a request body, and its lifetime in seconds."""
         return self._uploads.presign(manifest_key(owner, check_uid(uid)))
 
     def find(self, owner: str, uid: str) -> Cart:
@@ -107,14 +111,13 @@ class CartService:
         name = attachment(filename, datetime.fromtimestamp(now, UTC))
         url, life = self._bundles.presign(key_of(cart.id, cart.attempt), name)
         self._carts.record_download(cart, now, life)
-        return cart, Download(url, life, cart.bundle_size, cart.bundle_etag, cart.bundle_checksum)
+        return cart, Download(url, cart.bundle_size, cart.bundle_etag, cart.bundle_checksum)
 
-    def status(self, owner: str, uid: str) -> dict[str, Any]:
-        """The body of GET /{uid}/status."""
+    def status(self, owner: str, uid: str) -> CartStatus:
         cart = self.find(owner, uid)
-        return progress.report(cart, self._progress.counts(cart), self._clock())
+        return CartStatus(cart, self._progress.counts(cart), seconds_left(cart, self._clock()))
 
-    def files(self, owner: str, uid: str, after: int, most: int) -> dict[str, Any]:
+    def files(self, owner: str, uid: str, after: int, most: int) -> FilePage:
         """Up to `most` of the cart's files after position `after`."""
         return self._progress.files(self.find(owner, uid), after, most)
 
@@ -122,32 +125,31 @@ class CartService:
         """Delete a cart and its bundle: clients see 404 at once. Raises InvalidUid or CartNotFound."""
         cart, messages = self._retire(owner, check_uid(uid))
         try:
-            self._bundles.delete(key_of(cart.id, cart.attempt), cart.upload_id)
+            key = key_of(cart.id, cart.attempt)
+            if cart.upload_id:
+                self._bundles.abort_upload(key, cart.upload_id)
+            self._bundles.delete_bundle(key)
         except StoreUnavailable as error:
             log.warning("the clean-up job will delete the bundle of cart %d: %s", cart.id, error)
         self._queue.send(messages)
 
-    def sweep(self) -> int:
-        """Repair what crashes left behind; the number of jobs sent again."""
-        return self._sweep.run()
-
-    def _uploaded(self, owner: str, uid: str) -> _NewCart | None:
+    def _new_cart_of_upload(self, owner: str, uid: str) -> _NewCart | None:
         """The cart of the manifest uploaded for `uid`; None if a worker has already read it."""
         digest = self._uploads.digest(manifest_key(owner, uid))
         if digest is not None:
             return _NewCart(root=uid, digest=digest, uploaded=True)
-        if self._carts.is_uploaded(owner, uid):
+        if self._carts.has_uploaded_manifest(owner, uid):
             return None
-        raise InvalidManifest([f"manifest: nothing was uploaded; ask POST /{uid}/manifest where to"])
+        raise InvalidManifest([f"manifest: nothing has been uploaded; POST /{uid}/manifest returns the URL"])
 
     def _replace(self, owner: str, uid: str, new: _NewCart) -> list[JobMessage]:
-        """Commit `new` as the live cart of `uid`; the messages to send, none if it already is."""
+        """Commit `new` as the live cart of `uid`; the messages to send, none if `new` is already live."""
         for _ in range(TRIES):
             try:
                 return self._db.transaction(lambda: self._replace_within(owner, uid, new))
             except LiveCartExists:
                 continue
-        raise AssertionError(f"{TRIES} posts of {uid} at once")
+        raise TransientError(f"{TRIES} other requests have posted this uid at the same time.")
 
     def _replace_within(self, owner: str, uid: str, new: _NewCart) -> list[JobMessage]:
         messages: list[JobMessage] = []
@@ -174,6 +176,6 @@ class CartService:
         return self._db.transaction(work)
 
 
-def _posted(uid: str, body: bytes) -> _NewCart:
+def _new_cart_of_body(uid: str, body: bytes) -> _NewCart:
     manifest = parse(body, uid)
     return _NewCart(manifest.root, manifest.digest, manifest.entries)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from chalicelib.config import logs
 from chalicelib.config.settings import load
 from chalicelib.errors import CartError
+from chalicelib.sweep.sweep import SweepIncomplete
 from chalicelib.wiring import build
 
 log = logging.getLogger(__name__)
@@ -29,15 +30,12 @@ def main(monotonic: Callable[[], float] = time.monotonic) -> int:
     signals: queue.SimpleQueue[None] = queue.SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: signals.put(None))
-    service = build(settings).service
+    sweep = build(settings).sweep
     while not _signalled(signals, settings.sweep_interval, monotonic):
         try:
-            sent = service.sweep()
-        except Exception as error:  # the next sweep repairs what this one did not
-            log.warning("sweep failed: %s", error)
-        else:
-            if sent:
-                log.info("sent %d jobs", sent)
+            sweep.run()
+        except SweepIncomplete as error:  # each failure is logged; the next sweep tries again
+            log.debug("%s", error)
     return 0
 
 

@@ -27,6 +27,7 @@ from chalicelib.stores.unsent_jobs import UnsentJobStore
 from chalicelib.sweep.dead_letters import DeadLetters
 from chalicelib.sweep.expired_bundles import ExpiredBundles
 from chalicelib.sweep.lost_messages import LostMessages
+from chalicelib.sweep.message_sender import MessageSender
 from chalicelib.sweep.orphan_multipart_uploads import OrphanMultipartUploads
 from chalicelib.sweep.overdue_carts import OverdueCarts
 from chalicelib.sweep.policy import SWEEP_POLICY, RetentionPolicy, SweepPolicy
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ClientTimeouts:
-    """Timeouts of the queue's and the store's clients in seconds, and how often they try in all."""
+    """Timeouts of the queue's and the store's clients in seconds, and the maximum attempts of a request."""
 
     connect: float
     queue: float
@@ -48,11 +49,15 @@ class ClientTimeouts:
 
 
 WORKER_TIMEOUTS = ClientTimeouts(connect=5, queue=30, store=60, tries=4)  # for long polls and large parts
-API_TIMEOUTS = ClientTimeouts(connect=2, queue=4, store=8, tries=2)  # a client waits, and API Gateway 29 s at most
+API_TIMEOUTS = ClientTimeouts(
+    connect=2, queue=4, store=8, tries=2
+)  # a client is waiting; API Gateway times out after 29 s
 
 
 @dataclass(frozen=True)
-class System:
+class _Base:
+    """What the service and the sweep are built from."""
+
     settings: Settings
     database: Database
     carts: CartStore
@@ -62,7 +67,12 @@ class System:
     queue: JobQueue
     bundles: BundleStore
     uploads: ManifestUploadStore
+
+
+@dataclass(frozen=True)
+class System(_Base):
     service: CartService
+    sweep: Sweep
 
 
 def build(
@@ -75,38 +85,32 @@ def build(
     endings = CartEndings(carts, jobs)
     sqs = session.client("sqs", config=Config(**_timeouts(timeouts, timeouts.queue)))
     queue = JobQueue(sqs, settings.job_queue)
-    dead_letters = JobQueue(sqs, settings.job_dead_queue or f"{settings.job_queue}-dead")
+    dead_queue = JobQueue(sqs, settings.job_dead_queue or f"{settings.job_queue}-dead")
     s3, signer = _s3(session, settings, timeouts), _signer(session, settings, timeouts)
     bundles = BundleStore(s3, signer, settings.bundle_bucket)
     uploads = ManifestUploadStore(s3, signer, settings.bundle_bucket)
-    sweep = _sweep(settings, sweep_policy, database, carts, jobs, endings, queue, dead_letters, bundles)
-    service = CartService(
-        database=database,
-        carts=carts,
-        entries=entries,
-        jobs=jobs,
-        endings=endings,
-        progress_store=ProgressStore(database),
-        queue=queue,
-        bundles=bundles,
-        uploads=uploads,
-        sweep=sweep,
+    base = _Base(settings, database, carts, entries, jobs, endings, queue, bundles, uploads)
+    return System(**vars(base), service=_service(base), sweep=_sweep(base, dead_queue, sweep_policy))
+
+
+def _service(base: _Base) -> CartService:
+    return CartService(
+        database=base.database,
+        carts=base.carts,
+        entries=base.entries,
+        jobs=base.jobs,
+        endings=base.endings,
+        progress_store=ProgressStore(base.database),
+        queue=base.queue,
+        bundles=base.bundles,
+        uploads=base.uploads,
         clock=time.time,
     )
-    return System(settings, database, carts, entries, jobs, endings, queue, bundles, uploads, service)
 
 
-def _sweep(
-    settings: Settings,
-    policy: SweepPolicy,
-    database: Database,
-    carts: CartStore,
-    jobs: JobStore,
-    endings: CartEndings,
-    queue: JobQueue,
-    dead_letters: JobQueue,
-    bundles: BundleStore,
-) -> Sweep:
+def _sweep(base: _Base, dead_queue: JobQueue, policy: SweepPolicy) -> Sweep:
+    settings, database, carts, jobs, endings = base.settings, base.database, base.carts, base.jobs, base.endings
+    unsent_jobs = UnsentJobStore(database, settings.lease)
     retention = RetentionPolicy(
         ttl=settings.bundle_ttl,
         safe=settings.lru_buffer_time,
@@ -115,12 +119,13 @@ def _sweep(
         orphan=2 * settings.lease + policy.orphan_slack,
     )
     return Sweep(
-        LostMessages(UnsentJobStore(database, settings.lease), queue, policy.resent),
-        DeadLetters(database, dead_letters, jobs, endings, policy.dead_letter_batches, policy.dead_letter_hidden),
+        MessageSender(unsent_jobs, base.queue),
+        LostMessages(unsent_jobs, base.queue, policy.resent),
+        DeadLetters(database, dead_queue, jobs, endings, policy.dead_letter_batches, policy.dead_letter_hidden),
         OverdueCarts(database, carts, jobs, endings, retention.deadline, policy.carts),
         ExpiredBundles(database, carts, endings, retention, policy.carts),
         QueueReconcile(database, SpaceAccountStore(database), jobs, policy.reconcile_every),
-        OrphanMultipartUploads(bundles, carts, retention.orphan),
+        OrphanMultipartUploads(base.bundles, carts, retention.orphan),
     )
 
 

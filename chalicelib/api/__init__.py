@@ -1,4 +1,4 @@
-"""HTTP: responses, the WSGI adapter and the server's worker class. Knows the use cases by their results only.
+"""HTTP: request bodies, responses, the WSGI adapter, gunicorn's worker. Formats results of use cases; calls none.
 
 Imports `service` and `stores`; `app` and `wsgi` import it.
 """

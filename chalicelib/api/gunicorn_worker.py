@@ -1,7 +1,7 @@
-"""gunicorn worker class whose threads slow clients cannot block: `-k chalicelib.api.gunicorn_worker.Worker`.
+"""gunicorn worker class that slow clients cannot tie up: `-k chalicelib.api.gunicorn_worker.Worker`.
 
-gunicorn's threaded worker gives a connection a thread at its first byte. This one waits until the whole head has
-arrived, and the body if it is of ordinary size; until then the connection stays in the poller and uses no thread. A
+gunicorn's threaded worker assigns a thread when the first byte arrives. This one waits until the whole head has
+arrived, and the body if it is at most 64 KiB; until then the connection stays in the poller and uses no thread. A
 larger body is cut off if it arrives too slowly.
 """
 
@@ -16,8 +16,9 @@ from typing import Any
 from gunicorn.workers import gthread  # type: ignore[import-untyped]
 
 PEEKED = 64 << 10  # bytes of a request to wait for before it gets a thread
-LARGE_GRACE = 30.0  # seconds a larger body may take, and
-LARGE_RATE = 64 << 10  # the bytes per second beyond them
+# A larger body may take LARGE_GRACE seconds, and one more for every LARGE_RATE bytes.
+LARGE_GRACE = 30.0
+LARGE_RATE = 64 << 10
 LENGTH = re.compile(rb"^content-length:[ \t]*([0-9]{1,18})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 EXPECTS = re.compile(rb"^expect:", re.IGNORECASE | re.MULTILINE)
 CHUNKED = re.compile(rb"^transfer-encoding:", re.IGNORECASE | re.MULTILINE)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from chalice.app import Response
 
-from chalicelib.service import Download
+from chalicelib.service import CartStatus, Download
 from chalicelib.stores.carts import UNFINISHED, Cart, CartState
+from chalicelib.stores.progress import FilePage
 
 Headers = dict[str, str | list[str]]
 
@@ -69,10 +71,58 @@ def not_ready(cart: Cart) -> Response:
     )
 
 
+def progress(status: CartStatus) -> Response:
+    """The response to GET /{uid}/status."""
+    cart, ready = status.cart, status.cart.state == CartState.READY
+    body = {
+        "uid": cart.uid,
+        "status": cart.state,
+        "message": cart.message,
+        "files": {
+            "total": cart.files_total,
+            "on_tape": status.counts.on_tape,
+            "staged": cart.files_total if ready else cart.files_staged,
+            "bundled": status.counts.bundled,
+        },
+        "bytes": {
+            "total": cart.bytes_total,
+            "staged": cart.bytes_total if ready else cart.bytes_staged,
+            "bundled": cart.bundle_bytes,
+            "bundle": cart.bundle_size,
+        },
+        "times": {
+            "created": _iso(cart.created_at),
+            "staging": _iso(cart.staging_at),
+            "bundling": _iso(cart.bundling_at),
+            "ended": _iso(cart.ended_at),
+        },
+        "seconds_left": status.seconds_left,
+        "bundle": _bundle(cart) if ready else None,
+    }
+    return document(200, body)
+
+
+def files(page: FilePage) -> Response:
+    """The response to GET /{uid}/files."""
+    listed = [
+        {"path": file.path, "id": file.archive_id, "state": file.state, "size": file.size, "error": file.error}
+        for file in page.files
+    ]
+    return document(200, {"files": listed, "next": page.next})
+
+
 def header_value(text: str) -> str:
     """`text` as one line of at most 512 printable ASCII characters."""
     line = "".join(char if " " <= char <= "~" else "?" for char in " ".join(text.split()))
     return line if len(line) <= LONGEST_HEADER else line[: LONGEST_HEADER - 3] + "..."
+
+
+def _bundle(cart: Cart) -> dict[str, Any]:
+    return {"size": cart.bundle_size, "etag": cart.bundle_etag, "checksum": cart.bundle_checksum}
+
+
+def _iso(at: float | None) -> str | None:
+    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
 
 
 def _progress(cart: Cart) -> str:

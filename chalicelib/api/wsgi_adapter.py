@@ -10,11 +10,12 @@ import json
 import logging
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import IO, Any
+from typing import Any
 from urllib.parse import quote
 
 from chalice.local import LocalGateway, LocalGatewayException
 
+from chalicelib.api import request_body
 from chalicelib.api.responses import header_value
 from chalicelib.errors import BadRequest, BodyTooLarge
 
@@ -22,7 +23,6 @@ Environ = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
 PATH_CHARS = "/%:@!$&'()*+,=~"  # not escaped in a path
-BLOCK = 1 << 16
 
 log = logging.getLogger(__name__)
 
@@ -59,40 +59,18 @@ class Application:
             return _error(500, "The server failed; its log says why.")
 
     def _call_gateway(self, method: str, environ: Environ) -> tuple[int, list[tuple[str, str]], bytes]:
-        response = self._gateway.handle_request(method, _path(environ), _headers(environ), self._body(environ))
+        body = request_body.read(environ["wsgi.input"], environ.get("CONTENT_LENGTH"), self._max_body)
+        response = self._gateway.handle_request(method, _path(environ), _headers(environ), body)
         headers = [(name, value) for name, value in response["headers"].items() if name.lower() != "content-length"]
         for name, values in response.get("multiValueHeaders", {}).items():
             headers += [(name, value) for value in values]
         return response["statusCode"], headers, (response["body"] or "").encode()
 
-    def _body(self, environ: Environ) -> bytes:
-        try:
-            return self._read(environ)
-        except BodyTooLarge:
-            raise
-        except Exception as error:  # each server has its own exceptions for a malformed or truncated body
-            raise BadRequest("body: it broke off, or is not framed as its headers say") from error
-
-    def _read(self, environ: Environ) -> bytes:
-        if int(environ.get("CONTENT_LENGTH") or 0) > self._max_body:
-            self._discard(environ["wsgi.input"])
-            raise BodyTooLarge(self._max_body)
-        body: bytes = environ["wsgi.input"].read(self._max_body + 1)
-        if len(body) > self._max_body:
-            raise BodyTooLarge(self._max_body)
-        return body
-
-    def _discard(self, body: IO[bytes]) -> None:
-        """Read up to twice the limit of a refused body: a client that is still sending does not read the answer."""
-        left = 2 * self._max_body
-        while left > 0 and (block := body.read(min(left, BLOCK))):
-            left -= len(block)
-
 
 def _path(environ: Environ) -> str:
     """Path and query as the client sent them: chalice routes by the undecoded path.
 
-    Chalice parses the result as a URL, so characters that would make a part of it a host, parameters or a fragment are
+    Chalice parses the result as a URL, so characters that would be parsed as a host, parameters or a fragment are
     escaped.
     """
     raw = environ.get("RAW_URI") or quote(environ["PATH_INFO"].encode("latin-1")) + "?" + environ["QUERY_STRING"]
@@ -106,7 +84,7 @@ def _path(environ: Environ) -> str:
 
 
 def _headers(environ: Environ) -> dict[str, str]:
-    """The request's headers in ASCII: the gateway repeats some in its errors and fails on other characters."""
+    """The request's headers. The gateway echoes some and fails on non-ASCII, so replace it."""
     sent = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")}
     if environ.get("CONTENT_TYPE"):
         sent["content-type"] = environ["CONTENT_TYPE"]
@@ -124,4 +102,4 @@ def _error(status: int, message: str) -> tuple[int, list[tuple[str, str]], bytes
 
 
 def _message(error: LocalGatewayException) -> str:
-    return "There is no such address here." if error.CODE == 403 else "The request was refused."
+    return "No such path." if error.CODE == 403 else "The request was refused."

@@ -138,7 +138,7 @@ class BundleStore:
         ]
 
     def complete(self, key: str, upload_id: str, parts: list[Part], checksum: str) -> Stored | None:
-        """Make the bundle from its parts. Idempotent. None if neither the upload nor the bundle exists."""
+        """Complete the multipart upload. Idempotent. None if neither the upload nor the bundle exists."""
         listed: Any = [{"PartNumber": part.number, "ETag": part.etag} for part in parts]
         try:
             with faults("complete"):
@@ -151,7 +151,7 @@ class BundleStore:
                     ChecksumType="FULL_OBJECT",
                 )
         except ObjectMissing:
-            log.info("the upload of %s was completed or aborted before", key)
+            log.info("the upload of %s was already completed or aborted", key)
         return self.find(key)
 
     def find(self, key: str) -> Stored | None:
@@ -169,9 +169,9 @@ class BundleStore:
             uploads = self._client.list_multipart_uploads(Bucket=self._bucket, Prefix=prefix).get("Uploads", [])
             bundles = self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix).get("Contents", [])
         for upload in uploads:
-            self.delete(upload["Key"], upload["UploadId"], bundle=False)
+            self.abort_upload(upload["Key"], upload["UploadId"])
         for bundle in bundles:
-            self.delete(bundle["Key"], "")
+            self.delete_bundle(bundle["Key"])
 
     def uploads_older_than(self, ago: float) -> list[tuple[str, str]]:
         """Key and id of all carts' unfinished uploads that were started more than `ago` seconds ago."""
@@ -181,17 +181,18 @@ class BundleStore:
             found = [upload for page in pages for upload in page.get("Uploads", [])]
         return [(upload["Key"], upload["UploadId"]) for upload in found if upload["Initiated"] < before]
 
-    def delete(self, key: str, upload_id: str, *, bundle: bool = True) -> None:
-        """Remove the bundle and its unfinished upload, or the upload alone. Idempotent."""
-        if upload_id:
-            try:
-                with faults("abort"):
-                    self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
-            except ObjectMissing:
-                log.debug("no upload of %s to abort", key)
-        if bundle:
-            with faults("delete"):
-                self._client.delete_object(Bucket=self._bucket, Key=key)
+    def abort_upload(self, key: str, upload_id: str) -> None:
+        """Remove an unfinished multipart upload. Idempotent."""
+        try:
+            with faults("abort"):
+                self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
+        except ObjectMissing:
+            log.debug("no upload of %s to abort", key)
+
+    def delete_bundle(self, key: str) -> None:
+        """Idempotent."""
+        with faults("delete"):
+            self._client.delete_object(Bucket=self._bucket, Key=key)
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import botocore.exceptions
 import botocore.parsers
 
 from chalicelib import job_message
+from chalicelib.errors import QueueUnavailable
 from chalicelib.job_message import JobMessage
 
 if TYPE_CHECKING:
@@ -18,11 +20,6 @@ if TYPE_CHECKING:
 
 BATCH = 10  # messages per SQS call
 LONGEST_DELAY = 900  # seconds; the limit of SQS
-FAULTS = (
-    botocore.exceptions.ClientError,
-    botocore.exceptions.BotoCoreError,
-    botocore.parsers.ResponseParserError,  # a response that is not SQS's, for example from a proxy
-)
 
 log = logging.getLogger(__name__)
 
@@ -31,11 +28,13 @@ log = logging.getLogger(__name__)
 class Message:
     receipt: str
     body: str
-    receives: int
 
 
 class JobQueue:
-    """Sends, receives, hides and deletes messages. `name` is the queue's name or URL. Thread-safe."""
+    """Sends, receives, hides and deletes messages. `name` is the queue's name or URL. Thread-safe.
+
+    `send` and `count_messages` log a fault of the queue; every other method raises QueueUnavailable.
+    """
 
     def __init__(self, client: SQSClient, name: str) -> None:
         self._client = client
@@ -45,43 +44,41 @@ class JobQueue:
     def send(self, messages: Sequence[JobMessage], delay: float = 0) -> list[JobMessage]:
         """Send messages, each visible after `delay` seconds.
 
-        Returns those the queue did not take; the sweep sends them again.
+        Returns those that could not be sent; the sweep resends them.
         """
         unsent: list[JobMessage] = []
         for start in range(0, len(messages), BATCH):
             try:
                 unsent += self._send_batch(messages[start : start + BATCH], delay)
-            except FAULTS as error:
-                log.warning("not sent, the sweep will: %s", error)
+            except QueueUnavailable as error:
+                log.warning("could not send; the sweep will resend: %s", error)
                 return [*unsent, *messages[start:]]
         return unsent
 
     def receive(self, most: int, wait: int, visibility: int) -> list[Message]:
         """Up to `most` messages, waiting up to `wait` seconds; others do not see them for `visibility` seconds."""
-        answer = self._client.receive_message(
-            QueueUrl=self._queue_url(),
-            MaxNumberOfMessages=min(most, BATCH),
-            WaitTimeSeconds=wait,
-            VisibilityTimeout=visibility,
-            MessageSystemAttributeNames=["ApproximateReceiveCount"],
-        )
-        return [
-            Message(raw["ReceiptHandle"], raw["Body"], int(raw["Attributes"]["ApproximateReceiveCount"]))
-            for raw in answer.get("Messages", [])
-        ]
+        with _faults("receive"):
+            answer = self._client.receive_message(
+                QueueUrl=self._queue_url(),
+                MaxNumberOfMessages=min(most, BATCH),
+                WaitTimeSeconds=wait,
+                VisibilityTimeout=visibility,
+            )
+        return [Message(raw["ReceiptHandle"], raw["Body"]) for raw in answer.get("Messages", [])]
 
     def count_messages(self) -> int:
-        """About how many messages the queue has, visible or with a worker, delayed ones not included.
+        """Approximate number of visible and in-flight messages, without delayed ones.
 
         0 if the queue does not answer: then the sweep sends every job that is due.
         """
         try:
-            counts = self._client.get_queue_attributes(
-                QueueUrl=self._queue_url(),
-                AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
-            )["Attributes"]
-        except FAULTS as error:
-            log.warning("the number of messages in the queue is unknown: %s", error)
+            with _faults("count messages"):
+                counts = self._client.get_queue_attributes(
+                    QueueUrl=self._queue_url(),
+                    AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+                )["Attributes"]
+        except QueueUnavailable as error:
+            log.warning("cannot count the queue's messages: %s", error)
             return 0
         return int(counts["ApproximateNumberOfMessages"]) + int(counts["ApproximateNumberOfMessagesNotVisible"])
 
@@ -92,10 +89,12 @@ class JobQueue:
                 {"Id": str(number), "ReceiptHandle": receipt, "VisibilityTimeout": visibility}
                 for number, receipt in enumerate(receipts[start : start + BATCH])
             ]
-            self._client.change_message_visibility_batch(QueueUrl=self._queue_url(), Entries=entries)  # type: ignore[arg-type]
+            with _faults("extend messages"):
+                self._client.change_message_visibility_batch(QueueUrl=self._queue_url(), Entries=entries)  # type: ignore[arg-type]
 
     def delete(self, receipt: str) -> None:
-        self._client.delete_message(QueueUrl=self._queue_url(), ReceiptHandle=receipt)
+        with _faults("delete a message"):
+            self._client.delete_message(QueueUrl=self._queue_url(), ReceiptHandle=receipt)
 
     def _send_batch(self, messages: Sequence[JobMessage], delay: float) -> list[JobMessage]:
         entries = [
@@ -107,13 +106,27 @@ class JobQueue:
             }
             for number, message in enumerate(messages)
         ]
-        answer = self._client.send_message_batch(QueueUrl=self._queue_url(), Entries=entries)  # type: ignore[arg-type]
+        with _faults("send"):
+            answer = self._client.send_message_batch(QueueUrl=self._queue_url(), Entries=entries)  # type: ignore[arg-type]
         refused = answer.get("Failed", [])
         for failed in refused:
-            log.warning("not sent, the sweep will: %s", failed.get("Message", failed["Code"]))
+            log.warning("could not send; the sweep will resend: %s", failed.get("Message", failed["Code"]))
         return [messages[int(failed["Id"])] for failed in refused]
 
     def _queue_url(self) -> str:
         if not self._url:
             self._url = self._client.get_queue_url(QueueName=self._name)["QueueUrl"]
         return self._url
+
+
+@contextmanager
+def _faults(doing: str) -> Iterator[None]:
+    """Translate the queue's faults into QueueUnavailable."""
+    try:
+        yield
+    except (
+        botocore.exceptions.ClientError,
+        botocore.exceptions.BotoCoreError,
+        botocore.parsers.ResponseParserError,  # a response that is not SQS's, for example from a proxy
+    ) as error:
+        raise QueueUnavailable(f"The queue failed ({doing}): {error}") from error

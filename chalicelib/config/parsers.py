@@ -84,7 +84,7 @@ def url(value: str) -> str:
 
 
 def switch(value: str) -> bool:
-    """True for any value except an explicit no: the variable counts as a flag that is set or not."""
+    """True unless the value is an explicit no."""
     return value.strip().lower() not in ("0", "false", "no", "off")
 
 

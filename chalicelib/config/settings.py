@@ -95,7 +95,7 @@ class Settings:
     )
     mysql_host: str = setting("MYSQL_HOST", text, "", "MySQL or MariaDB server; if it is not set, SQLite is used.")
     mysql_port: int = setting(
-        "MYSQL_PORT", port, 3306, "Port of that server; a container link's `tcp://host:port` is accepted, too."
+        "MYSQL_PORT", port, 3306, "Port of that server; a container link's `tcp://host:port` is also accepted."
     )
     mysql_database: str = setting("MYSQL_DATABASE", text, "pacifica_cartd", "Name of the database.")
     mysql_user: str = setting("MYSQL_USER", text, "cartd", "User of the database.")
@@ -119,10 +119,13 @@ class Settings:
     database_wait: float = setting("DATABASE_WAIT", seconds, 10.0, "Seconds between these tries.")
     bundle_bucket: str = setting("BUNDLE_BUCKET", text, "pacifica-cart-bundles", "Bucket of the bundle store.")
     store_endpoint: str = setting(
-        "AWS_ENDPOINT_URL_S3", url, "", "Address of the store if it is not AWS's own; boto3 reads it, too."
+        "AWS_ENDPOINT_URL_S3", url, "", "Address of the store if it is not AWS's own; boto3 also reads it."
     )
     bundle_public_endpoint: str = setting(
-        "BUNDLE_PUBLIC_ENDPOINT", url, "", "Address of the store in signed URLs, if clients reach it by another one."
+        "BUNDLE_PUBLIC_ENDPOINT",
+        url,
+        "",
+        "Address of the store in signed URLs, if clients reach it at another address.",
     )
     bundle_url_life: int = setting("BUNDLE_URL_LIFE", positive, 3600, "Seconds a download URL is valid.")
     bundle_signing_role: str = setting(

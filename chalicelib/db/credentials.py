@@ -19,7 +19,7 @@ Login = tuple[str, str]
 
 class Credentials(Protocol):
     def __call__(self, refused: Login | None = None) -> Login:
-        """User and password. `refused`: those the server has refused, so that they are read again."""
+        """User and password. `refused`: the login the server just rejected; forces a re-read."""
 
 
 def credentials_of(settings: Settings) -> Credentials:

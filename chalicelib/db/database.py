@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ConnectionPolicy:
-    """Times in seconds. A transaction that lost against another is tried `tries` times in all.
+    """Times in seconds. A transaction that loses against another is attempted at most `tries` times.
 
     The pause before the second try is random, `pause_min` to `pause_max`; each further pause is twice as long. A
     connection idle for `idle` is pinged before it is used.
@@ -82,7 +82,7 @@ class Database:
     def session(self) -> Iterator[peewee.Database]:
         """A live connection for this thread. Raises DatabaseUnavailable for any fault of it.
 
-        Within a transaction it is the transaction's, and faults propagate as they are, for the transaction to handle.
+        Within a transaction it yields the transaction's connection, and faults propagate to the transaction.
         """
         if self.peewee.in_transaction():
             yield self.peewee
@@ -129,9 +129,9 @@ class Database:
     def upsert(
         self, query: Any, target: Sequence[Any], replace: Sequence[Any], update: Mapping[Any, Any] | None = None
     ) -> Any:
-        """Make an INSERT update the row where the key `target` exists.
+        """Turn an INSERT into an upsert on the key `target`.
 
-        It then replaces the columns `replace` by the new values and sets those of `update`.
+        Where the row exists, the columns `replace` take the new values, and those of `update` are set.
         """
         changes = {"preserve": list(replace), "update": update or {}}
         if self.is_mysql:

@@ -133,7 +133,7 @@ class StagedFiles(Table):
     name = pw.CharField(max_length=64)
     #: pulling -> staged; a file that is neither has no row
     state = pw.CharField(max_length=16)
-    #: the job that pulls it; void once that job is gone
+    #: the job that pulls it; void once that job's lease expires
     puller = pw.BigIntegerField(default=0)
     size = pw.BigIntegerField()
     mtime_ns = pw.BigIntegerField()
@@ -179,7 +179,7 @@ class Recalls(Table):
 
 
 class Shares(Table):
-    """Files of a job that assistants may take: no one has taken those from `next` to `stop` (exclusive)."""
+    """Files of a job that assistants may take: those from `next` to `stop` (exclusive) are still free."""
 
     cart_id = pw.BigIntegerField(primary_key=True)
     job_id = pw.BigIntegerField()
@@ -196,6 +196,3 @@ class SchemaVersions(Table):
 
     class Meta:
         table_name = "schema_versions"
-
-
-TABLES = (Carts, Entries, Windows, Jobs, StagedFiles, Volume, Recalls, Shares, SchemaVersions)

@@ -1,4 +1,4 @@
-"""Applies the migrations, and knows which version of the tables the database has.
+"""Applies the migrations, and reports the version of the tables.
 
 Several processes may migrate at once: one holds the lock, the others wait and find nothing to do.
 """

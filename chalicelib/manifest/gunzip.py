@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 GZIP = 16 + zlib.MAX_WBITS
 MAGIC = b"\x1f\x8b"
-STEP = 1 << 18  # bytes decompressed at once, however far a few compressed bytes would expand
+STEP = 1 << 18  # maximum output per call, in bytes
 
 
 class TooLarge(Exception):
@@ -58,4 +58,4 @@ def _gunzipped(first: bytes, blocks: Iterator[bytes]) -> Iterator[bytes]:
         elif not packed:
             packed = next(blocks, b"")
             if not packed:
-                raise ValueError("is gzip that is cut short")
+                raise ValueError("is truncated gzip")

@@ -24,7 +24,7 @@ Checked = TypeVar("Checked")
 class Entry(NamedTuple):
     """One file of a cart. `path` is relative to the root. An empty `hash_hex`: the file cannot be verified.
 
-    `new_dirs`: how many of its parent directories no earlier entry has, counted from the innermost; the root counts.
+    `new_dirs`: the number of its parent directories, root included, that no earlier entry has.
     """
 
     archive_id: str
@@ -58,7 +58,7 @@ def parse(body: bytes, uid: str) -> Manifest:
     return Manifest(reader.root, entries, reader.digest())
 
 
-def is_uploaded(body: bytes) -> bool:
+def is_upload_notice(body: bytes) -> bool:
     """Whether the body is `{"manifest": "uploaded"}`: the manifest itself is in the store."""
     if len(body) > MAX_NOTICE:
         return False
@@ -98,7 +98,7 @@ class Problems:
 
 
 class ManifestReader:
-    """Checks entries one by one. It keeps their paths' digests to find conflicts, and no entries."""
+    """Checks entries one by one. Keeps the paths' digests to find conflicts, not the entries."""
 
     def __init__(self, root: str, problems: Problems | None = None) -> None:
         self.root = root
@@ -121,10 +121,10 @@ class ManifestReader:
             return None
         file_id = self._field(number, "id", archive_id, raw)
         path = self._field(number, "path", entry_path, raw)
-        new_dirs = path and self._field(number, "path", self._tree.claim, path, number)
+        new_dirs = None if path is None else self._field(number, "path", self._tree.claim, path, number)
         algorithm = self._field(number, "hashtype", hash_name, raw)
         digits = self._field(number, "hashsum", hash_hex, raw, algorithm)
-        if file_id is None or path is None or not isinstance(new_dirs, int) or algorithm is None or digits is None:
+        if file_id is None or path is None or new_dirs is None or algorithm is None or digits is None:
             return None
         entry = Entry(file_id, path, algorithm if digits else "", digits, new_dirs)
         # No field can contain a NUL or a line feed, so different manifests are different text.

@@ -95,7 +95,7 @@ def _document(source: io.BufferedReader[Any]) -> Iterator[Root | object]:
             silent = 0 if events else silent + len(block)
             reader.feed(len(block), silent)
             for event, value in events:
-                yield from reader.take(event, value)
+                yield from reader.on_event(event, value)
             del events[:]
         parser.close()
     except (ijson.JSONError, UnicodeDecodeError, RecursionError) as error:
@@ -125,18 +125,18 @@ class _Reader:
                 [f"body: a text, a number or a run of blanks in it is longer than {LONGEST_LINE} bytes"]
             )
 
-    def take(self, event: str, value: Any) -> Iterator[Root | object]:
+    def on_event(self, event: str, value: Any) -> Iterator[Root | object]:
         opens, closes = event in ("start_map", "start_array"), event in ("end_map", "end_array")
         if closes:
             self._depth -= 1
         if self._depth == 0 and event != "start_map" and not closes:
             raise InvalidManifest(["body: must be an object"])
         if self._depth == 1:
-            self._of_manifest(event, value)
+            self._manifest_event(event, value)
             if self._key == "root" and event not in ("map_key", "end_map", "end_array"):
                 yield Root(value)
         elif self._in_list:
-            yield from self._of_list(event, value)
+            yield from self._entry_event(event, value)
         if opens:
             self._depth += 1
             if self._depth > DEEPEST:
@@ -146,14 +146,14 @@ class _Reader:
     def _in_list(self) -> bool:
         return self.listed and self._key == "fileids" and self._depth >= 2
 
-    def _of_manifest(self, event: str, value: Any) -> None:
+    def _manifest_event(self, event: str, value: Any) -> None:
         if event == "map_key":
             self._key = value
         elif self._key == "fileids" and event == "start_array":
             self.listed = True
 
-    def _of_list(self, event: str, value: Any) -> Iterator[object]:
-        """Yield complete entries. One that is not an object is passed on (a list as []), for its check to refuse."""
+    def _entry_event(self, event: str, value: Any) -> Iterator[object]:
+        """Yield complete entries. One that is not an object is passed on (a list as []), so its check rejects it."""
         begins = self._depth == 2 and event not in ("end_map", "end_array")
         if begins and event == "start_map":
             self._builder, self._size = ijson.ObjectBuilder(), 0

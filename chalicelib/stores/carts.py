@@ -1,7 +1,7 @@
-"""The cart store: the only SQL on carts.
+"""The cart store: the only writer of carts.
 
 Every change of state is one guarded UPDATE whose row count says whether this caller made the change. A worker's changes
-run within its fenced transaction (jobs.JobStore.fenced).
+run within its fenced transaction (jobs.JobStore.fenced), except for `begin_staging`.
 """
 
 from __future__ import annotations
@@ -65,7 +65,6 @@ class Cart:
     staging_at: float | None
     bundling_at: float | None
     ended_at: float | None
-    expired_at: float | None
     used_at: float
     url_until: float
 
@@ -83,7 +82,7 @@ class CartStore:
         """`url_slack`: seconds added to a recorded URL's life, so that most downloads write nothing."""
         self._db = database
         self._url_slack = url_slack
-        # The query of every HEAD and GET, kept as text: to build it costs four times the rest of the request.
+        # The query of every HEAD and GET, cached as text: building it would cost four times the rest of the request.
         query = Carts.select(*_COLUMNS).where(Carts.owner == "", Carts.uid == "", Carts.live == peewee.SQL("1"))
         self._live_sql = database.text_of(query)
 
@@ -119,7 +118,7 @@ class CartStore:
         except peewee.IntegrityError as error:
             raise LiveCartExists from error
 
-    def is_uploaded(self, owner: str, uid: str) -> bool:
+    def has_uploaded_manifest(self, owner: str, uid: str) -> bool:
         """Whether the live cart has an uploaded manifest, and neither failed nor expired."""
         cart = self.live(owner, uid)
         return cart is not None and bool(cart.uploaded) and not cart.ended_badly
@@ -156,7 +155,7 @@ class CartStore:
         self._change(cart.id, UNFINISHED, **_staged_more(files, size))
 
     def count_window_staged(self, cart: Cart, files: int, size: int) -> None:
-        """Count a window's last files; with the last window the cart is `bundling`."""
+        """Count a window's last files; the last window moves the cart to `bundling`."""
         bundling = {"state": CartState.BUNDLING, "bundling_at": self._db.now}
         one_more = {"windows_staged": Carts.windows_staged + 1, **_staged_more(files, size)}
         if cart.windows_total == 1:
@@ -166,7 +165,7 @@ class CartStore:
         self._change(cart.id, (CartState.STAGING,), Carts.windows_staged == Carts.windows_total, **bundling)
 
     def uncount_window_staged(self, cart: Cart) -> None:
-        """Undo `window_staged`: one of the window's files is gone."""
+        """Undo `count_window_staged`: one of the window's files is gone."""
         self._change(cart.id, UNFINISHED, windows_staged=Carts.windows_staged - 1)
 
     def count_window_done(self, cart: Cart, size: int) -> bool:
@@ -209,7 +208,7 @@ class CartStore:
 
     def overdue(self, deadline: float, limit: int) -> list[int]:
         """Up to `limit` unfinished carts posted more than `deadline` seconds ago."""
-        # A cart is first used when it is ready, so used_at is the time of its POST and the index of expiry serves.
+        # used_at is the time of the POST until the cart is ready, so the carts_expiry index also serves here.
         late = (Carts.live == 1) & Carts.state.in_(UNFINISHED) & (Carts.used_at <= self._db.now - deadline)
         with self._db.session() as db:
             return [row[0] for row in Carts.select(Carts.id).where(late).limit(limit).tuples().execute(db)]

@@ -1,4 +1,4 @@
-"""The entry store: the only SQL on entries, which are a cart's files and their metadata from the archive.
+"""The entry store: the only writer of entries, which are a cart's files and their metadata from the archive.
 
 A cart has up to millions of entries, so rows are plain objects, read and written in pages.
 """

@@ -1,7 +1,9 @@
 """The job store: claims, leases and fenced writes.
 
-Every write of a worker goes through `fenced`, `progressed` or `finish`. They check the job's token and renew its lease
-in the same transaction, so a worker that lost its job, or whose cart is gone, writes nothing.
+A worker writes within `fenced`, `progressed` or `finish`. They check the job's token and renew its lease in the same
+transaction, so a worker that lost its job, or whose cart is gone, writes nothing. The exceptions are single statements
+that are guarded themselves, or that change nothing a cart depends on: CartStore.begin_staging, a job's own end of lease
+(below), recall claims, which lapse, and the directories of a reconcile job.
 """
 
 from __future__ import annotations
@@ -65,7 +67,23 @@ class Job:
 
 
 class JobStore:
-    """The SQL on jobs, except for the sweep's, which is in unsent_jobs.py. `lease` is in seconds."""
+    """The SQL on jobs, except for the sweep's, which is in unsent_jobs.py. `lease` is in seconds.
+
+    A job is free, or held under a lease. Its transitions, one UPDATE each:
+
+        add           -> free: due after one lease, because its message is sent after the commit
+        claim         free -> held: token + 1, attempts + 1, no resends
+        renew, fenced held -> held: the lease renewed
+        progressed    held -> held: the lease renewed, attempts = 0
+        finish        held -> no row
+        defer         held -> free: attempts = 0, wait_reason; due after `delay` and one lease
+        park          held -> free: attempts = 0, wait_reason, no message; due after `delay`
+        requeue       held -> free: attempts - 1, token + 1; due now
+        fail_attempt  held -> free: last_error; due after `delay` and one lease
+
+    Due (next_send_at) is when the sweep may send the job's message. Where the caller sends one with a delay, that is a
+    lease later than the message's own delay, so that the sweep sends only if the message is lost.
+    """
 
     def __init__(self, database: Database, lease: float) -> None:
         self._db = database
@@ -113,7 +131,7 @@ class JobStore:
         return self._db.transaction(lambda: self._guarded(job, work, _becoming(job, kind, window)))
 
     def progressed(self, job: Job, work: Callable[[], T], kind: str | None = None, window: int | None = None) -> T:
-        """Like `fenced`, for work that leaves less to do: the count of attempts starts over."""
+        """Like `fenced`, for work that makes progress; resets `attempts`."""
         progress = {"attempts": 0, "progress_at": self._db.now}
         return self._db.transaction(lambda: self._guarded(job, work, progress | _becoming(job, kind, window)))
 
@@ -139,7 +157,10 @@ class JobStore:
         return self._wait(job, reason, next_send_at=_later(self._db.now, delay), has_message=0, window=window)
 
     def requeue(self, job: Job) -> None:
-        """Give up the lease at once, as if the job had never been claimed; the job is due now."""
+        """Give up the lease at once, as if the job had never been claimed; the job is due now.
+
+        The token rises, so that what this claim's threads may still write is rejected.
+        """
         unclaimed = peewee.Case(None, [(Jobs.attempts > 0, Jobs.attempts - 1)], 0)
         query = Jobs.update(attempts=unclaimed, token=Jobs.token + 1, lease_until=0, next_send_at=self._db.now)
         with self._db.session() as db:
@@ -173,7 +194,7 @@ class JobStore:
         problem = (Jobs.last_error != "") | (Jobs.wait_reason != "")
         query = Jobs.select(Jobs.last_error, Jobs.wait_reason).where(Jobs.cart_id == cart_id, problem)
         row = query.order_by(Jobs.progress_at.desc()).tuples().first(self._db.peewee)
-        # Whoever defers a job clears or replaces its last error, so an error that is there is the later of the two.
+        # Deferring clears last_error, so an error found here is newer.
         return str(row[0] or row[1]).removeprefix(OLD_WAIT) if row else ""
 
     def alive(self, claims: Iterable[Claim]) -> set[Claim]:
@@ -185,7 +206,7 @@ class JobStore:
             return wanted & {Claim(job_id, token) for job_id, token in query.tuples().execute(db)}
 
     def add_reconcile(self) -> JobMessage:
-        """Add the job that reconciles the volume, replacing one that nobody holds; within the caller's transaction."""
+        """Add the job that reconciles the volume, replacing an unleased one; within the caller's transaction."""
         Jobs.delete().where(Jobs.cart_id == NO_CART, Jobs.lease_until <= self._db.now).execute(self._db.peewee)
         return self.add(NO_CART, JobKind.RECONCILE)
 
@@ -211,7 +232,7 @@ def _becoming(job: Job, kind: str | None, window: int | None) -> dict[str, Any]:
 
 
 def _is(job: Job) -> Any:
-    # Renewing also requires a live lease: others may have acted on one that ran out, so it never comes back.
+    # Renewing also requires a live lease. An expired one is never revived: another worker may have acted since.
     return (Jobs.id == job.id) & (Jobs.token == job.token)
 
 

@@ -1,7 +1,7 @@
 """The sweep's SQL on jobs: which ones have no message, or a message that is lost.
 
 Every job but a parked one has one message, which is in the queue or with the worker that holds the job. If the queue
-has fewer messages than there are such jobs, the difference is lost. So a long queue never gets longer by resending.
+has fewer messages than there are such jobs, the difference is lost. Resending never lengthens a long queue.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class UnsentJobStore:
             query.where(Jobs.id.in_(ids), Jobs.lease_until <= self._db.now).execute(db)
 
     def _reset_after_clock_change(self) -> None:
-        """Make jobs due that are held, or wait, for longer than possible: the database's clock was set back."""
+        """Make jobs due whose lease or wait is impossibly far ahead: the database's clock was set back."""
         latest = self._db.now + self._policy.overdue_leases * self._lease + self._policy.longest_delay
         query = Jobs.update(lease_until=0, next_send_at=self._db.now).where(Jobs.next_send_at > latest)
         with self._db.session() as db:

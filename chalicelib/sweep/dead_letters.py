@@ -1,13 +1,14 @@
-"""Fails carts whose message became a dead letter: delivered again and again, and no worker claimed the job."""
+"""Fails carts whose message became a dead letter: the queue gave it up after 50 receives without a claim."""
 
 from __future__ import annotations
 
 import logging
 
 from chalicelib import job_message
-from chalicelib.aws.job_queue import BATCH, FAULTS, JobQueue, Message
+from chalicelib.aws.job_queue import BATCH, JobQueue, Message
 from chalicelib.db.database import Database
 from chalicelib.endings import CartEndings
+from chalicelib.errors import QueueUnavailable
 from chalicelib.job_message import JobMessage, NewerVersion
 from chalicelib.stores.jobs import JobStore
 from chalicelib.sweep.fail_cart import fail_cart
@@ -25,9 +26,7 @@ class DeadLetters:
         batches: int,
         hidden: int,
     ) -> None:
-        """`queue` is the dead-letter queue. `batches`: receives in one sweep. `hidden`: seconds other sweeps do not
-        see a letter.
-        """
+        """`queue`: the dead-letter queue. `batches`: receives in one sweep. `hidden`: visibility timeout in seconds."""
         self._db = database
         self._queue = queue
         self._jobs = jobs
@@ -44,8 +43,9 @@ class DeadLetters:
                     messages += self._settle(letter)
                 if not letters:
                     break
-        except FAULTS as error:
-            log.info("no dead letters: %s", error)
+        except QueueUnavailable as error:
+            # Without "dead letter": a metric filter counts the lines that contain it.
+            log.warning("cannot read the dead-letter queue: %s", error)
         return messages
 
     def fail_cart_of(self, job_id: int, token: int) -> list[JobMessage]:
@@ -63,7 +63,7 @@ class DeadLetters:
         try:
             decoded = job_message.decode(letter.body)
         except NewerVersion as error:
-            log.warning("a dead letter is left to a newer sweep: %s", error)
+            log.warning("Leaving a dead letter for a newer sweep: %s", error)
             return []
         messages = self.fail_cart_of(*decoded) if decoded else []
         outcome = "its cart failed" if messages else "no job waits for it"

@@ -1,4 +1,4 @@
-"""Ends a cart from the sweep: in `error`, with its last problem in the message."""
+"""Fails a cart for the sweep, with its last problem in the message."""
 
 from __future__ import annotations
 

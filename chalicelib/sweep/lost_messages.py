@@ -1,8 +1,6 @@
-"""Sends jobs whose message was lost, or that have none and are due."""
+"""Finds the jobs whose message was lost, or that have none and are due."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from chalicelib.aws.job_queue import JobQueue
 from chalicelib.job_message import JobMessage
@@ -17,10 +15,5 @@ class LostMessages:
         self._limit = limit
 
     def run(self) -> list[JobMessage]:
+        """The messages to send."""
         return self._jobs.take_due(self._limit, self._queue.count_messages)
-
-    def send(self, messages: Sequence[JobMessage]) -> None:
-        """Send; jobs whose message the queue does not take are due again at once."""
-        unsent = self._queue.send(messages)
-        if unsent:
-            self._jobs.mark_unsent(unsent)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 
 from chalicelib.aws.bundle_store import BundleStore, cart_of
-from chalicelib.errors import StoreUnavailable
 from chalicelib.stores.carts import CartStore
 
 log = logging.getLogger(__name__)
@@ -18,13 +17,12 @@ class OrphanMultipartUploads:
         self._carts = carts
         self._age = age
 
-    def run(self) -> None:
-        try:
-            unfinished = self._bundles.uploads_older_than(self._age)
-            recorded = self._carts.upload_ids(cart_of(key) for key, _ in unfinished)
-            for key, upload_id in unfinished:
-                if upload_id not in recorded:
-                    self._bundles.delete(key, upload_id, bundle=False)
-                    log.info("aborted an upload of %s that no cart has recorded", key)
-        except StoreUnavailable as error:
-            log.warning("orphan uploads are left to the next sweep: %s", error)
+    def run(self) -> int:
+        """The number of uploads aborted."""
+        unfinished = self._bundles.uploads_older_than(self._age)
+        recorded = self._carts.upload_ids(cart_of(key) for key, _ in unfinished)
+        orphans = [(key, upload_id) for key, upload_id in unfinished if upload_id not in recorded]
+        for key, upload_id in orphans:
+            self._bundles.abort_upload(key, upload_id)
+            log.info("aborted an upload of %s that no cart has recorded", key)
+        return len(orphans)

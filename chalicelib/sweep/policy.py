@@ -23,7 +23,7 @@ class RetentionPolicy:
 
 @dataclass(frozen=True, slots=True)
 class SweepPolicy:
-    """How much one sweep does, so that it stays short however much there is to repair.
+    """How much one sweep does, so that it stays short however large the backlog is.
 
     `resent`: jobs sent again. `carts`: carts failed, and carts expired. `dead_letter_batches`: receives from the
     dead-letter queue; other sweeps do not see the letters for `dead_letter_hidden` seconds. `reconcile_every`: seconds

@@ -165,7 +165,7 @@ def test_completing_with_a_short_part_that_is_not_the_last_is_refused(store: Bun
 def test_an_aborted_upload_takes_no_parts_and_completes_to_nothing(strict_store: BundleStore, key: str) -> None:
     upload_id = uploaded(strict_store, key)
     parts = strict_store.parts(key, upload_id)
-    strict_store.delete(key, upload_id, bundle=False)
+    strict_store.abort_upload(key, upload_id)
     with pytest.raises(ObjectMissing):
         upload(strict_store, key, upload_id, 1, LAST)
     with pytest.raises(ObjectMissing):
@@ -176,7 +176,7 @@ def test_an_aborted_upload_takes_no_parts_and_completes_to_nothing(strict_store:
 def test_aborting_an_upload_keeps_the_bundle(store: BundleStore, key: str) -> None:
     put(store, key)
     upload_id = store.begin_upload(key)
-    store.delete(key, upload_id, bundle=False)
+    store.abort_upload(key, upload_id)
     assert store.find(key) is not None
 
 
@@ -184,7 +184,8 @@ def test_deleting_removes_bundle_and_upload_and_may_be_repeated(store: BundleSto
     put(store, key)
     upload_id = store.begin_upload(key)
     for _ in range(2):
-        store.delete(key, upload_id)
+        store.abort_upload(key, upload_id)
+        store.delete_bundle(key)
     assert store.find(key) is None
     with pytest.raises(ObjectMissing):
         store.parts(key, upload_id)

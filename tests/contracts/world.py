@@ -5,7 +5,7 @@ from __future__ import annotations
 import peewee
 
 from chalicelib.db.database import Database
-from chalicelib.db.models import TABLES, SchemaVersions, Volume
+from chalicelib.db.models import SchemaVersions, Table, Volume
 from chalicelib.stores.carts import CartStore
 from chalicelib.stores.entries import EntryStore
 from chalicelib.stores.jobs import JobStore
@@ -33,7 +33,7 @@ class ShiftedDatabase(Database):
         """Delete every row, and set the space account to zero."""
         self.ahead = 0.0
         with self.session() as db:
-            for table in TABLES:
+            for table in Table.__subclasses__():
                 if table not in (SchemaVersions, Volume):
                     table.delete().execute(db)
             Volume.update(used=0, staged=0, reconciled_at=0, reconciled_to=0).execute(db)

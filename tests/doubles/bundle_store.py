@@ -78,12 +78,14 @@ class MemoryBundleStore:
         self.uploads = {name: upload for name, upload in self.uploads.items() if not upload.key.startswith(prefix)}
         self.objects = {key: content for key, content in self.objects.items() if not key.startswith(prefix)}
 
-    def delete(self, key: str, upload_id: str, *, bundle: bool = True) -> None:
+    def abort_upload(self, key: str, upload_id: str) -> None:
         self._check_up()
         if upload_id in self.uploads and self.uploads[upload_id].key == key:
             del self.uploads[upload_id]
-        if bundle:
-            self.objects.pop(key, None)
+
+    def delete_bundle(self, key: str) -> None:
+        self._check_up()
+        self.objects.pop(key, None)
 
     def _check_up(self) -> None:
         if self.is_down:

@@ -80,7 +80,7 @@ class MemoryCartStore:
 
     def expire(self, cart_id: int) -> bool:
         unused = _where(lambda row: row.url_until <= self._db.now)
-        expired = {"state": CartState.EXPIRED, "expired_at": self._db.now}
+        expired = {"state": CartState.EXPIRED}
         return self._change(cart_id, (CartState.READY,), unused, **expired)
 
     def retire(self, cart_id: int) -> bool:
@@ -149,7 +149,6 @@ def _new_cart(cart_id: int, uid: str, root: str, digest: str, files: int, upload
         staging_at=None,
         bundling_at=None,
         ended_at=None,
-        expired_at=None,
         used_at=now,
         url_until=0.0,
     )

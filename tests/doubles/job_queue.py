@@ -15,7 +15,7 @@ from chalicelib.job_message import JobMessage
 class _Queued:
     body: str
     visible_at: float
-    receives: int = 0
+    received: bool = False
     receipt: str = ""
 
 
@@ -50,13 +50,13 @@ class MemoryJobQueue:
         visible = [message for message in self._messages if message.visible_at <= self._clock()]
         received = visible[: min(most, BATCH)]
         for message in received:
-            message.receives += 1
+            message.received = True
             message.receipt = f"receipt-{next(self._receipts)}"
             message.visible_at = self._clock() + visibility
-        return [Message(message.receipt, message.body, message.receives) for message in received]
+        return [Message(message.receipt, message.body) for message in received]
 
     def count_messages(self) -> int:
-        return sum(message.receives > 0 or message.visible_at <= self._clock() for message in self._messages)
+        return sum(message.received or message.visible_at <= self._clock() for message in self._messages)
 
     def extend(self, receipts: Sequence[str], visibility: int) -> None:
         for message in self._messages:

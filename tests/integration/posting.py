@@ -35,7 +35,7 @@ class RecordingQueue:
 class NoBundles:
     """A bundle store without bundles."""
 
-    def delete(self, key: str, upload_id: str) -> None:
+    def delete_bundle(self, key: str) -> None:
         pass
 
 
@@ -56,7 +56,6 @@ class Posting:
             queue=cast(Any, self.queue),
             bundles=cast(Any, NoBundles()),
             uploads=nothing,
-            sweep=nothing,
             clock=time.time,
         )
 

@@ -18,9 +18,10 @@ from chalicelib import command
 from chalicelib.config.settings import load
 from chalicelib.db import schema
 from chalicelib.db.database import Database, execute
-from chalicelib.db.models import TABLES, Carts, Jobs, StagedFiles
-from chalicelib.errors import CartNotFound, DatabaseUnavailable, InvalidManifest, SchemaOutdated
+from chalicelib.db.models import Carts, Jobs, StagedFiles, Table
+from chalicelib.errors import CartNotFound, DatabaseUnavailable, InvalidManifest, SchemaOutdated, TransientError
 from chalicelib.manifest.reader import parse
+from chalicelib.stores.carts import CartStore, LiveCartExists
 from chalicelib.stores.jobs import JobKind
 from tests.integration.posting import Posting, body
 
@@ -120,8 +121,10 @@ def test_a_migration_killed_halfway_runs_again(
 
 def test_the_models_match_the_migrated_tables(database: Database) -> None:
     with database.session() as db:
-        assert sorted(set(db.get_tables()) - {"sqlite_sequence"}) == sorted(table._meta.table_name for table in TABLES)
-        for table in TABLES:
+        assert sorted(set(db.get_tables()) - {"sqlite_sequence"}) == sorted(
+            table._meta.table_name for table in Table.__subclasses__()
+        )
+        for table in Table.__subclasses__():
             made = {column.name: column.null for column in db.get_columns(table._meta.table_name)}
             modelled = {field.column_name: field.null for field in table._meta.sorted_fields}
             assert made == modelled, table
@@ -136,7 +139,7 @@ def test_the_models_lengths_match_the_tables(mysql_database: Database) -> None:
         made = {(table, column): length for table, column, length in execute(db, query).fetchall()}
     modelled = {
         (table._meta.table_name, field.column_name): field.max_length
-        for table in TABLES
+        for table in Table.__subclasses__()
         for field in table._meta.sorted_fields
         if isinstance(field, peewee.CharField)
     }
@@ -193,6 +196,15 @@ def test_concurrent_posts_of_one_uid_make_one_live_cart(database: Database, post
         cleanups = Jobs.select().where(Jobs.kind == JobKind.CLEANUP).count(db)
     assert [cart.id for cart in live] == recalls
     assert dead == cleanups
+
+
+def test_a_post_that_loses_every_race_may_be_retried(posting: Posting, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lose(*_: object, **__: object) -> int:
+        raise LiveCartExists
+
+    monkeypatch.setattr(CartStore, "insert", lose)
+    with pytest.raises(TransientError, match="at the same time"):
+        posting.service.create("", "uid", body("file"))
 
 
 def test_times_are_utc_from_the_databases_clock(database: Database) -> None:

@@ -40,7 +40,7 @@ def test_an_unused_bundle_expires_and_can_be_posted_again(site_of: Callable[...,
     site.start_worker()
     ready(site, "old", "new")
     age(site, "old", 101)
-    site.system.service.sweep()
+    site.system.sweep.run()
     with pytest.raises(CartExpired, match="expired"):
         site.system.service.find("", "old")
     assert stored_in_time(site, 1)
@@ -56,7 +56,7 @@ def test_a_bundle_with_a_valid_url_does_not_expire(site_of: Callable[..., Site])
     site.system.service.download("", "held", None)
     with site.system.database.session() as db:
         Carts.update(used_at=0).execute(db)
-    site.system.service.sweep()
+    site.system.sweep.run()
     assert site.system.service.find("", "held").state == "ready"
 
 
@@ -67,7 +67,7 @@ def test_over_the_limit_the_least_recently_used_bundle_expires(site_of: Callable
     age(site, "a", 50)
     age(site, "b", 90)
     age(site, "c", 10)
-    site.system.service.sweep()
+    site.system.sweep.run()
     with pytest.raises(CartExpired):
         site.system.service.find("", "b")
     assert {site.system.service.find("", uid).state for uid in ("a", "c")} == {"ready"}
@@ -79,5 +79,5 @@ def test_no_bundle_expires_within_the_buffer_time(site_of: Callable[..., Site]) 
     site.start_worker()
     ready(site, "a")
     age(site, "a", 30)
-    site.system.service.sweep()
+    site.system.sweep.run()
     assert site.system.service.find("", "a").state == "ready"

@@ -152,5 +152,5 @@ def reconcile(site: Site) -> None:
     """Have the sweep add the job that reconciles the volume, and wait until it is done."""
     with site.system.database.session() as db:
         Volume.update(reconciled_at=0).execute(db)
-    site.system.service.sweep()
+    site.system.sweep.run()
     until(lambda: not rows(site, Jobs.id))

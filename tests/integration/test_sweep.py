@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,8 @@ from chalicelib.aws.bundle_store import key_of
 from chalicelib.db.models import Carts, Jobs, Volume
 from chalicelib.job_message import JobMessage
 from chalicelib.stores.jobs import JobKind
+from chalicelib.sweep.overdue_carts import OverdueCarts
+from chalicelib.sweep.sweep import SweepIncomplete
 from tests.integration.conftest import Site
 from tests.integration.worker_site import assert_ready, generated, manifest, rows, state, until, uploads
 
@@ -52,11 +55,11 @@ def test_an_overdue_cart_fails_with_its_wait_reason(site_of: Callable[..., Site]
     site = site_of(CART_DEADLINE="3600")
     site.system.service.create("", "late", manifest(FILES))
     change(site, Jobs, wait_reason="the archive is down")
-    site.system.service.sweep()
+    site.system.sweep.run()
     assert state(site, "late") == "waiting"
     change(site, Carts, used_at=site.system.database.clock() - 3601)
     site.system.service.create("", "young", manifest(FILES))
-    site.system.service.sweep()
+    site.system.sweep.run()
     assert state(site, "late") == "error"
     expected = "It was not ready within CART_DEADLINE, 3600 s. Last: the archive is down"
     assert message(site, "late") == expected
@@ -72,7 +75,7 @@ def test_an_overdue_cart_waiting_for_a_dead_archive_says_so(site_of: Callable[..
     site.system.service.create("", "down", manifest(FILES))
     until(lambda: any("archive is down" in reason for (reason,) in rows(site, Jobs.wait_reason)))
     change(site, Carts, used_at=0)
-    site.system.service.sweep()
+    site.system.sweep.run()
     assert state(site, "down") == "error"
     assert "the archive is down" in message(site, "down")
 
@@ -83,7 +86,7 @@ def test_a_ready_cart_has_no_deadline(site_of: Callable[..., Site]) -> None:
     site.system.service.create("", "ready", manifest(FILES))
     assert_ready(site, "ready", FILES)
     change(site, Carts, used_at=site.system.database.clock() - 7200)
-    site.system.service.sweep()
+    site.system.sweep.run()
     assert state(site, "ready") == "ready"
 
 
@@ -92,7 +95,7 @@ def test_a_dead_letter_fails_its_cart_with_the_cause(dead: tuple[Site, str]) -> 
     site.system.service.create("", "dead", manifest(FILES))
     change(site, Jobs, last_error="ValueError: 7")
     send_dead_letter(url, job_message.encode(JobMessage(rows(site, Jobs.id)[0][0], 0, "")))
-    site.system.service.sweep()
+    site.system.sweep.run()
     assert state(site, "dead") == "error"
     assert message(site, "dead") == "The queue gave up on this cart's work. Last: ValueError: 7"
     assert letters(url) == 0
@@ -106,14 +109,14 @@ def test_a_dead_letter_of_a_job_claimed_since_fails_nothing(dead: tuple[Site, st
     assert site.system.jobs.claim(job_id, 0) is not None
     send_dead_letter(url, "a foreign message")
     send_dead_letter(url, job_message.encode(JobMessage(job_id + 1000, 0, "")))
-    site.system.service.sweep()
+    site.system.sweep.run()
     assert (state(site, "alive"), letters(url)) == ("waiting", 0)
 
 
 def test_a_dead_letter_of_a_newer_version_is_left_to_a_newer_sweep(dead: tuple[Site, str]) -> None:
     site, url = dead
     send_dead_letter(url, '{"v": 999, "job": 1, "token": 0}')
-    site.system.service.sweep()
+    site.system.sweep.run()
     assert letters(url) == 1
 
 
@@ -141,10 +144,29 @@ def test_a_recent_upload_is_not_aborted(site: Site, monkeypatch: pytest.MonkeyPa
     assert site.system.bundles.uploads_older_than(75) == [("old", "old")]
 
 
+def test_a_repair_that_fails_does_not_stop_the_others(
+    dead: tuple[Site, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    site, url = dead
+    site.system.service.create("", "dead", manifest(FILES))
+    send_dead_letter(url, job_message.encode(JobMessage(rows(site, Jobs.id)[0][0], 0, "")))
+    change(site, Jobs, has_message=0, next_send_at=0)
+    monkeypatch.setattr(OverdueCarts, "run", lambda _: 1 // 0)
+    caplog.set_level(logging.INFO)
+    with pytest.raises(SweepIncomplete, match=r"overdue carts failed$"):
+        site.system.sweep.run()
+    assert state(site, "dead") == "error"
+    assert [kind for (kind,) in rows(site, Jobs.kind)] == [JobKind.CLEANUP, JobKind.RECONCILE]
+    lines = [record.getMessage() for record in caplog.records if record.name == "chalicelib.sweep.sweep"]
+    assert lines[0] == "jobs resent: 1"
+    assert "carts failed by the dead-letter queue: 1" in lines
+    assert any(line.startswith("sweep failed (overdue carts failed): integer division") for line in lines)
+
+
 def _swept(site: Site) -> list[str]:
     """The unfinished uploads after a sweep that looks for orphans."""
     change(site, Volume, reconciled_at=0)
-    site.system.service.sweep()
+    site.system.sweep.run()
     return uploads(site)
 
 
@@ -154,7 +176,7 @@ def test_concurrent_sweeps_do_the_work_of_one(dead: tuple[Site, str]) -> None:
         site.system.service.create("", f"cart-{number}", manifest(FILES))
     change(site, Carts, used_at=0)
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: site.system.service.sweep(), range(8)))
+        list(pool.map(lambda _: site.system.sweep.run(), range(8)))
     assert {state(site, f"cart-{number}") for number in range(10)} == {"error"}
     kinds = sorted(kind for kind, cart in rows(site, Jobs.kind, Jobs.cart_id) if cart)
     assert kinds == [JobKind.CLEANUP] * 10

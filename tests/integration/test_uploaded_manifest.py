@@ -20,7 +20,7 @@ LINES = b"\n".join(json.dumps(line).encode() for line in [{"root": "top"}, *FILE
 
 
 def upload(site: Site, uid: str, body: bytes) -> None:
-    url, _ = site.system.service.upload("", uid)
+    url, _ = site.system.service.manifest_upload_url("", uid)
     request = urllib.request.Request(url, data=body, method="PUT", headers={"Content-Type": "application/octet-stream"})
     with urllib.request.urlopen(request) as answer:
         assert answer.status == 200
@@ -85,7 +85,7 @@ def test_a_missing_upload_is_reported_as_such(site: Site) -> None:
 
 
 def test_a_post_without_an_upload_is_refused(site: Site) -> None:
-    with pytest.raises(InvalidManifest, match="nothing was uploaded"):
+    with pytest.raises(InvalidManifest, match="nothing has been uploaded"):
         site.system.service.create("", "none", UPLOADED)
 
 

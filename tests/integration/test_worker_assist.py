@@ -110,7 +110,7 @@ def test_other_workers_finish_the_files_of_a_stopped_assistant(slow: Site, assis
     until(lambda: any(assisted.values()))
     slow.stop()
     slow.start_worker()
-    slow.system.service.sweep()
+    slow.system.sweep.run()
     assert_ready(slow, "orphaned", FILES)
     until(lambda: not rows(slow, Jobs.id), 20, "assistants are left")
     assert_volume_consistent(slow)

@@ -181,12 +181,12 @@ def blocked(
 
 def failing_deletes(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
     """Make the next `times` deletes of the bundle store fail."""
-    original = BundleStore.delete
+    original = BundleStore.delete_bundle
     failures = iter([StoreUnavailable] * times)
 
-    def delete(self: BundleStore, *args: Any) -> None:
+    def delete_bundle(self: BundleStore, *args: Any) -> None:
         for failure in failures:
             raise failure
         original(self, *args)
 
-    monkeypatch.setattr(BundleStore, "delete", delete)
+    monkeypatch.setattr(BundleStore, "delete_bundle", delete_bundle)

@@ -47,12 +47,12 @@ def make_due(site: Site) -> None:
 
 def test_the_sweep_sends_a_lost_message_again(site: Site) -> None:
     site.system.service.create("", "lost", manifest(FILES))
-    site.system.service.sweep()
+    site.system.sweep.run()
     purge(site)
-    assert site.system.service.sweep() == 0
+    assert site.system.sweep.run() == 0
     make_due(site)
-    assert site.system.service.sweep() == len(rows(site, Jobs.id))
-    assert site.system.service.sweep() == 0
+    assert site.system.sweep.run() == len(rows(site, Jobs.id))
+    assert site.system.sweep.run() == 0
     site.start_worker()
     assert_ready(site, "lost", FILES)
 
@@ -221,7 +221,7 @@ def test_sweeps_finish_a_large_cart_whose_messages_are_all_lost(
     def sweep() -> None:
         while not done.wait(0.3):
             make_due(site)
-            site.system.service.sweep()
+            site.system.sweep.run()
 
     sweeping = threading.Thread(target=sweep)
     sweeping.start()

@@ -193,7 +193,7 @@ def test_a_sweep_recreates_the_directories_of_an_emptied_volume_and_no_cart_fail
     until(lambda: any("is missing from the volume" in reason for (reason,) in rows(site, Jobs.wait_reason)))
     with site.system.database.session() as db:
         Volume.update(reconciled_at=0).execute(db)
-    site.system.service.sweep()
+    site.system.sweep.run()
     assert_ready(site, "during", FILES | more)
     assert_volume_consistent(site)
 

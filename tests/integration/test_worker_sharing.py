@@ -86,7 +86,7 @@ def test_a_worker_that_takes_over_a_window_removes_the_temporary_files_of_its_pr
     with site.system.database.session() as db:
         Jobs.update(lease_until=0, next_send_at=0).execute(db)
     site.start_worker()
-    site.system.service.sweep()
+    site.system.sweep.run()
     until(lambda: not abandoned.exists())
 
 

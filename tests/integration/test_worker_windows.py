@@ -145,7 +145,7 @@ def test_an_upload_that_was_aborted_from_outside_starts_over(windowed: Site, mon
     def abort() -> None:
         until(lambda: [state for (state,) in rows(windowed, StagedFiles.state)] == ["staged"] * len(WINDOWS))
         cart = windowed.system.service.find("", "aborted")
-        windowed.system.bundles.delete(f"carts/{cart.id}/{cart.attempt}.tar", cart.upload_id)
+        windowed.system.bundles.abort_upload(f"carts/{cart.id}/{cart.attempt}.tar", cart.upload_id)
 
     once(monkeypatch, BundleStore, "upload", abort)
     windowed.start_worker()

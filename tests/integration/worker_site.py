@@ -128,7 +128,7 @@ def assert_nothing_remains(site: Site, within: float = 20) -> None:
 
 def jobs_left(site: Site) -> list[tuple[Any, ...]]:
     """The jobs of carts, after a sweep has sent the jobs that were committed without a message."""
-    site.system.service.sweep()
+    site.system.sweep.run()
     time.sleep(0.1)
     return [row for row in rows(site, Jobs.id, Jobs.cart_id) if row[1] != NO_CART]
 

@@ -57,4 +57,4 @@ class CartFinisher:
             now = None
         ended = (CartState.ERROR, CartState.EXPIRED)
         if now is None or now.live is None or now.attempt != cart.attempt or now.state in ended:
-            self._bundles.delete(key_of(cart.id, cart.attempt), "")
+            self._bundles.delete_bundle(key_of(cart.id, cart.attempt))

@@ -7,7 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from chalicelib.aws.job_queue import FAULTS, JobQueue
+from chalicelib.aws.job_queue import JobQueue
+from chalicelib.errors import QueueUnavailable
 from chalicelib.stores.jobs import JobStore
 from workers.runtime.lease import HeldLeases, Lease
 
@@ -58,6 +59,6 @@ class Heartbeat:
                 lease.lost.set()
         try:
             self._queue.extend([lease.receipt for lease in held if lease.job.id not in lost], self._visibility)
-        except FAULTS as error:  # a message that is delivered again finds its job held
+        except QueueUnavailable as error:  # if redelivered, its job is still leased
             log.warning("cannot extend messages: %s", error)
         return began

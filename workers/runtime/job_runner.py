@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from chalicelib import job_message
-from chalicelib.aws.job_queue import FAULTS, JobQueue, Message
+from chalicelib.aws.job_queue import JobQueue, Message
 from chalicelib.errors import DatabaseUnavailable, LeaseLost, PermanentError, TransientError
 from chalicelib.job_message import JobMessage, group_of
 from chalicelib.stores.jobs import Job, JobKind, JobStore
@@ -81,7 +81,7 @@ class JobRunner:
         try:
             self._jobs.requeue(lease.job)
             self._queue.extend([lease.receipt], 0)
-        except (TransientError, *FAULTS) as error:
+        except TransientError as error:
             log.warning("job %d is left until its lease ends: %s", lease.job.id, error)
 
     def _claim(self, job_id: int, token: int) -> Job | None:

@@ -114,10 +114,10 @@ def variables(aws: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[di
 
 @pytest.fixture(scope="package")
 def application(variables: dict[str, str]) -> Iterator[Application]:
-    for cached in (app.service, app.max_body):
+    for cached in (app.system, app.max_body):
         cached.cache_clear()
     yield wsgi.application()
-    for cached in (app.service, app.max_body):
+    for cached in (app.system, app.max_body):
         cached.cache_clear()
 
 

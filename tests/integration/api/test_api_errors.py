@@ -28,7 +28,7 @@ def test_an_unknown_path_is_refused_in_json(over_wsgi: Transport, path: str) -> 
 
 
 def test_head_of_an_unknown_path_has_both_headers(over_wsgi: Transport) -> None:
-    check_head(over_wsgi("HEAD", "/a/b"), 403, "error", "There is no such address here.")
+    check_head(over_wsgi("HEAD", "/a/b"), 403, "error", "No such path.")
 
 
 @pytest.mark.parametrize(("method", "path"), [("PUT", "/a"), ("PATCH", "/a"), ("POST", "/"), ("DELETE", "/a/status")])
@@ -77,9 +77,9 @@ def without_database(
     """The service with a database server that does not answer."""
     for name, value in {"MYSQL_HOST": "127.0.0.1", "MYSQL_PORT": "1", "DATABASE_CONNECT_ATTEMPTS": "1"}.items():
         monkeypatch.setenv(name, value)
-    app.service.cache_clear()
+    app.system.cache_clear()
     yield
-    app.service.cache_clear()
+    app.system.cache_clear()
 
 
 @pytest.mark.usefixtures("without_database")

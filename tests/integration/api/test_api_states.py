@@ -12,7 +12,7 @@ from tests.integration.api.conftest import BUNDLE, MANIFEST, Carter, check_head,
 from tests.integration.api.transports import Transport
 
 GONE = "The cart does not exist or has already been deleted"
-EXPIRED = "The cart has expired; post its manifest again to have it made again."
+EXPIRED = "The cart has expired; post its manifest again to rebuild it."
 UNFINISHED = ("waiting", "staging", "bundling")
 
 
