@@ -72,8 +72,11 @@ class Reserver:
                 taken = " and is filled by something else" if outcome.needed <= capacity else ""
                 raise NoSpaceAvailable(f"No Space Available: {figures}{taken}")
             if not outcome.freed:
-                self._windows.wait_for_space(work.cart.id, work.window.number)
+                self._wait_for_space(lease, work)
                 return Defer(FALLBACK_WAIT, "the volume is full")
+
+    def _wait_for_space(self, lease: Lease, work: WindowWork) -> None:
+        self._jobs.fenced(lease.job, lambda: self._windows.wait_for_space(work.cart.id, work.window.number))
 
     def _attempt(self, lease: Lease, work: WindowWork) -> FileActions | _NoRoom:
         """One attempt, within a transaction."""
