@@ -30,7 +30,7 @@ class RecallHandler:
         self._queue = queue
 
     @volume_errors()
-    def run(self, lease: Lease, work: None = None) -> Outcome:
+    def run(self, lease: Lease) -> Outcome:
         cart = self._carts.get(lease.job.cart_id)
         if cart.windows_total:
             return self._tape.look_again(lease, cart)

@@ -32,7 +32,7 @@ class ReconcileHandler:
         self._volume = volume
 
     @volume_errors()
-    def run(self, lease: Lease, work: None = None) -> Outcome:
+    def run(self, lease: Lease) -> Outcome:
         self._volume.prepare()  # someone may have emptied the volume since the worker started
         self._remove_abandoned_temporaries()
         for directory in self._account.next_directories(PER_RUN, DIRECTORIES):

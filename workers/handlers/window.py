@@ -30,7 +30,7 @@ class WindowLoader:
         self._windows = windows
 
     def load(self, job: Job) -> WindowWork:
-        """Raises LeaseLost when the window is gone."""
+        """Raises CartNotFound, and LeaseLost when the window is gone."""
         cart = self._carts.get(job.cart_id)
         window = self._windows.get(job.cart_id, job.window)
         if window is None:
@@ -58,8 +58,11 @@ class WindowHandler:
         self._relayout = relayout
 
     @volume_errors()
-    def run(self, lease: Lease, work: WindowWork | None = None) -> Outcome:
-        work = work or self._loader.load(lease.job)
+    def run(self, lease: Lease) -> Outcome:
+        return self.run_with(lease, self._loader.load(lease.job))
+
+    @volume_errors()
+    def run_with(self, lease: Lease, work: WindowWork) -> Outcome:
         try:
             if work.window.state == WindowState.DONE:
                 return self._upload.resume(lease, work)

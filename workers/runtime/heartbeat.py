@@ -1,4 +1,4 @@
-"""Renews the leases a worker holds three times in their life, together with the messages that brought the jobs."""
+"""Every third of a lease, renews the leases a worker holds and extends the messages that brought the jobs."""
 
 from __future__ import annotations
 
@@ -58,6 +58,6 @@ class Heartbeat:
                 lease.lost.set()
         try:
             self._queue.extend([lease.receipt for lease in held if lease.job.id not in lost], self._visibility)
-        except FAULTS as error:  # a message that is delivered again finds its job held
+        except FAULTS as error:  # if redelivered, its job is still leased
             log.warning("cannot extend messages: %s", error)
         return began

@@ -64,7 +64,8 @@ class Stager:
             run.add(spec, outcome)
         assisted = self._pull_or_share(run, actions.pull)
         if run.failing:
-            self._pull(run, [work.specs()[name] for name in self._failed_files.retry_soon(run)])
+            specs = work.specs()
+            self._pull(run, [specs[name] for name in self._failed_files.retry_soon(run)])
         waits = self._wait_for_others(run, [*actions.wait, *assisted])
         if waits is not None:
             return waits
