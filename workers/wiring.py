@@ -12,7 +12,6 @@ from chalicelib.stores.jobs import JobKind
 from chalicelib.stores.space_account import SpaceAccountStore
 from chalicelib.wiring import System
 from workers.archive.client import ArchiveClient
-from workers.archive.retries import FileRetries
 from workers.bundling.complete import BundleCompleter
 from workers.bundling.plan_windows import WindowPlanner
 from workers.bundling.upload import WindowUploader
@@ -34,6 +33,7 @@ from workers.runtime.heartbeat import Heartbeat
 from workers.runtime.job_runner import Handler, JobRunner
 from workers.staging.eviction import Evictor
 from workers.staging.failed_files import FailedFiles
+from workers.staging.file_retries import FileRetries
 from workers.staging.find_files import FileFinder
 from workers.staging.metadata import MetadataLookup
 from workers.staging.pull_batch import BatchPuller, PullPools

@@ -109,14 +109,6 @@ def test_a_store_that_does_not_answer_leaves_the_rest_for_the_next_attempt(site:
     assert site.bundles.uploads == {}
 
 
-def test_a_cart_without_a_row_ends_the_job(site: MemorySite) -> None:
-    cart = site.lay_out("a", FIRST)
-    lease = deleted(site, cart)
-    del site.database.tables.carts[cart.id]
-    assert site.cleanup_handler.run(lease) == Done()
-    assert site.database.tables.jobs == {}
-
-
 def test_a_worker_whose_lease_was_lost_cleans_nothing_up(site: MemorySite) -> None:
     cart = site.lay_out("a", FIRST, SECOND)
     lease = deleted(site, cart)

@@ -88,7 +88,7 @@ def test_a_file_that_changed_in_the_archive_has_the_cart_laid_out_again(site: Me
     other = site.lease(cart, JobKind.WINDOW, 1)
     site.archive.files["b"].content = b"a new version"
     lease = site.lease(cart)
-    assert site.window_handler.run(lease) == Defer(1, "files in the archive are no longer those of the layout")
+    assert site.window_handler.run(lease) == Defer(1, "files changed in the archive")
     found = site.cart(cart.id)
     assert (found.attempt, found.windows_total, found.state) == (2, 0, CartState.STAGING)
     assert (site.database.tables.windows, site.bundles.uploads) == ({}, {})

@@ -76,7 +76,7 @@ class AssistHandler:
         while taken := self._jobs.fenced(lease.job, lambda: self._shared_files.take(cart.id)):
             positions = taken[1]
             entries = self._entries.page(cart.id, positions.start, len(positions))
-            unknown = [entry for entry in entries if entry.size is None and not entry.error]
+            unknown = [entry for entry in entries if entry.is_unknown]
             self._metadata.look_up(lease, unknown)
             self._record(lease, [entry for entry in unknown if entry.size is not None])
             yield

@@ -25,9 +25,10 @@ class CartFinisher:
         self._releaser = releaser
 
     def finish(self, lease: Lease, cart: Cart, bundle: Bundle, work: WindowWork | None = None) -> None:
-        """Make the cart ready and end the job. `work`: the window that is done with it, if it is not done yet.
+        """Make the cart ready and end the job.
 
-        Raises LeaseLost when the cart is gone; then its bundle is removed again.
+        `work`: the cart's only window, closed in the same transaction; None if all windows are done. Raises LeaseLost
+        when the cart is gone; then its bundle is removed again.
         """
 
         def write() -> None:
@@ -44,13 +45,13 @@ class CartFinisher:
 
     def close_window(self, work: WindowWork, **values: str) -> None:
         """Mark a window done and release its files, within the caller's transaction."""
-        before = (WindowState.STAGED, WindowState.RESERVED)
-        if not self._windows.move(work.cart.id, work.window.number, before, WindowState.DONE, **values):
+        staged = (WindowState.STAGED,)
+        if not self._windows.move(work.cart.id, work.window.number, staged, WindowState.DONE, **values):
             raise LeaseLost
         self._releaser.release_window(work)
 
     def _remove_bundle_if_unwanted(self, cart: Cart) -> None:
-        """If this worker stood still for long, the cart's clean-up may be over and nobody else would remove it."""
+        """After a long stall the clean-up may already have run, and nothing else would remove the bundle."""
         try:
             now = self._carts.get(cart.id)
         except CartNotFound:

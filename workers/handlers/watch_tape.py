@@ -12,10 +12,10 @@ from chalicelib.errors import EntriesFailed
 from chalicelib.stores.carts import Cart
 from chalicelib.stores.entries import CartEntry, EntryStore
 from chalicelib.stores.jobs import JobStore
-from workers.archive.retries import FileRetries
 from workers.bundling.plan_windows import WindowPlanner
 from workers.runtime.lease import Lease
 from workers.runtime.outcomes import Defer, Done, Outcome
+from workers.staging.file_retries import FileRetries
 from workers.staging.find_files import FileFinder
 from workers.staging.metadata import MetadataLookup
 from workers.stores.recalls import RecallStore

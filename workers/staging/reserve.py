@@ -24,7 +24,7 @@ from workers.stores.shared_files import SharedFileStore
 from workers.stores.staged_files import StagedFile, StagedFileStore
 from workers.stores.windows import WindowStore
 
-#: Seconds until a window that waits for space tries again. Whoever frees space wakes it earlier.
+#: Seconds until a window that waits for space tries again. Releasing space wakes it earlier.
 FALLBACK_WAIT = 5.0
 
 
@@ -65,6 +65,7 @@ class Reserver:
             lease.check()
             outcome = self._jobs.fenced(lease.job, lambda: self._attempt(lease, work))
             if isinstance(outcome, FileActions):
+                work.set_state(WindowState.RESERVED)
                 return outcome
             capacity = self._volume.capacity()
             if outcome.needed > capacity or outcome.hopeless:
@@ -120,7 +121,7 @@ class Reserver:
             raise LeaseLost
 
     def _is_hopeless(self, work: WindowWork) -> bool:
-        """Whether no space of ours will ever be freed: no other window holds any, and nothing can be evicted."""
+        """Whether none of our space will ever be freed: no other window holds any, and nothing can be evicted."""
         if self._staged_files.anything_evictable() or self._volume.temporaries():
             return False
         return not self._windows.others_hold_space(work.cart.id, work.window.number)

@@ -1,4 +1,4 @@
-"""What came of a window's files so far, and how that is recorded."""
+"""The results of a window's files so far, and how they are recorded."""
 
 from __future__ import annotations
 
@@ -70,11 +70,13 @@ class StagingRecorder:
     def record_window(self, run: StagingRun, now: float) -> None:
         """Record the last files; the window is staged."""
         self._write(run, now, last=True)
+        run.work.set_state(WindowState.STAGED)
 
     def _write(self, run: StagingRun, now: float, *, last: bool) -> None:
         cart, window = run.work.cart, run.work.window
         counted = [entry for entry in run.work.entries if entry.archive_id in run.done]
         files, size = len(counted), sum(entry.size for entry in counted)
+        reserved = (WindowState.RESERVED,)
         more = (files - window.counted_files, size - window.counted_bytes)
 
         def write() -> None:
@@ -85,12 +87,7 @@ class StagingRecorder:
                 self._windows.set_counted(cart.id, window.number, files, size)
                 self._carts.count_staged(cart, *more)
             elif self._windows.move(
-                cart.id,
-                window.number,
-                (WindowState.RESERVED,),
-                WindowState.STAGED,
-                counted_files=files,
-                counted_bytes=size,
+                cart.id, window.number, reserved, WindowState.STAGED, counted_files=files, counted_bytes=size
             ):
                 self._carts.count_window_staged(cart, *more)
 
