@@ -1,4 +1,7 @@
-"""Every policy of a worker in one place: how long, how often, how many. Tests pass shorter ones."""
+"""The policies of a worker in one place: those the settings ask for, and those that tests shorten.
+
+A constant that neither changes stays beside its use.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from workers.staging.file_retries import FileRetryPolicy
 from workers.staging.share_work import SharingPolicy
 from workers.staging.stage import StagingPolicy
 
-WORKERS_STOP = 15.0  # seconds beyond a lease, after which no worker of a dead cart can still be writing
+WORKERS_STOP = 15.0  # seconds after a lease expires by which its worker has stopped writing
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ from workers.stores.windows import WindowStore
 
 @dataclass(frozen=True)
 class Worker:
-    """A worker ready to run, and what it stands on."""
+    """A worker ready to run, and its dependencies."""
 
     consumer: Consumer
     archive: ArchiveClient

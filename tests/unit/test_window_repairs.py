@@ -33,7 +33,7 @@ def test_a_staged_file_that_is_missing_is_staged_again(site: MemorySite) -> None
     lease, _ = site.stage(cart)
     site.volume.path("b").unlink()
     lease = expired(lease, site)
-    assert site.window_handler.run(lease) == Defer(0, "b is not on the volume any more")
+    assert site.window_handler.run(lease) == Defer(0, "b is missing from the volume")
     assert (site.state_of(cart), site.cart(cart.id).windows_staged) == (WindowState.RESERVED, 0)
     site.archive.asked.clear()
     assert site.window_handler.run(lease) == Done()

@@ -1,4 +1,4 @@
-"""A part of a bundle as a file to upload: headers from the layout, data from the volume, nothing assembled."""
+"""A part of a bundle as a file to upload: headers from the layout, data from the volume, without a copy."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class PartFile(io.RawIOBase):
 
     @contextmanager
     def reporting_missing_files(self) -> Iterator[None]:
-        """Raise StagedFileGone where the store's client hid it behind an error of its own."""
+        """Raise StagedFileGone where the store's client wrapped it in an error of its own."""
         try:
             yield
         except StoreUnavailable as error:
@@ -126,7 +126,7 @@ class PartFile(io.RawIOBase):
         except OSError as error:
             if error.errno != errno.EIO:
                 raise
-            raise StagedFileGone(self._open_id) from error  # pulled again, it lies on other blocks of the disk
+            raise StagedFileGone(self._open_id) from error  # pulling it again writes other blocks of the disk
         if got == 0:
             raise StagedFileGone(self._open_id)  # the file was truncated
         self._open = (descriptor, position + got, left - got)

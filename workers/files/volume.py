@@ -65,7 +65,7 @@ class Volume:
         return int(usable - self._kept_free(usable))
 
     def usable_now(self, used: int, staged: int) -> int:
-        """Bytes that staged files may use now, by what else is on the disk.
+        """Bytes that staged files may use now, given what else is on the disk.
 
         `used` bytes are reserved for them, `staged` of these are on the volume already. Files in `tmp/` are part of
         what is reserved, except those that dead workers left there.
@@ -96,9 +96,9 @@ class Volume:
 
     @contextmanager
     def writing(self, archive_id: str, claim: Claim, size: int) -> Iterator[int]:
-        """Yield a descriptor of a temporary file of `size` bytes;
+        """Yield a descriptor of a temporary file for `size` bytes. `keep` gives it its final name.
 
-        `keep` gives it its final name. An exception removes it.
+        An exception removes it.
         """
         temporary = self._temporary(archive_id, claim)
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)

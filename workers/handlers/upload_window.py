@@ -98,10 +98,10 @@ class WindowUpload:
         self._restager.restage(lease, work, missing or [work.specs()[archive_id]])
         if not missing:
             return Defer(self._unreadable_delay, f"{archive_id} cannot be read from the volume")
-        return Defer(0, f"{archive_id} is not on the volume any more")
+        return Defer(0, f"{archive_id} is missing from the volume")
 
     def _changed(self, work: WindowWork) -> list[FileSpec]:
-        """The files whose bytes are not those that were verified, found by reading all; if none is, all of them."""
+        """Re-read every file; return those whose bytes changed, or all if none did."""
         specs = list(work.specs().values())
         differing = [s for s in specs if self._uploader.read_checksum(s) != work.checksums[s.archive_id]]
         return differing or specs

@@ -29,7 +29,7 @@ class TapePolicy:
     """Times are in seconds. `timeout`: how long a file may stay on tape after its recall."""
 
     timeout: float
-    #: between looks; they become rarer the longer a cart has waited
+    #: between looks; the interval grows with the wait
     shortest_interval: float = 2.0
     longest_interval: float = 300.0
 

@@ -60,8 +60,8 @@ class Stager:
         run = StagingRun(lease, work, recorded_at=self._clock())
         run.done = {spec.archive_id for spec in actions.ready}
         run.staged_before = {spec.archive_id for spec in actions.verify}
-        for spec, outcome in self._puller.verify(lease, actions.verify):
-            run.add(spec, outcome)
+        for spec, result in self._puller.verify(lease, actions.verify):
+            run.add(spec, result)
         assisted = self._pull_or_share(run, actions.pull)
         if run.failing:
             specs = work.specs()
@@ -78,7 +78,7 @@ class Stager:
         return None
 
     def _pull_or_share(self, run: StagingRun, specs: Sequence[FileSpec]) -> list[FileSpec]:
-        """Pull these files, together with assistants where that pays; return those that fell to assistants."""
+        """Pull these files, together with assistants where that pays; return those assigned to assistants."""
         probed = self._sharing.policy.probed
         began = self._sharing.start_probe()
         self._pull(run, specs[:probed])
@@ -89,7 +89,7 @@ class Stager:
         return []
 
     def _share(self, run: StagingRun, specs: Sequence[FileSpec]) -> list[FileSpec]:
-        """Pull these files together with assistants; return those that fell to assistants."""
+        """Pull these files together with assistants; return those assigned to assistants."""
         order, left = list(run.work.specs()), {spec.archive_id: spec for spec in specs}
         self._sharing.begin(run.lease, order.index(specs[0].archive_id), len(order))
         for indexes in self._sharing.take(run.lease):
@@ -97,8 +97,8 @@ class Stager:
         return list(left.values())
 
     def _pull(self, run: StagingRun, specs: Iterable[FileSpec]) -> None:
-        for spec, outcome in self._puller.pull(run.lease, specs):
-            run.add(spec, outcome)
+        for spec, result in self._puller.pull(run.lease, specs):
+            run.add(spec, result)
             if self._clock() - run.recorded_at > self._policy.record_every:
                 self._recorder.record(run, self._clock())
 

@@ -11,7 +11,7 @@ from chalicelib.stores.jobs import JobStore
 from workers.files.file_spec import FileSpec
 from workers.files.hashes import Hashes
 from workers.runtime.lease import Lease
-from workers.staging.pull_file import Failing, Outcome, Refused
+from workers.staging.pull_file import Failing, FileResult, Refused
 from workers.staging.window_work import WindowWork
 from workers.stores.staged_files import StagedFileStore
 from workers.stores.windows import WindowStore
@@ -34,15 +34,15 @@ class StagingRun:
     failing: dict[str, str] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
 
-    def add(self, spec: FileSpec, outcome: Outcome) -> None:
+    def add(self, spec: FileSpec, result: FileResult) -> None:
         """Note what came of a file."""
-        if isinstance(outcome, Failing):
-            self.failing[spec.archive_id] = outcome.reason
-        elif isinstance(outcome, Refused):
-            self.refused[spec.archive_id] = outcome.reason
+        if isinstance(result, Failing):
+            self.failing[spec.archive_id] = result.reason
+        elif isinstance(result, Refused):
+            self.refused[spec.archive_id] = result.reason
         else:
-            (self.verified if spec.archive_id in self.staged_before else self.staged).append((spec, outcome))
-            self.add_done(spec, outcome)
+            (self.verified if spec.archive_id in self.staged_before else self.staged).append((spec, result))
+            self.add_done(spec, result)
 
     def add_done(self, spec: FileSpec, hashes: Hashes) -> None:
         """Note a file that is staged and recorded, by this job or another."""

@@ -1,4 +1,4 @@
-"""One recall per file across all carts: the only SQL on recalls.
+"""One recall per file across all carts: the only SQL on their table.
 
 A job claims a file before it asks the archive for it. A claim that was not followed by an accepted recall, because of a
 crash or a refusal, lapses after a minute; then another job may claim the file.

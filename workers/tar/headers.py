@@ -19,7 +19,10 @@ SECOND = 10**9
 
 
 class Member(NamedTuple):
-    """A file of the bundle. `path` includes the root; `new_dirs`: how many of its innermost directories it brings."""
+    """A file of the bundle. `path` includes the root.
+
+    `new_dirs`: how many of its innermost directories it is the first to need.
+    """
 
     path: str
     size: int
