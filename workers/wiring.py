@@ -125,12 +125,8 @@ class _Graph:
     def tape(self) -> TapeWatch:
         return TapeWatch(
             self.s.jobs,
-            self.s.entries,
             self.windows,
-            self.recalls,
             self.s.queue,
-            self.metadata,
-            self.retries,
             self.finder,
             self.planner,
             self.policies.tape,
@@ -148,14 +144,14 @@ class _Graph:
     def upload(self) -> WindowUpload:
         s, settings = self.s, self.s.settings
         pool = ThreadPoolExecutor(settings.upload_concurrency, thread_name_prefix="upload")
+        completer = BundleCompleter(s.bundles, self.windows)
         return WindowUpload(
             s.jobs,
             s.carts,
             s.queue,
             self.planner,
             WindowUploader(s.bundles, self.staged_files, self.volume, pool, settings.upload_concurrency),
-            BundleCompleter(s.bundles, self.windows),
-            CartFinisher(s.jobs, s.carts, self.windows, s.bundles, self.releaser),
+            CartFinisher(s.jobs, s.carts, self.windows, s.bundles, completer, self.releaser),
             self.releaser,
             Restager(s.jobs, s.carts, self.windows, self.account, self.staged_files, self.volume),
             self.policies.unreadable_delay,

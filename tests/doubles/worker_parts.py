@@ -171,12 +171,8 @@ class WorkerParts:
         w = self.world
         return TapeWatch(
             w.jobs,
-            w.entries,
             w.windows,
-            w.recalls,
             self.job_queue,
-            self.metadata,
-            self.retries,
             self.finder,
             self.planner,
             self.tape_policy,
@@ -198,7 +194,7 @@ class WorkerParts:
     @cached_property
     def finisher(self) -> CartFinisher:
         w = self.world
-        return CartFinisher(w.jobs, w.carts, w.windows, self.bundle_store, self.releaser)
+        return CartFinisher(w.jobs, w.carts, w.windows, self.bundle_store, self.completer, self.releaser)
 
     @cached_property
     def upload(self) -> WindowUpload:
@@ -209,7 +205,6 @@ class WorkerParts:
             self.job_queue,
             self.planner,
             self.uploader,
-            self.completer,
             self.finisher,
             self.releaser,
             Restager(w.jobs, w.carts, w.windows, w.account, w.staged_files, self.volume),

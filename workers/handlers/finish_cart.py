@@ -1,4 +1,4 @@
-"""Makes a cart ready, once its bundle is in the store."""
+"""Completes a cart's bundle and makes the cart ready."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from chalicelib.db.states import WindowState
 from chalicelib.errors import CartNotFound, LeaseLost
 from chalicelib.stores.carts import Cart, CartState, CartStore
 from chalicelib.stores.jobs import JobStore
+from workers.bundling.complete import BundleCompleter
 from workers.bundling.upload import Bundle
 from workers.runtime.lease import Lease
 from workers.staging.release import SpaceReleaser
@@ -16,13 +17,27 @@ from workers.stores.windows import WindowStore
 
 class CartFinisher:
     def __init__(
-        self, jobs: JobStore, carts: CartStore, windows: WindowStore, bundles: BundleStore, releaser: SpaceReleaser
+        self,
+        jobs: JobStore,
+        carts: CartStore,
+        windows: WindowStore,
+        bundles: BundleStore,
+        completer: BundleCompleter,
+        releaser: SpaceReleaser,
     ) -> None:
         self._jobs = jobs
         self._carts = carts
         self._windows = windows
         self._bundles = bundles
+        self._completer = completer
         self._releaser = releaser
+
+    def complete(self, lease: Lease, cart: Cart) -> None:
+        """Complete the bundle of a cart whose windows are all done, and finish the cart.
+
+        Raises as `finish` and BundleCompleter.complete.
+        """
+        self.finish(lease, cart, self._completer.complete(cart))
 
     def finish(self, lease: Lease, cart: Cart, bundle: Bundle, work: WindowWork | None = None) -> None:
         """Make the cart ready and end the job.

@@ -33,7 +33,7 @@ class RecallHandler:
     def run(self, lease: Lease) -> Outcome:
         cart = self._carts.get(lease.job.cart_id)
         if cart.windows_total:
-            return self._tape.look_again(lease, cart)
+            return self._tape.poll(lease, cart)
         self._carts.begin_staging(cart.id)
         cart = dataclasses.replace(cart, state=CartState.STAGING)
         found = self._finder.find(lease, cart)

@@ -33,7 +33,7 @@ class ReconcileHandler:
 
     @volume_errors()
     def run(self, lease: Lease) -> Outcome:
-        self._volume.prepare()  # someone may have emptied the volume since the worker started
+        self._volume.prepare()  # recreates the directories of a volume that was emptied
         self._remove_abandoned_temporaries()
         for directory in self._account.next_directories(PER_RUN, DIRECTORIES):
             lease.check()

@@ -10,7 +10,6 @@ from chalicelib.aws.job_queue import JobQueue
 from chalicelib.errors import LayoutChanged
 from chalicelib.stores.carts import Cart, CartStore
 from chalicelib.stores.jobs import JobStore
-from workers.bundling.complete import BundleCompleter
 from workers.bundling.part_checksums import FilesChanged
 from workers.bundling.plan_windows import WindowPlanner
 from workers.bundling.upload import WindowUploader
@@ -35,7 +34,6 @@ class WindowUpload:
         queue: JobQueue,
         planner: WindowPlanner,
         uploader: WindowUploader,
-        completer: BundleCompleter,
         finisher: CartFinisher,
         releaser: SpaceReleaser,
         restager: Restager,
@@ -46,7 +44,6 @@ class WindowUpload:
         self._queue = queue
         self._planner = planner
         self._uploader = uploader
-        self._completer = completer
         self._finisher = finisher
         self._releaser = releaser
         self._restager = restager
@@ -88,7 +85,7 @@ class WindowUpload:
 
     def _continue(self, lease: Lease, cart: Cart, is_last: bool) -> Done:
         if is_last:
-            self._finisher.finish(lease, cart, self._completer.complete(cart))
+            self._finisher.complete(lease, cart)
         else:
             self._queue.send(self._jobs.finish(lease.job, lambda: self._planner.next_jobs(cart.id, 1)))
         return Done()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import errno
-
 from chalicelib.db.states import WindowState
 from chalicelib.errors import LayoutChanged, LeaseLost
 from chalicelib.stores.carts import CartStore
 from chalicelib.stores.entries import EntryStore
 from chalicelib.stores.jobs import Job, JobStore
-from workers.files.volume import volume_errors
+from workers.files.volume import is_full, volume_errors
 from workers.handlers.relayout import Relayout
 from workers.handlers.upload_window import WindowUpload
 from workers.runtime.lease import Lease
@@ -80,7 +78,7 @@ class WindowHandler:
         try:
             return self._stager.stage(lease, work, actions)
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                # The volume is fuller than its account says: reserve again, by what is really there.
+            if is_full(error):
+                # The disk is fuller than the account says: reserve again, from real free space.
                 self._jobs.fenced(lease.job, lambda: self._releaser.return_window(work))
             raise

@@ -58,6 +58,14 @@ class FileFinder:
             self.raise_errors(cart)
         return layout_input, unrecorded
 
+    def ask_again(self, lease: Lease, cart: Cart, first: int, files: int) -> list[CartEntry]:
+        """Ask the archive again about those of `files` entries from `first` on that were on tape; return these."""
+        asked = [entry for entry in self._entries.page(cart.id, first, files) if entry.on_tape]
+        self._retries.record(self._metadata.ask_archive(lease, asked))
+        self._record(lease, asked)
+        self._metadata.forget_recalls({entry.archive_id for entry in asked if not entry.on_tape})
+        return asked
+
     def pages(self, cart: Cart) -> Iterator[list[CartEntry]]:
         """All entries of the cart, in order."""
         for first in range(0, cart.files_total, PAGE):

@@ -63,8 +63,8 @@ class MetadataLookup:
     def recall(self, lease: Lease, archive_ids: Collection[str]) -> None:
         """Recall files from tape, each once across all carts.
 
-        A recall that the archive refuses may be tried again at the next look. A timeout is not a refusal: some archives
-        answer only when the file is online, so the claim stays until it lapses.
+        A refused recall may be requested again at the next poll. A timeout is not a refusal: some archives answer only
+        when the file is online, so the claim stays until it lapses.
         """
         if not archive_ids:
             return
@@ -77,6 +77,10 @@ class MetadataLookup:
                 refused.append(archive_id)
         self._recalls.mark_requested(accepted)
         self._recalls.release(refused)
+
+    def forget_recalls(self, archive_ids: Collection[str]) -> None:
+        """These files are online. If they go back to tape, they are recalled again."""
+        self._recalls.forget_online(archive_ids)
 
 
 def _is_same_file(entry: CartEntry, file: StagedFile | None) -> bool:
