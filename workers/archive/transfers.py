@@ -96,7 +96,7 @@ class Transfers:
         return acquired
 
     def _release_slots(self, loop: CurlLoop[Item], *, keep: bool = False) -> None:
-        """Release unused slots, but `keep` one if more requests follow, lest a large file take it."""
+        """Release unused slots, but `keep` one if more requests follow: a waiting large file would take it."""
         needed = max(keep, len(loop.in_flight))
         for _ in range(loop.slots - needed):
             self._slots.release()

@@ -63,7 +63,7 @@ class JobRunner:
         self.database_down = threading.Event()  # a job could not be looked up
 
     def handle(self, message: Message) -> None:
-        """Work on the job that a message names, if nobody holds it."""
+        """Work on the job that a message names, if no worker holds it."""
         try:
             reference = job_message.decode(message.body)
         except job_message.NewerVersion as error:

@@ -26,7 +26,7 @@ class FileRetryPolicy:
     first_retry: float = 0.5
     #: the longest between retries
     longest: float = 15.0
-    #: between looks at an archive that is down
+    #: between retries while the archive is down
     while_down: float = 5.0
 
 

@@ -103,7 +103,10 @@ class Reserver:
         self._staged_files.claim(lease.job.id, actions.pull, found, pins=0)
 
     def _make_room(self, work: WindowWork, account: SpaceAccount, needed: int) -> _NoRoom | None:
-        """Evict until `needed` bytes fit; None when they do. An older cart that waits for space goes first."""
+        """Evict until `needed` bytes fit; None when they do. An older cart that waits for space goes first.
+
+        `usable_now` scans `tmp/` under the account's lock: without it, a file staged meanwhile would count twice.
+        """
         short = account.used + needed - self._volume.usable_now(account.used, account.staged)
         waits_behind = account.waiting_cart is not None and account.waiting_cart < work.cart.id
         if needed <= 0 or (short <= 0 and not waits_behind):

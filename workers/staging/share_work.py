@@ -30,7 +30,7 @@ class SharingPolicy:
     #: fraction of that time spent waiting: more workers do not make a busy machine faster
     idle_fraction: float = 0.5
     assistants: int = 7
-    #: between looks at whether the assistants are done
+    #: between checks whether the assistants are done
     look_every: float = 0.05
     #: the longest wait for the last assistants
     patience: float = 20.0

@@ -1,6 +1,6 @@
 """Stages the files of one window: pulls and verifies them onto the volume.
 
-A file that another job is pulling is left to that job; this one continues with its own files and looks again.
+A file that another job is pulling is left to that job; this one continues with its own files and checks again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class StagingPolicy:
 
     #: between records of what was staged
     record_every: float = 3.0
-    #: how often, and after how long each, this job looks for files that another job is pulling
+    #: how often, and at what interval, this job checks for files that another job is pulling
     looks_at_others: int = 20
     look_at_others_every: float = 0.1
 
@@ -103,7 +103,10 @@ class Stager:
                 self._recorder.record(run, self._clock())
 
     def _wait_for_others(self, run: StagingRun, specs: Sequence[FileSpec]) -> Defer | None:
-        """Wait a short while for files that other jobs pull; Defer when some are still missing."""
+        """Wait a short while for files that other jobs pull; Defer if some are still missing.
+
+        None if all are staged, or if some files of the window have failed anyway: then the wait is cut short.
+        """
         for _ in range(self._policy.looks_at_others):
             specs = [spec for spec in specs if spec.archive_id not in run.done]
             if not specs or run.failing or run.refused:
