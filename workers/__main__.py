@@ -13,7 +13,7 @@ from chalicelib.errors import CartError
 from chalicelib.wiring import build
 from workers.wiring import assemble
 
-GRACE = 6.0  # seconds handlers have to return after SIGTERM; the rest of the 8 seconds requeues what they hold
+GRACE = 6.0  # seconds handlers have to return after SIGTERM; the other 2 s are for requeueing
 
 log = logging.getLogger("workers")
 

@@ -1,19 +1,22 @@
-"""Every policy of a worker in one place: how long, how often, how many. Tests pass shorter ones."""
+"""The policies of a worker in one place: those the settings ask for, and those that tests shorten.
+
+A constant that neither changes stays beside its use.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from chalicelib.config.settings import Settings
-from workers.archive.retries import RetryPolicy
 from workers.bundling.part_limits import PartSizes
 from workers.handlers.upload_window import UNREADABLE_DELAY
 from workers.handlers.watch_tape import TapePolicy
 from workers.runtime.policy import ConsumerPolicy
+from workers.staging.file_retries import FileRetryPolicy
 from workers.staging.share_work import SharingPolicy
 from workers.staging.stage import StagingPolicy
 
-WORKERS_STOP = 15.0  # seconds beyond a lease, after which no worker of a dead cart can still be writing
+WORKERS_STOP = 15.0  # seconds after a lease expires by which its worker has stopped writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +24,7 @@ class WorkerPolicies:
     """`workers_stopped_after` and `unreadable_delay` are in seconds: see CleanupHandler and WindowUpload."""
 
     consumer: ConsumerPolicy
-    retries: RetryPolicy
+    retries: FileRetryPolicy
     tape: TapePolicy
     sizes: PartSizes
     workers_stopped_after: float
@@ -34,7 +37,7 @@ def policies_of(settings: Settings) -> WorkerPolicies:
     """The policies that the settings ask for."""
     return WorkerPolicies(
         consumer=ConsumerPolicy(slots=settings.job_concurrency, visibility=settings.visibility),
-        retries=RetryPolicy(patience=settings.archive_patience),
+        retries=FileRetryPolicy(patience=settings.archive_patience),
         tape=TapePolicy(timeout=settings.recall_timeout),
         sizes=PartSizes(settings.part_size, settings.window_size, settings.window_files),
         workers_stopped_after=settings.lease + WORKERS_STOP,

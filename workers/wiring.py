@@ -12,7 +12,6 @@ from chalicelib.stores.jobs import JobKind
 from chalicelib.stores.space_account import SpaceAccountStore
 from chalicelib.wiring import System
 from workers.archive.client import ArchiveClient
-from workers.archive.retries import FileRetries
 from workers.bundling.complete import BundleCompleter
 from workers.bundling.plan_windows import WindowPlanner
 from workers.bundling.upload import WindowUploader
@@ -34,6 +33,7 @@ from workers.runtime.heartbeat import Heartbeat
 from workers.runtime.job_runner import Handler, JobRunner
 from workers.staging.eviction import Evictor
 from workers.staging.failed_files import FailedFiles
+from workers.staging.file_retries import FileRetries
 from workers.staging.find_files import FileFinder
 from workers.staging.metadata import MetadataLookup
 from workers.staging.pull_batch import BatchPuller, PullPools
@@ -52,7 +52,7 @@ from workers.stores.windows import WindowStore
 
 @dataclass(frozen=True)
 class Worker:
-    """A worker ready to run, and what it stands on."""
+    """A worker ready to run, and its dependencies."""
 
     consumer: Consumer
     archive: ArchiveClient
@@ -125,12 +125,8 @@ class _Graph:
     def tape(self) -> TapeWatch:
         return TapeWatch(
             self.s.jobs,
-            self.s.entries,
             self.windows,
-            self.recalls,
             self.s.queue,
-            self.metadata,
-            self.retries,
             self.finder,
             self.planner,
             self.policies.tape,
@@ -148,14 +144,14 @@ class _Graph:
     def upload(self) -> WindowUpload:
         s, settings = self.s, self.s.settings
         pool = ThreadPoolExecutor(settings.upload_concurrency, thread_name_prefix="upload")
+        completer = BundleCompleter(s.bundles, self.windows)
         return WindowUpload(
             s.jobs,
             s.carts,
             s.queue,
             self.planner,
             WindowUploader(s.bundles, self.staged_files, self.volume, pool, settings.upload_concurrency),
-            BundleCompleter(s.bundles, self.windows),
-            CartFinisher(s.jobs, s.carts, self.windows, s.bundles, self.releaser),
+            CartFinisher(s.jobs, s.carts, self.windows, s.bundles, completer, self.releaser),
             self.releaser,
             Restager(s.jobs, s.carts, self.windows, self.account, self.staged_files, self.volume),
             self.policies.unreadable_delay,

@@ -37,6 +37,11 @@ class CartEntry:
     failing_s: float
     failing_at: float | None
 
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the archive has yet to answer for this entry's file."""
+        return self.size is None and not self.error
+
 
 _COLUMNS = [getattr(Entries, field.name) for field in dataclasses.fields(CartEntry)]
 _POSTED = [Entries.cart_id, Entries.position, *(getattr(Entries, name) for name in Entry._fields)]

@@ -1,4 +1,4 @@
-"""The volume's space account, one row: the only SQL on it.
+"""The volume's space account, one row: the only SQL on its row.
 
 Everything that changes the account first locks its row, so reservations are made one after the other.
 """
@@ -11,11 +11,12 @@ from peewee import fn
 
 from chalicelib.db.database import Database
 from chalicelib.db.models import Volume, Windows
+from chalicelib.db.states import WindowState
 
 
 @dataclass(frozen=True, slots=True)
 class SpaceAccount:
-    """Bytes charged, bytes that lie on the volume already, and the oldest cart that waits for space, if any."""
+    """Bytes charged, bytes already on the volume, and the oldest cart that waits for space, if any."""
 
     used: int
     staged: int
@@ -28,12 +29,13 @@ class SpaceAccountStore:
 
     def lock(self) -> SpaceAccount:
         """Lock the account for the rest of the caller's transaction."""
-        oldest = Windows.select(fn.MIN(Windows.cart_id)).where(Windows.waits_since.is_null(False))
+        waiting = (Windows.state == WindowState.TAKEN) & Windows.waits_since.is_null(False)
+        oldest = Windows.select(fn.MIN(Windows.cart_id)).where(waiting)
         query = Volume.select(Volume.used, Volume.staged, oldest).where(Volume.id == 1).tuples()
         if self._db.is_mysql:
             query = query.for_update()
-        used, staged, waiting = query.first(self._db.peewee)
-        return SpaceAccount(used, staged, waiting)
+        used, staged, waiting_cart = query.first(self._db.peewee)
+        return SpaceAccount(used, staged, waiting_cart)
 
     def charge(self, used: int, staged: int) -> None:
         """Add to both sums, in bytes; either may be negative. Call it under the lock."""
@@ -47,7 +49,7 @@ class SpaceAccountStore:
         return bool(Volume.update(reconciled_at=self._db.now).where(due).execute(self._db.peewee))
 
     def next_directories(self, count: int, of: int) -> list[int]:
-        """The `count` of `of` directories to reconcile next; they come round in turn."""
+        """The `count` of `of` directories to reconcile next, round robin."""
         with self._db.session() as db:
             first: int = Volume.select(Volume.reconciled_to).where(Volume.id == 1).tuples().first(db)[0]
             Volume.update(reconciled_to=(first + count) % of).where(Volume.id == 1).execute(db)

@@ -81,7 +81,7 @@ def test_every_file_is_answered_for(archive: Archive) -> None:
     answers = dict(archive.client.statuses([*CONTENTS, "missing", ""], nothing))
     missing, unnamed = answers.pop("missing"), answers.pop("")
     assert (type(missing), str(missing)) == (ArchiveUnavailable, "archive answered 500")
-    assert (type(unnamed), str(unnamed)) == (ArchiveRefused, "no archive has a file of this id")
+    assert (type(unnamed), str(unnamed)) == (ArchiveRefused, "invalid archive id")
     assert answers == {name: FileStatus(len(content), MTIME_NS, "disk") for name, content in CONTENTS.items()}
 
 

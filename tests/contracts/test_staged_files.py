@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import cast
 
 import pytest
@@ -159,7 +160,7 @@ def test_the_account_names_the_oldest_cart_that_waits_for_space(world: World) ->
     assert world.transaction(world.account.lock).waiting_cart is None
     for cart_id in (7, 3):
         insert(world, cart_id, window(0, TAKEN))
-        world.windows.wait_for_space(cart_id, 0)
+        world.transaction(partial(world.windows.wait_for_space, cart_id, 0))
     assert world.transaction(world.account.lock) == SpaceAccount(0, 0, 3)
 
 

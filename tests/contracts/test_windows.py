@@ -9,6 +9,7 @@ import pytest
 from chalicelib.db.states import WindowState
 from chalicelib.job_message import JobMessage, group_of
 from chalicelib.stores.jobs import JobKind
+from chalicelib.stores.space_account import SpaceAccount
 from tests.doubles.world import World
 from workers.files import crc64nvme
 from workers.stores.windows import Window
@@ -53,7 +54,7 @@ def test_the_windows_that_wait_longest_are_those_of_the_oldest_cart(world: World
     for cart_id, number in ((CART, 1), (OLDER, 2), (OLDER, 0), (CART, 0)):
         insert(world, cart_id, window(number, TAKEN))
         messages[cart_id, number] = world.job(cart_id, JobKind.WINDOW, number)
-        world.windows.wait_for_space(cart_id, number)
+        wait_for_space(world, cart_id, number)
         world.advance(1)
     order = [messages[key] for key in sorted(messages)]
     assert world.windows.longest_waiting(9) == order
@@ -63,7 +64,7 @@ def test_the_windows_that_wait_longest_are_those_of_the_oldest_cart(world: World
 def test_a_woken_windows_message_follows_its_last_claim(world: World) -> None:
     insert(world, CART, window(0, TAKEN))
     job = world.claimed(CART, JobKind.WINDOW, 0)
-    world.windows.wait_for_space(CART, 0)
+    wait_for_space(world, CART, 0)
     world.jobs.defer(job, 5)
     assert world.windows.longest_waiting(9) == [JobMessage(job.id, job.token, group_of(CART))]
 
@@ -72,16 +73,35 @@ def test_only_the_job_of_a_waiting_window_is_woken(world: World) -> None:
     insert(world, CART, window(0, TAKEN), window(1, TAKEN))
     for kind, number in ((JobKind.ASSIST, 0), (JobKind.WINDOW, 1)):
         world.job(CART, kind, number)
-    world.windows.wait_for_space(CART, 0)
+    wait_for_space(world, CART, 0)
     assert world.windows.longest_waiting(9) == []
 
 
 def test_a_window_stops_waiting_when_it_is_reserved(world: World) -> None:
     insert(world, CART, window(0, TAKEN))
     world.job(CART, JobKind.WINDOW, 0)
-    world.windows.wait_for_space(CART, 0)
+    wait_for_space(world, CART, 0)
     assert move(world, 0, TAKEN, RESERVED, waits_since=None)
     assert world.windows.longest_waiting(9) == []
+
+
+@pytest.mark.parametrize("state", [state for state in WindowState if state != TAKEN])
+def test_only_a_taken_window_waits_for_space(world: World, state: WindowState) -> None:
+    insert(world, OLDER, window(0, state))
+    insert(world, CART, window(0, TAKEN))
+    world.job(OLDER, JobKind.WINDOW)
+    wait_for_space(world, OLDER, 0)
+    wait_for_space(world, CART, 0)
+    assert waiting_cart(world) == CART
+    assert world.windows.longest_waiting(9) == []
+
+
+def test_a_window_that_stays_marked_as_waiting_after_it_was_dropped_holds_up_no_other(world: World) -> None:
+    insert(world, OLDER, window(0, TAKEN))
+    wait_for_space(world, OLDER, 0)
+    assert waiting_cart(world) == OLDER
+    world.transaction(lambda: world.windows.move(OLDER, 0, (TAKEN,), WindowState.DROPPED))
+    assert waiting_cart(world) is None
 
 
 @pytest.mark.parametrize("state", list(WindowState))
@@ -124,3 +144,12 @@ def insert(world: World, cart_id: int, *windows: Window) -> None:
 def move(world: World, number: int, before: WindowState, after: WindowState, **values: object) -> bool:
     moved: bool = world.transaction(lambda: world.windows.move(CART, number, (before,), after, **values))
     return moved
+
+
+def wait_for_space(world: World, cart_id: int, number: int) -> None:
+    world.transaction(lambda: world.windows.wait_for_space(cart_id, number))
+
+
+def waiting_cart(world: World) -> int | None:
+    account: SpaceAccount = world.transaction(world.account.lock)
+    return account.waiting_cart

@@ -105,7 +105,7 @@ class MemoryArchive:
     def _file(self, method: str, archive_id: str, check: Check) -> ArchiveFile:
         check()
         if archive_id in ("", ".", ".."):
-            raise ArchiveRefused("no archive has a file of this id")
+            raise ArchiveRefused("invalid archive id")
         self.on_request(archive_id)
         self.asked.append((method, archive_id))
         if self.is_down:

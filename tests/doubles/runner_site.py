@@ -33,7 +33,10 @@ class Scripted:
     script: Script
     seen: list[tuple[str, int, Any]] = field(default_factory=list)
 
-    def run(self, lease: Lease, work: Any = None) -> Outcome:
+    def run(self, lease: Lease) -> Outcome:
+        return self.run_with(lease, None)
+
+    def run_with(self, lease: Lease, work: Any) -> Outcome:
         self.seen.append((lease.job.kind, lease.job.window, work))
         return self.script(lease, work)
 

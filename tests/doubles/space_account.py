@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from chalicelib.db.states import WindowState
 from chalicelib.stores.space_account import SpaceAccount
 from tests.doubles.database import MemoryDatabase
 
@@ -15,7 +16,8 @@ class MemorySpaceAccountStore:
     def lock(self) -> SpaceAccount:
         self._db.require_transaction()
         volume, windows = self._db.tables.volume[1], self._db.tables.windows
-        waiting = [cart_id for (cart_id, _), row in windows.items() if row.waits_since is not None]
+        taken = [key for key, row in windows.items() if row.window.state == WindowState.TAKEN]
+        waiting = [key[0] for key in taken if windows[key].waits_since is not None]
         return SpaceAccount(volume.used, volume.staged, min(waiting, default=None))
 
     def charge(self, used: int, staged: int) -> None:

@@ -48,8 +48,9 @@ class MemoryWindowStore:
         return [n for n in numbers if self.move(cart_id, n, (WindowState.ONLINE,), WindowState.TAKEN)]
 
     def wait_for_space(self, cart_id: int, number: int) -> None:
+        self._db.require_transaction()
         row = self._db.tables.windows.get((cart_id, number))
-        if row is not None and row.waits_since is None:
+        if row is not None and row.window.state == WindowState.TAKEN and row.waits_since is None:
             self._db.tables.windows[cart_id, number] = replace(row, waits_since=self._db.now)
 
     def longest_waiting(self, limit: int) -> list[JobMessage]:

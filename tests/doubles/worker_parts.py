@@ -21,7 +21,6 @@ from tests.doubles.database import MemoryDatabase
 from tests.doubles.job_queue import MemoryJobQueue
 from tests.doubles.world import in_memory
 from workers.archive.client import ArchiveClient
-from workers.archive.retries import FileRetries, RetryPolicy
 from workers.bundling.complete import BundleCompleter
 from workers.bundling.part_limits import PartSizes
 from workers.bundling.plan_windows import WindowPlanner
@@ -37,6 +36,7 @@ from workers.handlers.watch_tape import TapePolicy, TapeWatch
 from workers.handlers.window import WindowHandler, WindowLoader
 from workers.staging.eviction import Evictor
 from workers.staging.failed_files import FailedFiles
+from workers.staging.file_retries import FileRetries, FileRetryPolicy
 from workers.staging.find_files import FileFinder
 from workers.staging.metadata import MetadataLookup
 from workers.staging.pull_batch import BatchPuller, PullPools
@@ -87,7 +87,7 @@ class WorkerParts:
     unused_for: float = 0.0
     workers_stopped_after: float = 45.0
     staging: StagingPolicy = StagingPolicy(looks_at_others=5)
-    retries_policy: RetryPolicy = RetryPolicy(patience=60)
+    retries_policy: FileRetryPolicy = FileRetryPolicy(patience=60)
     sharing_policy: SharingPolicy = SharingPolicy()
     tape_policy: TapePolicy = TapePolicy(timeout=3600)
     #: CPU seconds of this process
@@ -171,12 +171,8 @@ class WorkerParts:
         w = self.world
         return TapeWatch(
             w.jobs,
-            w.entries,
             w.windows,
-            w.recalls,
             self.job_queue,
-            self.metadata,
-            self.retries,
             self.finder,
             self.planner,
             self.tape_policy,
@@ -198,7 +194,7 @@ class WorkerParts:
     @cached_property
     def finisher(self) -> CartFinisher:
         w = self.world
-        return CartFinisher(w.jobs, w.carts, w.windows, self.bundle_store, self.releaser)
+        return CartFinisher(w.jobs, w.carts, w.windows, self.bundle_store, self.completer, self.releaser)
 
     @cached_property
     def upload(self) -> WindowUpload:
@@ -209,7 +205,6 @@ class WorkerParts:
             self.job_queue,
             self.planner,
             self.uploader,
-            self.completer,
             self.finisher,
             self.releaser,
             Restager(w.jobs, w.carts, w.windows, w.account, w.staged_files, self.volume),

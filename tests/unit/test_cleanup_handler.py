@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,7 @@ def test_windows_that_wait_for_space_are_woken_and_the_dead_carts_are_not(site: 
     cart, waiting = site.lay_out("a", {"x": b"x"}), site.lay_out("b", {"y": b"y"})
     message = site.world.job(waiting.id, JobKind.WINDOW, 0)
     for cart_id in (cart.id, waiting.id):
-        site.world.windows.wait_for_space(cart_id, 0)
+        site.database.transaction(partial(site.world.windows.wait_for_space, cart_id, 0))
     site.cleanup_handler.run(deleted(site, cart))
     assert [sent for sent, _ in site.queue.sent] == [message]
     assert site.database.transaction(site.world.account.lock).waiting_cart == waiting.id
@@ -106,14 +107,6 @@ def test_a_store_that_does_not_answer_leaves_the_rest_for_the_next_attempt(site:
     site.bundles.is_down = False
     assert site.cleanup_handler.run(lease) == PARKED
     assert site.bundles.uploads == {}
-
-
-def test_a_cart_without_a_row_ends_the_job(site: MemorySite) -> None:
-    cart = site.lay_out("a", FIRST)
-    lease = deleted(site, cart)
-    del site.database.tables.carts[cart.id]
-    assert site.cleanup_handler.run(lease) == Done()
-    assert site.database.tables.jobs == {}
 
 
 def test_a_worker_whose_lease_was_lost_cleans_nothing_up(site: MemorySite) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.errors import (
+    CartNotFound,
     EntriesFailed,
     PermanentError,
     StoreUnavailable,
@@ -71,6 +72,15 @@ def test_a_job_whose_worker_dies_each_time_is_given_up(site: RunnerSite) -> None
     site.on(JobKind.WINDOW, raises(AssertionError("it must not run")))
     site.handle_next()
     assert site.world.carts.get(site.cart.id).message.endswith("5 times in a row: its worker died each time")
+
+
+@pytest.mark.parametrize("kind", [JobKind.WINDOW, JobKind.CLEANUP])
+def test_a_job_whose_carts_row_was_deleted_is_over(site: RunnerSite, kind: JobKind) -> None:
+    message = site.send(kind)
+    site.on(kind, raises(CartNotFound()))
+    site.handle_next()
+    assert message.job_id not in site.database.tables.jobs
+    assert len(site.queue) == 0
 
 
 def test_a_clean_up_is_never_given_up(site: RunnerSite) -> None:

@@ -145,7 +145,7 @@ def test_a_kind_that_only_newer_workers_know_is_left_to_them(site: RunnerSite) -
     site.handle_next()
     row = site.row(message)
     assert (row.kind, row.attempts) == ("teleport", 0)
-    assert row.wait_reason == "only newer workers know jobs of kind teleport"
+    assert row.wait_reason == "unknown job kind teleport; waiting for a newer worker"
     assert [delay for _, delay in site.queue.sent] == [7]
 
 

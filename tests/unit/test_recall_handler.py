@@ -12,9 +12,9 @@ from chalicelib.stores.carts import Cart, CartState
 from chalicelib.stores.jobs import JobKind
 from tests.doubles.archive import MTIME_NS
 from tests.doubles.site import MemorySite
-from workers.archive.retries import RetryPolicy
 from workers.runtime.lease import Lease
 from workers.runtime.outcomes import Continue, Defer, Outcome
+from workers.staging.file_retries import FileRetryPolicy
 from workers.staging.share_work import SharingPolicy
 from workers.staging.window_work import WindowWork
 from workers.stores.recalls import CLAIM_LIFE
@@ -148,7 +148,7 @@ def test_the_next_look_asks_only_about_what_is_unknown(site: MemorySite) -> None
 
 
 def test_a_file_that_fails_for_too_long_fails_the_cart(tmp_path: Path) -> None:
-    site = MemorySite(tmp_path, retries_policy=RetryPolicy(patience=0.5))
+    site = MemorySite(tmp_path, retries_policy=FileRetryPolicy(patience=0.5))
     cart = site.post("a", FILES)
     site.archive.files["y"].error = ArchiveUnavailable("archive answered 500")
     with pytest.raises(EntriesFailed, match=r"^y \(id y\): archive answered 500; 1 of 2 files failed$"):

@@ -203,6 +203,24 @@ def test_nothing_is_reserved_for_a_window_that_another_job_has_moved(site: Memor
     assert (site.used(), site.pins()) == ((0, 0), {})
 
 
+def test_a_cart_that_ends_during_an_attempt_holds_up_no_younger_cart(
+    site: MemorySite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.reserve(site.lay_out("first", blocks("x", 3)))
+    older, younger = site.lay_out("older", blocks("y", 2)), site.lay_out("younger", blocks("z", 1))
+
+    def end_meanwhile() -> int:
+        site.database.transaction(lambda: site.releaser.release_cart(older))
+        site.database.transaction(lambda: site.world.jobs.delete_all(older.id))
+        return LIMIT
+
+    lease, work = site.lease(older), site.work(older)
+    monkeypatch.setattr(site.volume, "capacity", end_meanwhile)
+    with pytest.raises(LeaseLost):
+        site.reserver.reserve(lease, work)
+    assert isinstance(attempt(site, younger), FileActions)
+
+
 def test_a_worker_that_drains_reserves_nothing(site: MemorySite) -> None:
     cart = site.lay_out("a", {"x": b"x"})
     site.stopping.set()

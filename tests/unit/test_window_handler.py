@@ -63,7 +63,7 @@ def test_a_done_window_releases_its_files_for_other_carts(site: MemorySite) -> N
 def test_windows_that_wait_for_space_are_woken_when_a_window_is_done(site: MemorySite) -> None:
     cart, waiting = site.lay_out("uid", FIRST, SECOND), site.lay_out("waiting", {"z": b"z"})
     message = site.world.job(waiting.id, JobKind.WINDOW, 0)
-    site.world.windows.wait_for_space(waiting.id, 0)
+    site.database.transaction(lambda: site.world.windows.wait_for_space(waiting.id, 0))
     site.window_handler.run(site.lease(cart))
     assert message in [sent for sent, _ in site.queue.sent]
 

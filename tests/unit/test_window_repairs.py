@@ -33,7 +33,7 @@ def test_a_staged_file_that_is_missing_is_staged_again(site: MemorySite) -> None
     lease, _ = site.stage(cart)
     site.volume.path("b").unlink()
     lease = expired(lease, site)
-    assert site.window_handler.run(lease) == Defer(0, "b is not on the volume any more")
+    assert site.window_handler.run(lease) == Defer(0, "b is missing from the volume")
     assert (site.state_of(cart), site.cart(cart.id).windows_staged) == (WindowState.RESERVED, 0)
     assert site.pins() == {"a": 1, "b": 1}
     site.archive.asked.clear()
@@ -99,7 +99,7 @@ def test_a_file_that_changed_in_the_archive_has_the_cart_laid_out_again(site: Me
     other = site.lease(cart, JobKind.WINDOW, 1)
     site.archive.files["b"].content = b"a new version"
     lease = site.lease(cart)
-    assert site.window_handler.run(lease) == Defer(1, "files in the archive are no longer those of the layout")
+    assert site.window_handler.run(lease) == Defer(1, "files changed in the archive")
     found = site.cart(cart.id)
     assert (found.attempt, found.windows_total, found.state) == (2, 0, CartState.STAGING)
     assert (site.database.tables.windows, site.bundles.uploads) == ({}, {})

@@ -1,4 +1,1 @@
-"""The archive interface over libcurl: metadata, recalls, file contents, and how long to retry. Knows no volume.
-
-Staging and the handlers import it.
-"""
+"""Client of the archive interface, over libcurl: metadata, recalls, file contents. Knows no carts and no volume."""

@@ -1,6 +1,6 @@
 """Client of the archive interface: metadata, recall, contents. Every wait has a timeout.
 
-Invariants: a failure that a retry may cure is ArchiveUnavailable, any other is ArchiveRefused; an id is one quoted
+Invariants: a failure worth retrying is ArchiveUnavailable, any other is ArchiveRefused; an id is one quoted
 segment of the URL; nothing the archive sends is trusted, followed or shown to clients: it goes to the log.
 Shared by all threads of a worker.
 """
@@ -20,7 +20,7 @@ from urllib.parse import quote, urlsplit
 
 from chalicelib.errors import ArchiveRefused, ArchiveUnavailable
 from workers.archive.curl_handle import OK, Answer, Request
-from workers.archive.curl_loop import Outcome
+from workers.archive.curl_loop import AnswerOrError
 from workers.archive.transfers import Transfers
 
 Media = Literal["disk", "tape"]
@@ -46,10 +46,7 @@ class FileStatus:
 
 class ArchiveClient:
     def __init__(self, url: str, *, concurrency: int, connect_timeout: float, read_timeout: float) -> None:
-        """`concurrency`:
-
-        requests in flight at once. `read_timeout`: the longest wait for the next bytes, in seconds.
-        """
+        """`concurrency`: requests in flight at once. `read_timeout`: longest wait for the next bytes, in seconds."""
         transfers = partial(Transfers, url, connect_timeout=connect_timeout, read_timeout=read_timeout)
         self._transfers = transfers(concurrency=concurrency)
         # Separate slots, so that transfers in flight never make a living archive look dead.
@@ -94,8 +91,8 @@ class ArchiveClient:
             raise ValueError("a range needs its stop")
         byte_range = "" if stop is None else f"?byte_range={start}-{stop}"
         request = Request("GET", self._target(archive_id) + byte_range, take=take)
-        for _, outcome in self._transfers.run((archive_id,), lambda name: request, check):
-            error = _parsed(outcome, archive_id, (OK,), _nothing)
+        for _, answer in self._transfers.run((archive_id,), lambda name: request, check):
+            error = _parsed(answer, archive_id, (OK,), _nothing)
             if error is not None:
                 raise error
 
@@ -110,7 +107,7 @@ class ArchiveClient:
     def alive(self) -> bool:
         """Whether `GET /` answers 200 within the timeouts."""
         answers = self._probes.run((self._root,), lambda root: Request("GET", root), lambda: None)
-        return all(isinstance(outcome, Answer) and outcome.status == OK for _, outcome in answers)
+        return all(isinstance(answer, Answer) and answer.status == OK for _, answer in answers)
 
     def close(self) -> None:
         """End the requests in flight within a second: they raise ArchiveUnavailable, and so do later ones."""
@@ -127,29 +124,29 @@ class ArchiveClient:
     ) -> Answers[Parsed]:
         """Yield each file's answer as `parse` reads it, or why there is none."""
         with closing(self._transfers.run(archive_ids, request, check)) as answers:
-            for archive_id, outcome in answers:
-                yield archive_id, _parsed(outcome, archive_id, expected, parse)
+            for archive_id, answer in answers:
+                yield archive_id, _parsed(answer, archive_id, expected, parse)
 
     def _target(self, archive_id: str) -> str:
         if archive_id in ("", ".", ".."):
-            raise ArchiveRefused("no archive has a file of this id")
+            raise ArchiveRefused("invalid archive id")
         try:
             return self._root + quote(archive_id, safe="")
         except UnicodeEncodeError as error:
-            raise ArchiveRefused("no archive has a file of this id") from error
+            raise ArchiveRefused("invalid archive id") from error
 
 
 def _parsed(
-    outcome: Outcome, archive_id: str, expected: tuple[int, ...], parse: Callable[[Answer], Parsed]
+    answer: AnswerOrError, archive_id: str, expected: tuple[int, ...], parse: Callable[[Answer], Parsed]
 ) -> Parsed | ArchiveRefused | ArchiveUnavailable:
     """The answer as `parse` reads it, if it has one of the `expected` statuses; otherwise the failure."""
-    if not isinstance(outcome, Answer):
-        return outcome
-    if outcome.status not in expected:
-        log.info("archive answered %d for %r: %r", outcome.status, archive_id, outcome.body[:300])
-        return _failure(outcome.status)
+    if not isinstance(answer, Answer):
+        return answer
+    if answer.status not in expected:
+        log.info("archive answered %d for %r: %r", answer.status, archive_id, answer.body[:300])
+        return _failure(answer.status)
     try:
-        return parse(outcome)
+        return parse(answer)
     except ArchiveUnavailable as error:
         return error
 
@@ -161,7 +158,7 @@ def _nothing(answer: Answer) -> None:
 def _status(answer: Answer) -> FileStatus:
     media = answer.headers.get("x-pacifica-file-storage-media", "")
     if media == "error":
-        raise ArchiveUnavailable("archive cannot tell where it has this file")
+        raise ArchiveUnavailable("archive does not know where this file is")
     if media not in ("disk", "tape"):
         raise _bad_header("X-Pacifica-File-Storage-Media")
     size = answer.headers.get("x-content-length", "")

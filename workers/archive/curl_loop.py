@@ -1,6 +1,6 @@
-"""libcurl's connections and handles of one thread at a time.
+"""Drives libcurl's multi interface in one thread.
 
-libcurl is told which sockets are ready: on its own, it would try all of them each time.
+We poll the sockets ourselves, because libcurl would check every one of them each time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _POLLED_FOR = {
 }
 
 Item = TypeVar("Item")
-Outcome = Answer | ArchiveRefused | ArchiveUnavailable
+AnswerOrError = Answer | ArchiveRefused | ArchiveUnavailable
 
 
 class CurlLoop(Generic[Item]):
@@ -56,10 +56,10 @@ class CurlLoop(Generic[Item]):
         self.in_flight[handle.curl] = item, handle
         self._multi.add_handle(handle.curl)
 
-    def completed(self, tick: float, read_timeout: float) -> list[tuple[Item, Outcome]]:
+    def completed(self, tick: float, read_timeout: float) -> list[tuple[Item, AnswerOrError]]:
         """Wait up to `tick` seconds for something to happen; return the requests that have completed since."""
         now = self._clock()
-        stalled = now - self._returned_at > tick  # the caller was busy: silence until now is not the archive's
+        stalled = now - self._returned_at > tick  # the caller was busy: don't count our own delay as archive silence
         wait = tick if self._due is None else max(0.0, min(tick, self._due - now))
         for descriptor, events in self._sockets.poll(wait * 1000 if self.in_flight else 0):
             self._multi.socket_action(descriptor, _ready(events))
@@ -72,13 +72,13 @@ class CurlLoop(Generic[Item]):
             ends = [end for end in ends if not self._restarted(*end)]
             for _, handle in self.in_flight.values():
                 handle.active_at = now
-        outcomes = [self._outcome(curl, error) for curl, error in ends]
+        completed = [self._end(curl, error) for curl, error in ends]
         if now - self._timeouts_checked_at > tick / 2:
             self._timeouts_checked_at = now
             silent = [curl for curl, (_, handle) in self.in_flight.items() if now - handle.active_at > read_timeout]
-            outcomes += [(self._release(curl)[0], timed_out(read_timeout)) for curl in silent]
+            completed += [(self._release(curl)[0], timed_out(read_timeout)) for curl in silent]
         self._returned_at = self._clock()
-        return outcomes
+        return completed
 
     def abandon(self) -> None:
         """Abandon the requests in flight."""
@@ -113,7 +113,7 @@ class CurlLoop(Generic[Item]):
         self._multi.add_handle(curl)
         return True
 
-    def _outcome(self, curl: pycurl.Curl, error: int | None) -> tuple[Item, Outcome]:
+    def _end(self, curl: pycurl.Curl, error: int | None) -> tuple[Item, AnswerOrError]:
         item, handle = self._release(curl)
         try:
             return item, handle.answer(error)

@@ -1,4 +1,4 @@
-"""A semaphore that gives its slots in the order in which they were asked for."""
+"""A FIFO semaphore."""
 
 from __future__ import annotations
 

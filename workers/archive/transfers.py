@@ -1,8 +1,8 @@
-"""Many requests to the archive at once, by libcurl, in the thread that wants their answers.
+"""Many requests to the archive at once, by libcurl, in the calling thread.
 
-The cost of a small file is that of its requests. Without a thread for each, and with HTTP parsed in C, they cost a
-third of what Python's own client on threads costs (ADR 0021). The number of requests in flight is bounded per process,
-and the threads that ask take turns. Every wait ends with a timeout; connections are kept, but not trusted for long.
+Requests dominate the cost of small files. Without a thread for each, and with HTTP parsed in C, they cost a third of
+what Python's own client on threads costs (ADR 0021). The number of requests in flight is bounded per process, and
+calling threads take turns. Every wait has a timeout; an idle connection is reused for up to 20 s.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TypeVar, cast
 
 from chalicelib.errors import ArchiveRefused, ArchiveUnavailable
 from workers.archive.curl_handle import IDLE_LIFE, Request
-from workers.archive.curl_loop import CurlLoop, Outcome
+from workers.archive.curl_loop import AnswerOrError, CurlLoop
 from workers.archive.fair_semaphore import FairSemaphore
 
 TICK = 1.0  # seconds between calls of `check` while nothing arrives
@@ -35,10 +35,7 @@ class Transfers:
         read_timeout: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`concurrency`:
-
-        requests in flight at once. `read_timeout`: the longest wait for the next bytes, in seconds.
-        """
+        """`concurrency`: requests in flight at once. `read_timeout`: longest wait for the next bytes, in seconds."""
         self._url = url
         self._concurrency = concurrency
         self._connect_timeout = connect_timeout
@@ -52,12 +49,11 @@ class Transfers:
 
     def run(
         self, items: Iterable[Item], request: Callable[[Item], Request], check: Callable[[], None]
-    ) -> Generator[tuple[Item, Outcome], None, None]:
-        """Yield each item with the answer to its request, in any order. An item that `request` refuses is not asked
-        for.
+    ) -> Generator[tuple[Item, AnswerOrError], None, None]:
+        """Yield each item with the answer to its request, in any order. If `request` raises ArchiveRefused, yields it.
 
         Raises what `check` raises, which is called at least once a second, and what a request's `take` raises. The
-        calling thread must not ask for anything else between two answers. If you stop early, close the generator: its
+        calling thread must make no other request between two answers. If you stop early, close the generator: its
         slots stay taken until then.
         """
         waiting, more = iter(items), True
@@ -66,7 +62,7 @@ class Transfers:
             while more or loop.in_flight:
                 check()
                 if self._closed.is_set():
-                    raise ArchiveUnavailable("the archive is not asked any more: the worker is stopping")
+                    raise ArchiveUnavailable("the worker is stopping")
                 while more and self._acquire_slot(loop):
                     try:
                         item = next(waiting)
@@ -76,9 +72,9 @@ class Transfers:
                     except ArchiveRefused as error:
                         yield item, error
                 self._release_slots(loop, keep=more)
-                outcomes = loop.completed(min(TICK, self._read_timeout), self._read_timeout)
+                completed = loop.completed(min(TICK, self._read_timeout), self._read_timeout)
                 self._release_slots(loop, keep=more)
-                yield from outcomes
+                yield from completed
 
     def close(self) -> None:
         """End the requests in flight within a second, and refuse later ones."""
@@ -100,7 +96,7 @@ class Transfers:
         return acquired
 
     def _release_slots(self, loop: CurlLoop[Item], *, keep: bool = False) -> None:
-        """Release unused slots, but `keep` one if more requests follow: large files would take it otherwise."""
+        """Release unused slots, but `keep` one if more requests follow: a waiting large file would take it."""
         needed = max(keep, len(loop.in_flight))
         for _ in range(loop.slots - needed):
             self._slots.release()

@@ -1,4 +1,1 @@
-"""From the volume to the bundle store: plan windows, read parts, upload, complete. Imports `staging`, `tar`, `stores`.
-
-The handlers import it.
-"""
+"""From the volume to the bundle store: plan windows, read parts, upload, complete."""

@@ -1,4 +1,4 @@
-"""A part of a bundle as a file to upload: headers from the layout, data from the volume, nothing assembled."""
+"""A part of a bundle as a file to upload: headers from the layout, data from the volume, without a copy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import cast
+from typing import NamedTuple, cast
 
 from chalicelib.errors import StoreUnavailable
 from workers.files.volume import StagedFileGone, Volume
@@ -15,6 +15,15 @@ from workers.staging.window_work import WindowWork
 from workers.tar.layout import Run, Span
 
 BUFFER = 1 << 20  # bytes
+
+
+class _OpenSpan(NamedTuple):
+    """The staged file being read: where to read next, and how many bytes of the span are left."""
+
+    archive_id: str
+    descriptor: int
+    position: int
+    left: int
 
 
 class PartFile(io.RawIOBase):
@@ -29,15 +38,14 @@ class PartFile(io.RawIOBase):
         self._at = start
         self._pieces: Iterator[bytes | Span] = iter(())
         self._literal = memoryview(b"")
-        self._open: tuple[int, int, int] | None = None  # descriptor, position in the file, bytes left of the span
-        self._open_id = ""  # its archive id
+        self._open: _OpenSpan | None = None
         self._seeked = True
         self._gone: StagedFileGone | None = None
         self._buffer = memoryview(b"")
 
     @contextmanager
     def reporting_missing_files(self) -> Iterator[None]:
-        """Raise StagedFileGone where the store's client hid it behind an error of its own."""
+        """Raise StagedFileGone where the store's client wrapped it in an error of its own."""
         try:
             yield
         except StoreUnavailable as error:
@@ -114,27 +122,27 @@ class PartFile(io.RawIOBase):
         if isinstance(piece, Span):
             entry = self._work.entries[piece.index]
             descriptor = self._volume.open(entry.archive_id, entry.size, entry.mtime_ns)
-            self._open, self._open_id = (descriptor, piece.start, piece.length), entry.archive_id
+            self._open = _OpenSpan(entry.archive_id, descriptor, piece.start, piece.length)
         else:
             self._literal = memoryview(piece)
 
     def _read_file(self, view: memoryview) -> int:
         assert self._open is not None
-        descriptor, position, left = self._open
+        archive_id, descriptor, position, left = self._open
         try:
             got = os.preadv(descriptor, [view[: min(left, len(view))]], position)
         except OSError as error:
             if error.errno != errno.EIO:
                 raise
-            raise StagedFileGone(self._open_id) from error  # pulled again, it lies on other blocks of the disk
+            raise StagedFileGone(archive_id) from error  # pulling it again writes other blocks of the disk
         if got == 0:
-            raise StagedFileGone(self._open_id)  # the file was truncated
-        self._open = (descriptor, position + got, left - got)
+            raise StagedFileGone(archive_id)  # the file was truncated
+        self._open = _OpenSpan(archive_id, descriptor, position + got, left - got)
         if left == got:
             self._close_file()
         return got
 
     def _close_file(self) -> None:
         if self._open is not None:
-            os.close(self._open[0])
+            os.close(self._open.descriptor)
             self._open = None

@@ -28,11 +28,12 @@ class PartSizes(NamedTuple):
 
 
 def fit_part_limit(total: int, entries: int, sizes: PartSizes) -> PartSizes:
-    """Grow `sizes` as far as a bundle of `total` bytes and `entries` members needs to fit 10,000 parts.
+    """Enlarge `sizes` so that a bundle of `total` bytes and `entries` members fits 10,000 parts.
 
     Each window ends in a part that may be short, so there are at most total / part_size parts plus one per window. A
     window closed by its bytes is, together with the next, longer than window_size: at most 2 * total / window_size of
-    these. Windows get at most half of the parts, and fewer where even parts of 5 GiB would leave them less. Raises
+    these. Windows get at most half of the parts, and fewer where even parts of 5 GiB would leave them less. At most a
+    fifth of the windows may close by their number of files; the rest is for those closed by their bytes. Raises
     PermanentError for a bundle that the store cannot hold.
     """
     part_size, window_size, window_files = sizes

@@ -1,4 +1,4 @@
-"""From file sizes to windows: fixes the layout of a cart, and turns windows into jobs, a few of a cart at a time.
+"""From file sizes to windows: fixes the layout of a cart, and turns its windows into jobs, a few at a time.
 
 So a huge cart never fills the queue, and small carts behind it do not starve.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.aws.bundle_store import BundleStore, key_of
@@ -24,7 +25,15 @@ from workers.staging.window_work import WindowWork
 from workers.stores.windows import Window, WindowStore
 from workers.tar.headers import end_length
 
-JOBS_AT_ONCE = 8  # windows of one cart that are jobs at the same time
+JOBS_AT_ONCE = 8  # windows of one cart that have a job
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`messages`: to send. `first`: the window that this job continues with; None if files are on tape."""
+
+    messages: list[JobMessage]
+    first: WindowWork | None = None
 
 
 class WindowPlanner:
@@ -47,13 +56,10 @@ class WindowPlanner:
         self._volume = volume
         self._sizes = sizes
 
-    def plan(
-        self, lease: Lease, cart: Cart, layout_input: LayoutInput, unrecorded: list[CartEntry] | None
-    ) -> tuple[WindowWork | None, list[JobMessage]]:
-        """Fix the layout, turn the first windows into jobs, and return their messages.
+    def plan(self, lease: Lease, cart: Cart, layout_input: LayoutInput, unrecorded: list[CartEntry] | None) -> Plan:
+        """Fix the layout and turn the first windows into jobs.
 
-        Also returns the window that this job continues with, or None where files are on tape. `unrecorded`: the cart's
-        entries with their metadata, where it is not recorded yet.
+        `unrecorded`: the cart's entries with their metadata, if it is not recorded yet.
         """
         total = sum(layout_input.lengths)
         sizes = fit_part_limit(total, cart.files_total, self._sizes_for_volume())
@@ -70,10 +76,10 @@ class WindowPlanner:
             windows[0] = dataclasses.replace(windows[0], state=WindowState.TAKEN)
         messages = self._record(lease, cart, windows, layout, unrecorded)
         if waits_for_tape:
-            return None, messages
+            return Plan(messages)
         first = windows[0]
         entries = unrecorded[: first.files] if unrecorded is not None else self._entries.page(cart.id, 0, first.files)
-        return WindowWork(dataclasses.replace(cart, **layout), first, entries), messages
+        return Plan(messages, WindowWork(dataclasses.replace(cart, **layout), first, entries))
 
     def next_jobs(self, cart_id: int, limit: int) -> list[JobMessage]:
         """Turn up to `limit` more windows into jobs, within the caller's transaction; send the messages after it."""

@@ -53,7 +53,7 @@ class WindowUploader:
 
     def put(self, work: WindowWork) -> Bundle:
         """Store the bundle that consists of this one staged window. Raises as `upload`."""
-        run, key = self._run(work), key_of(work.cart.id, work.cart.attempt)
+        run, key = self._tar_run(work), key_of(work.cart.id, work.cart.attempt)
         whole = PartRange(1, 0, run.length)
         value = part_checksum(work, run, whole, self._volume).value
         with self._open(work, run, whole) as body, body.reporting_missing_files():
@@ -66,7 +66,7 @@ class WindowUploader:
         Raises StagedFileGone, ChecksumMismatch or FilesChanged if a file is no longer what was staged, and
         StoreUnavailable and LayoutChanged.
         """
-        run, parts = self._run(work), part_ranges(work)
+        run, parts = self._tar_run(work), part_ranges(work)
         stored = self._stored_parts(work, len(parts))
         send = partial(self._send, work, run, stored)
         try:
@@ -89,7 +89,7 @@ class WindowUploader:
             return value
         return None
 
-    def _run(self, work: WindowWork) -> Run:
+    def _tar_run(self, work: WindowWork) -> Run:
         """The window's layout. Reads the checksums of files that an earlier claim of the job staged."""
         missing = {entry.archive_id for entry in work.entries} - work.checksums.keys()
         for archive_id, file in self._staged_files.find(missing).items() if missing else ():

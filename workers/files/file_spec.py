@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class FileSpec(NamedTuple):
-    """A file as its cart's layout has it: `size` in bytes, and the hashes its entries name as pairs (name, hex)."""
+    """A file as recorded in the layout: `size` in bytes, and the hashes its entries name as pairs (name, hex)."""
 
     archive_id: str
     size: int

@@ -7,7 +7,7 @@ import hashlib
 from workers.files import crc64nvme
 from workers.files.file_spec import FileSpec
 
-#: What is computed where the manifest names no hash.
+#: Used when the manifest gives no hash.
 UNVERIFIED = "sha256"
 
 #: Hash name -> hex.

@@ -65,7 +65,7 @@ class Volume:
         return int(usable - self._kept_free(usable))
 
     def usable_now(self, used: int, staged: int) -> int:
-        """Bytes that staged files may use now, by what else is on the disk.
+        """Bytes that staged files may use now, given what else is on the disk.
 
         `used` bytes are reserved for them, `staged` of these are on the volume already. Files in `tmp/` are part of
         what is reserved, except those that dead workers left there.
@@ -96,9 +96,9 @@ class Volume:
 
     @contextmanager
     def writing(self, archive_id: str, claim: Claim, size: int) -> Iterator[int]:
-        """Yield a descriptor of a temporary file of `size` bytes;
+        """Yield a descriptor of a temporary file for `size` bytes. `keep` gives it its final name.
 
-        `keep` gives it its final name. An exception removes it.
+        An exception removes it.
         """
         temporary = self._temporary(archive_id, claim)
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
@@ -153,7 +153,10 @@ class Volume:
                     path.unlink(missing_ok=True)
 
     def temporaries(self) -> dict[Claim, list[Path]]:
-        """The temporary files, by the claim that writes them; NO_CLAIM for a file of any other name."""
+        """The temporary files, by the claim that writes them; NO_CLAIM for a file of any other name.
+
+        ReconcileHandler removes those whose claim is over.
+        """
         found: dict[Claim, list[Path]] = {}
         for name in os.listdir(self._tmp):
             found.setdefault(_claim_of(name), []).append(self._tmp / name)
@@ -199,12 +202,17 @@ def volume_errors() -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        # The volume was emptied; the next sweep has its directories created again.
+        # The volume was emptied; ReconcileHandler recreates its directories.
         raise VolumeUnavailable(f"{error.filename} is missing from the volume.") from error
     except OSError as error:
         if error.errno not in UNUSABLE:
             raise
         raise VolumeUnavailable(f"The volume cannot be used: {error.strerror}.") from error
+
+
+def is_full(error: OSError) -> bool:
+    """Whether the disk, or its quota, is full. WindowHandler then returns the reservation."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def name_of(archive_id: str) -> str:

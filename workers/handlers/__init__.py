@@ -1,1 +1,1 @@
-"""One file per kind of job. A handler returns what happens to its job next. Imports everything but `wiring`."""
+"""The handlers of the kinds of jobs, and the steps they share. A handler returns what happens to its job next."""

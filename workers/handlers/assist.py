@@ -1,6 +1,6 @@
-"""The job of an assistant: takes files that another job shares, and does for them what that job would do.
+"""The job of an assistant: looks up or pulls files that another job shares.
 
-An assistant never fails a cart. What it could not do is left to the job that called it, which has the patience for it.
+An assistant never fails a cart. Files it fails on go back to the job that shares them, which retries.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from chalicelib.db.states import FileState, WindowState
-from chalicelib.errors import CartNotFound, LayoutChanged, LeaseLost
+from chalicelib.errors import LayoutChanged
 from chalicelib.stores.carts import Cart, CartStore
 from chalicelib.stores.entries import CartEntry, EntryStore
 from chalicelib.stores.jobs import JobStore
@@ -26,7 +26,7 @@ from workers.stores.shared_files import SharedFileStore
 from workers.stores.staged_files import StagedFileStore
 from workers.stores.windows import WindowStore
 
-TURN = 10.0  # seconds, after which the jobs that queue behind an assistant come first
+TURN = 10.0  # seconds until an assistant requeues itself, so that other jobs run
 
 
 class AssistHandler:
@@ -51,21 +51,18 @@ class AssistHandler:
         self._clock = clock
 
     @volume_errors()
-    def run(self, lease: Lease, work: None = None) -> Outcome:
+    def run(self, lease: Lease) -> Outcome:
         if lease.job.attempts <= 1:
             deadline = self._clock() + TURN
             for _ in self._steps(lease):
                 if self._clock() > deadline:
-                    return Defer(0, "an assistant has had its turn")
+                    return Defer(0, "an assistant's turn is over")
         self._jobs.finish(lease.job, lambda: None)
         return Done()
 
     def _steps(self, lease: Lease) -> Iterator[None]:
         """Do a few files at a time, until none is left."""
-        try:
-            cart = self._carts.get(lease.job.cart_id)
-        except CartNotFound as error:
-            raise LeaseLost from error
+        cart = self._carts.get(lease.job.cart_id)
         if not cart.windows_total:
             yield from self._look_up(lease, cart)
             return
@@ -79,7 +76,7 @@ class AssistHandler:
         while taken := self._jobs.fenced(lease.job, lambda: self._shared_files.take(cart.id)):
             positions = taken[1]
             entries = self._entries.page(cart.id, positions.start, len(positions))
-            unknown = [entry for entry in entries if entry.size is None and not entry.error]
+            unknown = [entry for entry in entries if entry.is_unknown]
             self._metadata.look_up(lease, unknown)
             self._record(lease, [entry for entry in unknown if entry.size is not None])
             yield

@@ -1,12 +1,11 @@
 """Cleans up after a cart that was deleted, replaced, failed or expired: releases its space and removes its bundle.
 
-It runs twice: at once, and again when a worker that was still busy with the cart must have stopped.
+It runs twice: now, and when any worker still busy with the cart must have stopped.
 """
 
 from __future__ import annotations
 
 from chalicelib.aws.bundle_store import BundleStore
-from chalicelib.errors import CartNotFound
 from chalicelib.stores.carts import CartState, CartStore
 from chalicelib.stores.jobs import CleanupPass, JobStore
 from workers.files.volume import volume_errors
@@ -35,13 +34,9 @@ class CleanupHandler:
         self._workers_stopped_after = workers_stopped_after
 
     @volume_errors()
-    def run(self, lease: Lease, work: None = None) -> Outcome:
+    def run(self, lease: Lease) -> Outcome:
         job = lease.job
-        try:
-            cart = self._carts.get(job.cart_id)
-        except CartNotFound:
-            self._jobs.finish(job, lambda: None)
-            return Done()
+        cart = self._carts.get(job.cart_id)
         self._jobs.fenced(job, lambda: self._releaser.release_cart(cart))
         self._releaser.wake_waiting()
         if cart.state != CartState.READY or cart.live is None:

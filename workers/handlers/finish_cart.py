@@ -1,4 +1,4 @@
-"""Makes a cart ready, once its bundle is in the store."""
+"""Completes a cart's bundle and makes the cart ready."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from chalicelib.db.states import WindowState
 from chalicelib.errors import CartNotFound, LeaseLost
 from chalicelib.stores.carts import Cart, CartState, CartStore
 from chalicelib.stores.jobs import JobStore
+from workers.bundling.complete import BundleCompleter
 from workers.bundling.upload import Bundle
 from workers.runtime.lease import Lease
 from workers.staging.release import SpaceReleaser
@@ -16,18 +17,33 @@ from workers.stores.windows import WindowStore
 
 class CartFinisher:
     def __init__(
-        self, jobs: JobStore, carts: CartStore, windows: WindowStore, bundles: BundleStore, releaser: SpaceReleaser
+        self,
+        jobs: JobStore,
+        carts: CartStore,
+        windows: WindowStore,
+        bundles: BundleStore,
+        completer: BundleCompleter,
+        releaser: SpaceReleaser,
     ) -> None:
         self._jobs = jobs
         self._carts = carts
         self._windows = windows
         self._bundles = bundles
+        self._completer = completer
         self._releaser = releaser
 
-    def finish(self, lease: Lease, cart: Cart, bundle: Bundle, work: WindowWork | None = None) -> None:
-        """Make the cart ready and end the job. `work`: the window that is done with it, if it is not done yet.
+    def complete(self, lease: Lease, cart: Cart) -> None:
+        """Complete the bundle of a cart whose windows are all done, and finish the cart.
 
-        Raises LeaseLost when the cart is gone; then its bundle is removed again.
+        Raises as `finish` and BundleCompleter.complete.
+        """
+        self.finish(lease, cart, self._completer.complete(cart))
+
+    def finish(self, lease: Lease, cart: Cart, bundle: Bundle, work: WindowWork | None = None) -> None:
+        """Make the cart ready and end the job.
+
+        `work`: the cart's only window, closed in the same transaction; None if all windows are done. Raises LeaseLost
+        when the cart is gone; then its bundle is removed again.
         """
 
         def write() -> None:
@@ -44,13 +60,13 @@ class CartFinisher:
 
     def close_window(self, work: WindowWork, **values: str) -> None:
         """Mark a window done and release its files, within the caller's transaction."""
-        before = (WindowState.STAGED, WindowState.RESERVED)
-        if not self._windows.move(work.cart.id, work.window.number, before, WindowState.DONE, **values):
+        staged = (WindowState.STAGED,)
+        if not self._windows.move(work.cart.id, work.window.number, staged, WindowState.DONE, **values):
             raise LeaseLost
         self._releaser.release_window(work)
 
     def _remove_bundle_if_unwanted(self, cart: Cart) -> None:
-        """If this worker stood still for long, the cart's clean-up may be over and nobody else would remove it."""
+        """After a long stall the clean-up may already have run, and nothing else would remove the bundle."""
         try:
             now = self._carts.get(cart.id)
         except CartNotFound:

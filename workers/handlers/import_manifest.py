@@ -31,7 +31,7 @@ class ImportManifestHandler:
         self._uploads = uploads
         self._limit = limit
 
-    def run(self, lease: Lease, work: None = None) -> Outcome:
+    def run(self, lease: Lease) -> Outcome:
         """Continues as a recall. Raises PermanentError listing every problem of the manifest."""
         cart = self._carts.get(lease.job.cart_id)
         if self._uploads.digest(manifest_key("", cart.uid)) is None:

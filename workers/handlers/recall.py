@@ -1,7 +1,7 @@
 """The first job of a cart: look up its files, recall those on tape, fix the layout.
 
-It continues at once as the job of the cart's first window. While files are on tape it stays a recall, and looks again
-at growing intervals; windows whose files are all online go ahead meanwhile.
+It continues at once as the job of the cart's first window. While files are on tape it stays a recall and polls at
+growing intervals; windows already online proceed.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ class RecallHandler:
         self._queue = queue
 
     @volume_errors()
-    def run(self, lease: Lease, work: None = None) -> Outcome:
+    def run(self, lease: Lease) -> Outcome:
         cart = self._carts.get(lease.job.cart_id)
         if cart.windows_total:
-            return self._tape.look_again(lease, cart)
+            return self._tape.poll(lease, cart)
         self._carts.begin_staging(cart.id)
         cart = dataclasses.replace(cart, state=CartState.STAGING)
         found = self._finder.find(lease, cart)
         if isinstance(found, Defer):
             return found
-        first, messages = self._planner.plan(lease, cart, *found)
-        self._queue.send(messages)
-        if first is None:
+        plan = self._planner.plan(lease, cart, *found)
+        self._queue.send(plan.messages)
+        if plan.first is None:
             return Defer(1, "files are on tape")
-        return Continue(JobKind.WINDOW, first.window.number, first)
+        return Continue(JobKind.WINDOW, plan.first.window.number, plan.first)

@@ -1,4 +1,4 @@
-"""Brings the catalogue of staged files and the disk back in line after crashes; the sweep queues this job.
+"""Reconciles staged_files rows with the disk after crashes; the sweep queues this job.
 
 Temporary files whose writer is gone are removed at once. The 256 directories take turns, a few per run, so that a run
 is short however many files are staged: a file without a row is removed; a row without its file is deleted, unless a
@@ -32,8 +32,8 @@ class ReconcileHandler:
         self._volume = volume
 
     @volume_errors()
-    def run(self, lease: Lease, work: None = None) -> Outcome:
-        self._volume.prepare()  # someone may have emptied the volume since the worker started
+    def run(self, lease: Lease) -> Outcome:
+        self._volume.prepare()  # recreates the directories of a volume that was emptied
         self._remove_abandoned_temporaries()
         for directory in self._account.next_directories(PER_RUN, DIRECTORIES):
             lease.check()
@@ -65,7 +65,7 @@ class ReconcileHandler:
             log.info("removed %d files without a row", len(strays))
 
     def _delete_missing(self, states: dict[str, str]) -> None:
-        """Delete the rows of files that are really missing, and of pulls that nobody is busy with any more."""
+        """Delete the rows of files that are really missing, and of abandoned pulls."""
         self._account.lock()
         exists = self._volume.exists
         self._staged_files.delete_missing(

@@ -1,4 +1,4 @@
-"""Voids a cart's layout when a file has changed in the archive, so that the cart starts over with its recall."""
+"""Voids a cart's layout when a file has changed in the archive; the cart starts over with its recall."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workers.runtime.outcomes import Defer
 from workers.staging.release import SpaceReleaser
 from workers.stores.layout_rows import LayoutRows
 
-MAX_LAYOUTS = 5  # of one cart, whose files change while they are staged
+MAX_LAYOUTS = 5  # layouts of one cart; its files change faster than they can be staged
 
 log = logging.getLogger(__name__)
 
@@ -48,10 +48,10 @@ class Relayout:
 
         self._jobs.fenced(lease.job, write, JobKind.RECALL, 0)
         self._remove_uploads(cart)
-        return Defer(1, "files in the archive are no longer those of the layout")
+        return Defer(1, "files changed in the archive")
 
     def _remove_uploads(self, cart: Cart) -> None:
         try:
             self._bundles.delete_all(cart.id)
         except StoreUnavailable as error:
-            log.warning("a void upload of cart %d stays until the store's own clean-up: %s", cart.id, error)
+            log.warning("cannot abort a void upload of cart %d; the sweep will abort it: %s", cart.id, error)

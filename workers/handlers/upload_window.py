@@ -10,7 +10,6 @@ from chalicelib.aws.job_queue import JobQueue
 from chalicelib.errors import LayoutChanged
 from chalicelib.stores.carts import Cart, CartStore
 from chalicelib.stores.jobs import JobStore
-from workers.bundling.complete import BundleCompleter
 from workers.bundling.part_checksums import FilesChanged
 from workers.bundling.plan_windows import WindowPlanner
 from workers.bundling.upload import WindowUploader
@@ -35,7 +34,6 @@ class WindowUpload:
         queue: JobQueue,
         planner: WindowPlanner,
         uploader: WindowUploader,
-        completer: BundleCompleter,
         finisher: CartFinisher,
         releaser: SpaceReleaser,
         restager: Restager,
@@ -46,7 +44,6 @@ class WindowUpload:
         self._queue = queue
         self._planner = planner
         self._uploader = uploader
-        self._completer = completer
         self._finisher = finisher
         self._releaser = releaser
         self._restager = restager
@@ -88,7 +85,7 @@ class WindowUpload:
 
     def _continue(self, lease: Lease, cart: Cart, is_last: bool) -> Done:
         if is_last:
-            self._finisher.finish(lease, cart, self._completer.complete(cart))
+            self._finisher.complete(lease, cart)
         else:
             self._queue.send(self._jobs.finish(lease.job, lambda: self._planner.next_jobs(cart.id, 1)))
         return Done()
@@ -98,10 +95,10 @@ class WindowUpload:
         self._restager.restage(lease, work, missing or [work.specs()[archive_id]])
         if not missing:
             return Defer(self._unreadable_delay, f"{archive_id} cannot be read from the volume")
-        return Defer(0, f"{archive_id} is not on the volume any more")
+        return Defer(0, f"{archive_id} is missing from the volume")
 
     def _changed(self, work: WindowWork) -> list[FileSpec]:
-        """The files whose bytes are not those that were verified, found by reading all; if none is, all of them."""
+        """Re-read every file; return those whose bytes changed, or all if none did."""
         specs = list(work.specs().values())
         differing = [s for s in specs if self._uploader.read_checksum(s) != work.checksums[s.archive_id]]
         return differing or specs

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import errno
-
 from chalicelib.db.states import WindowState
 from chalicelib.errors import LayoutChanged, LeaseLost
 from chalicelib.stores.carts import CartStore
 from chalicelib.stores.entries import EntryStore
 from chalicelib.stores.jobs import Job, JobStore
-from workers.files.volume import volume_errors
+from workers.files.volume import is_full, volume_errors
 from workers.handlers.relayout import Relayout
 from workers.handlers.upload_window import WindowUpload
 from workers.runtime.lease import Lease
@@ -30,7 +28,7 @@ class WindowLoader:
         self._windows = windows
 
     def load(self, job: Job) -> WindowWork:
-        """Raises LeaseLost when the window is gone."""
+        """Raises CartNotFound, and LeaseLost when the window is gone."""
         cart = self._carts.get(job.cart_id)
         window = self._windows.get(job.cart_id, job.window)
         if window is None:
@@ -58,8 +56,11 @@ class WindowHandler:
         self._relayout = relayout
 
     @volume_errors()
-    def run(self, lease: Lease, work: WindowWork | None = None) -> Outcome:
-        work = work or self._loader.load(lease.job)
+    def run(self, lease: Lease) -> Outcome:
+        return self.run_with(lease, self._loader.load(lease.job))
+
+    @volume_errors()
+    def run_with(self, lease: Lease, work: WindowWork) -> Outcome:
         try:
             if work.window.state == WindowState.DONE:
                 return self._upload.resume(lease, work)
@@ -77,7 +78,7 @@ class WindowHandler:
         try:
             return self._stager.stage(lease, work, actions)
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                # The volume is fuller than its account says: reserve again, by what is really there.
+            if is_full(error):
+                # The disk is fuller than the account says: reserve again, from real free space.
                 self._jobs.fenced(lease.job, lambda: self._releaser.return_window(work))
             raise

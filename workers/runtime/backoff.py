@@ -11,5 +11,5 @@ def after_failure(attempts: int) -> float:
 
 
 def while_unavailable(without_progress: float) -> float:
-    """Seconds until the next look at a dependency that fails: a quarter of the time it has already cost the job."""
+    """Seconds until the next attempt while a dependency fails: a quarter of the time without progress, 1 to 60."""
     return min(LONGEST, max(1.0, without_progress / 4))

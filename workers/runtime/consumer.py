@@ -1,7 +1,8 @@
 """Receives messages, hands each to the job runner, and drains.
 
-The order of a drain matters: receiving stops; handlers are told to stop; heartbeats go on until the last handler has
-returned; what is left then is requeued with a higher token, so that nothing it still writes counts.
+The order of a drain matters: receiving stops; handlers stop at their next check; heartbeats go on until the last
+handler has returned; what is left then is requeued with a higher token, which fences off late writes. The job runner
+decides what happens to messages of a newer version and to jobs of an unknown kind.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Consumer:
         policy: ConsumerPolicy,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`database_clock` is only called to see whether the database answers."""
+        """`database_clock` is only used as a ping: does the database answer?"""
         self._queue = queue
         self._runner = runner
         self._heartbeat = heartbeat
@@ -85,7 +86,7 @@ class Consumer:
                 self._pool.submit(self._runner.handle, message).add_done_callback(self._slot_is_free)
 
     def _next_message(self) -> Message | None:
-        """One message, even where several could be worked on: jobs sent together then spread over all workers."""
+        """Receive one message at a time, so that jobs spread over workers (ADR 0022)."""
         began = self._clock()
         try:
             messages = self._queue.receive(1, self._policy.poll, self._policy.visibility)
@@ -100,7 +101,7 @@ class Consumer:
         return None
 
     def _await_database(self) -> None:
-        """Take no message whose job cannot be looked up: each delivery would count, until it is a dead letter."""
+        """Pause while the database is down: each delivery counts towards the dead-letter limit."""
         while self._runner.database_down.is_set() and not self._runner.stopping.is_set():
             try:
                 self._database_clock()
@@ -113,7 +114,7 @@ class Consumer:
         self._free_slots.release()
         error = done.exception()
         if error is not None:
-            log.error("a job was left until its lease ends: %s", error, exc_info=error)
+            log.error("a job stays leased until its lease expires: %s", error, exc_info=error)
 
 
 class _Signals:

@@ -1,4 +1,4 @@
-"""Renews the leases a worker holds three times in their life, together with the messages that brought the jobs."""
+"""Every third of a lease, renews the leases a worker holds and extends the messages that brought the jobs."""
 
 from __future__ import annotations
 

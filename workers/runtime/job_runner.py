@@ -1,4 +1,4 @@
-"""One job, from its message to its settlement: claim it, run its handlers, act on what they return or raise."""
+"""One job, from its message to its outcome: claim it, run its handlers, act on what they return or raise."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import dataclasses
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from chalicelib import job_message
 from chalicelib.aws.job_queue import JobQueue, Message
-from chalicelib.errors import DatabaseUnavailable, LeaseLost, PermanentError, TransientError
+from chalicelib.errors import CartNotFound, DatabaseUnavailable, LeaseLost, PermanentError, TransientError
 from chalicelib.job_message import JobMessage, group_of
 from chalicelib.stores.jobs import Job, JobKind, JobStore
 from workers.runtime import backoff
@@ -18,7 +18,7 @@ from workers.runtime.lease import HeldLeases, Lease, WorkerStopping
 from workers.runtime.outcomes import Continue, Defer, Done, Outcome, Park
 from workers.runtime.policy import ConsumerPolicy
 
-#: Jobs that are never given up: what they remove has to go.
+#: Kinds that are retried forever: what they delete must not stay.
 UNFAILING = (JobKind.CLEANUP,)
 
 log = logging.getLogger(__name__)
@@ -27,11 +27,18 @@ log = logging.getLogger(__name__)
 class Handler(Protocol):
     """Does the work of one kind of job.
 
-    `work` is what the handler before it passed on, or None. PermanentError ends the job for good; TransientError
-    defers it; any other exception is a failed attempt.
+    PermanentError fails the job's cart, TransientError defers the job, CartNotFound ends it; any other exception is a
+    failed attempt.
     """
 
-    def run(self, lease: Lease, work: Any = None) -> Outcome: ...
+    def run(self, lease: Lease) -> Outcome: ...
+
+
+@runtime_checkable
+class ContinuationHandler(Handler, Protocol):
+    """A handler that can also continue with what the previous handler has loaded."""
+
+    def run_with(self, lease: Lease, work: Any) -> Outcome: ...
 
 
 class JobRunner:
@@ -44,7 +51,7 @@ class JobRunner:
         database_clock: Callable[[], float],
         policy: ConsumerPolicy,
     ) -> None:
-        """`handlers`: by kind of job. `give_up` ends what a job belongs to, with a message for people."""
+        """`handlers`: by kind of job. `give_up` fails the job's cart with a user-facing message."""
         self._jobs = jobs
         self._queue = queue
         self._handlers = handlers
@@ -56,7 +63,7 @@ class JobRunner:
         self.database_down = threading.Event()  # a job could not be looked up
 
     def handle(self, message: Message) -> None:
-        """Work on the job that a message names, if nobody holds it."""
+        """Work on the job that a message names, if no worker holds it."""
         try:
             reference = job_message.decode(message.body)
         except job_message.NewerVersion as error:
@@ -72,7 +79,8 @@ class JobRunner:
         lease = Lease(job, message.receipt, self.stopping)
         self.held.add(lease)
         try:
-            self._settle(lease)
+            if self._settle(lease):
+                self._queue.delete(lease.receipt)
         finally:
             self.held.remove(lease)
 
@@ -82,7 +90,7 @@ class JobRunner:
             self._jobs.requeue(lease.job)
             self._queue.extend([lease.receipt], 0)
         except TransientError as error:
-            log.warning("job %d is left until its lease ends: %s", lease.job.id, error)
+            log.warning("job %d stays leased until its lease expires: %s", lease.job.id, error)
 
     def _claim(self, job_id: int, token: int) -> Job | None:
         try:
@@ -91,47 +99,56 @@ class JobRunner:
             self.database_down.set()
             raise
 
-    def _settle(self, lease: Lease) -> None:
+    def _settle(self, lease: Lease) -> bool:
+        """Run the job and act on the outcome; return whether to delete its message."""
         try:
             self._act_on(lease, self._run(lease))
         except WorkerStopping:
             self.requeue(lease)
-            return
+            return False
         except LeaseLost:
             log.info("job %d: lease lost", lease.job.id)
-            if self.stopping.is_set():
-                return  # the drain has requeued the job, and its message with it
+            return not self.stopping.is_set()  # a drain has requeued the job, and its message with it
         except DatabaseUnavailable as error:
             log.warning("job %d waits for the database: %s", lease.job.id, error.message)
-            # Its lease ends soon; then the message is delivered again.
+            # The lease expires before the message is delivered again.
             self._queue.extend([lease.receipt], self._policy.visibility)
-            return
+            return False
         except TransientError as error:
             log.warning("job %d waits: %s", lease.job.id, error.message)
             self._defer_or_give_up(lease, error)
         except Exception as error:
             log.exception("job %d failed (attempt %d)", lease.job.id, lease.job.attempts)
             self._fail_attempt(lease.job, error)
-        self._queue.delete(lease.receipt)
+        return True
 
     def _run(self, lease: Lease) -> Outcome:
-        """Run the job's handler, and those it goes on with."""
+        """Run the job's handler, and the handlers of the kinds it continues as."""
         job = lease.job
         log.info(
             "job %d: %s of cart %d, window %d, attempt %d", job.id, job.kind, job.cart_id, job.window, job.attempts
         )
         if job.kind not in self._handlers:
-            return Defer(self._policy.newer_kind_delay, f"only newer workers know jobs of kind {job.kind}")
+            return Defer(self._policy.newer_kind_delay, f"unknown job kind {job.kind}; waiting for a newer worker")
         try:
             self._check_attempts(job)
             outcome = self._handlers[job.kind].run(lease)
             while isinstance(outcome, Continue):
                 lease.job = dataclasses.replace(lease.job, kind=outcome.kind, window=outcome.window)
-                outcome = self._handlers[outcome.kind].run(lease, outcome.work)
+                outcome = self._continue(lease, outcome)
         except PermanentError as error:
             self._give_up(lease, error.message)
             return Done()
+        except CartNotFound:
+            self._jobs.finish(job, lambda: None)  # the cart's row was deleted: no work is left
+            return Done()
         return outcome
+
+    def _continue(self, lease: Lease, outcome: Continue) -> Outcome:
+        handler = self._handlers[outcome.kind]
+        if outcome.work is not None and isinstance(handler, ContinuationHandler):
+            return handler.run_with(lease, outcome.work)
+        return handler.run(lease)
 
     def _act_on(self, lease: Lease, outcome: Outcome) -> None:
         if isinstance(outcome, Defer):

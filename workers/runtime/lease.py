@@ -16,7 +16,10 @@ class WorkerStopping(Exception):
 
 @dataclass(slots=True)
 class Lease:
-    """Handlers call `check` between any two steps that take time; that is how a handler is stopped."""
+    """Handlers call `check` between any two steps that take time: a handler stops only there.
+
+    The fencing token is `job.token`: JobStore checks it in every fenced write.
+    """
 
     job: Job
     receipt: str

@@ -1,4 +1,4 @@
-"""What a handler returns: what happens to its job next. The consumer acts on it; handlers never change a lease."""
+"""What a handler returns: what happens to its job next. The job runner acts on it; handlers never change a lease."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Continue:
-    """The job goes on at once as another kind, which its row already says.
+    """Continue at once as another kind; the handler has updated the row.
 
     `work`: what that kind's handler would otherwise read from the database; each kind has its own type.
     """
@@ -26,7 +26,7 @@ class Continue:
 
 @dataclass(frozen=True, slots=True)
 class Defer:
-    """Look at the job again in `delay` seconds. This never counts as a failed attempt."""
+    """Retry the job in `delay` seconds. This never counts as a failed attempt."""
 
     delay: float
     reason: str
@@ -34,7 +34,7 @@ class Defer:
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """As Defer, but without a message: the sweep sends one after `delay` seconds. `window`: the job's from then on."""
+    """Like Defer, but the sweep sends the message. `window` replaces the job's: a clean-up keeps its pass there."""
 
     delay: float
     reason: str

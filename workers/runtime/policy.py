@@ -21,5 +21,5 @@ class ConsumerPolicy:
     poison_attempts: int = 5
     #: a job without progress for this long, while a dependency fails, is given up
     stalled_after: float = 86400.0
-    #: a job of an unknown kind is left to newer workers for this long
+    #: a job of an unknown kind is deferred for this long, for a newer worker
     newer_kind_delay: float = 5.0

@@ -1,4 +1,1 @@
-"""From the archive to the volume: reserve space, look up metadata, pull, verify. Imports `archive`, `files`, `stores`.
-
-Bundling and the handlers import it.
-"""
+"""From the archive to the volume: reserve space, look up metadata, pull, verify, retry, evict, release."""

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from workers.files.volume import Volume, allocated_bytes
 from workers.stores.staged_files import StagedFileStore
 
-BATCH = 200  # files per call, since the caller holds the account's lock
+BATCH = 200  # files per call
 
 
 class Evictor:
@@ -19,9 +19,10 @@ class Evictor:
         self._unused_for = unused_for
 
     def free(self, needed: int, keep: Collection[str]) -> int:
-        """Evict files until `needed` bytes are free or a batch is through; return the bytes freed.
+        """Evict files until `needed` bytes are freed or one batch is done; return the bytes freed.
 
-        Call it under the account's lock. Files in `keep` stay.
+        Call it under the account's lock: no other reservation may pin a file between its choice and its removal. So
+        the lock is held while files are unlinked, which BATCH bounds. Files in `keep` stay.
         """
         freed = 0
         evicted: list[str] = []

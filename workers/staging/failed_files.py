@@ -1,4 +1,4 @@
-"""Decides what happens to a window some of whose files could not be staged: retry, or fail the cart."""
+"""Decides to retry or fail when files of a window could not be staged."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Collection
 from chalicelib.stores.entries import EntryStore
 from chalicelib.stores.jobs import JobStore
 from workers.archive.client import FileStatus
-from workers.archive.retries import FileRetries, files_failed
 from workers.runtime.lease import Lease
 from workers.runtime.outcomes import Defer
+from workers.staging.file_retries import FileRetries, files_failed
 from workers.staging.metadata import MetadataLookup
 from workers.staging.staging_run import StagingRun
 
@@ -32,21 +32,26 @@ class FailedFiles:
         return again
 
     def settle(self, run: StagingRun) -> Defer:
-        """When to try again. Raises EntriesFailed when no retry is worth it."""
+        """Return when to retry. Raises EntriesFailed if no file should be retried."""
         back_on_tape = self._back_on_tape(run.lease, run.failing)
         failing = [pair for pair in run.failing_entries() if pair[0].archive_id not in back_on_tape]
-        retry = self._retries.record(failing)
-        if back_on_tape:
-            retry = retry or Defer(TAPE_DELAY, "files went back to tape")
+        retry = self._retries.record_and_schedule(failing)
+        if retry is None and back_on_tape:
+            retry = Defer(TAPE_DELAY, "files went back to tape")
         if retry is None:
-            for entry in run.work.entries:
-                entry.error = run.refused.get(entry.archive_id, entry.error)[:255]
+            _refuse(run)
+        self._record(run)
+        return retry or self._give_up(run)
+
+    def _record(self, run: StagingRun) -> None:
         touched = [entry for entry in run.work.entries if entry.archive_id in run.failing or entry.error]
         self._jobs.fenced(run.lease.job, lambda: self._entries.record_found(touched))
+
+    def _give_up(self, run: StagingRun) -> Defer:
         count, first = self._entries.errors(run.work.cart.id)
-        if first is not None and retry is None:
+        if first is not None:
             raise files_failed(count, run.work.cart.files_total, first)
-        return retry or Defer(1, "some files could not be staged")
+        return Defer(1, "some files could not be staged")
 
     def _back_on_tape(self, lease: Lease, failing: Collection[str]) -> set[str]:
         """The failing files that the archive has put back on tape since their recall; they are recalled again."""
@@ -54,3 +59,9 @@ class FailedFiles:
         back = {name for name, answer in answers if isinstance(answer, FileStatus) and answer.media == "tape"}
         self._metadata.recall(lease, back)
         return back
+
+
+def _refuse(run: StagingRun) -> None:
+    """Give each refused file's entries the reason as their error."""
+    for entry in run.work.entries:
+        entry.error = run.refused.get(entry.archive_id, entry.error)[:255]

@@ -45,7 +45,7 @@ def pulled_by_another(job_id: int, old: StagedFile | None) -> bool:
 def _by_hash(spec: FileSpec, old: StagedFile, actions: FileActions) -> None:
     hashes = [(old.hashes.get(name), expected) for name, expected in spec.hashes]
     if any(known is not None and known != expected for known, expected in hashes):
-        actions.pull.append(spec)  # the archive may have replaced the file: pull it again before that is an error
+        actions.pull.append(spec)  # the archive may have replaced the file: pull it again before reporting a mismatch
     elif any(known is None for known, _ in hashes) or crc64nvme.NAME not in old.hashes:
         actions.verify.append(spec)
     else:

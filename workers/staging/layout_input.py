@@ -13,7 +13,7 @@ from workers.tar.headers import Member, member_length
 
 @dataclass(slots=True)
 class LayoutInput:
-    """Nine bytes for each of the cart's entries, in order."""
+    """The cart's entries in order: 8 + 1 bytes per entry."""
 
     lengths: array[int] = field(default_factory=lambda: array("Q"))  # bytes in the bundle, with headers
     on_tape: bytearray = field(default_factory=bytearray)

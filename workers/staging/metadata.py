@@ -9,11 +9,9 @@ from chalicelib.errors import ArchiveRefused, ArchiveTimedOut, ArchiveUnavailabl
 from chalicelib.stores.entries import CartEntry
 from workers.archive.client import ArchiveClient, FileStatus
 from workers.runtime.lease import Lease
+from workers.staging.file_retries import FailingEntry
 from workers.stores.recalls import RecallStore
 from workers.stores.staged_files import StagedFile, StagedFileStore
-
-#: Entries the archive failed to answer for, each with the reason.
-Failing = list[tuple[CartEntry, str]]
 
 
 class MetadataLookup:
@@ -22,7 +20,7 @@ class MetadataLookup:
         self._staged_files = staged_files
         self._recalls = recalls
 
-    def look_up(self, lease: Lease, entries: Sequence[CartEntry]) -> Failing:
+    def look_up(self, lease: Lease, entries: Sequence[CartEntry]) -> list[FailingEntry]:
         """Fill in size, mtime and place of these entries; return those the archive failed to answer for."""
         return self.ask_archive(lease, self.look_up_staged(entries))
 
@@ -36,7 +34,7 @@ class MetadataLookup:
                 entry.size, entry.mtime_ns = found[entry.archive_id].size, found[entry.archive_id].mtime_ns
         return [entry for entry in entries if entry.archive_id in unknown]
 
-    def ask_archive(self, lease: Lease, entries: Sequence[CartEntry]) -> Failing:
+    def ask_archive(self, lease: Lease, entries: Sequence[CartEntry]) -> list[FailingEntry]:
         """Ask the archive about each file once, and recall those on tape; return the entries it failed to answer for.
 
         A file that the archive refuses gets the reason as its entries' error.
@@ -44,7 +42,7 @@ class MetadataLookup:
         by_id: dict[str, list[CartEntry]] = {}
         for entry in entries:
             by_id.setdefault(entry.archive_id, []).append(entry)
-        failing: Failing = []
+        failing: list[FailingEntry] = []
         for archive_id, answer in self.statuses(lease, by_id):
             for entry in by_id[archive_id]:
                 if isinstance(answer, ArchiveUnavailable):
@@ -65,8 +63,8 @@ class MetadataLookup:
     def recall(self, lease: Lease, archive_ids: Collection[str]) -> None:
         """Recall files from tape, each once across all carts.
 
-        A recall that the archive refuses may be tried again at the next look. A timeout is not a refusal: some archives
-        answer only when the file is online, so the claim stays until it lapses.
+        A refused recall may be requested again at the next poll. A timeout is not a refusal: some archives answer only
+        when the file is online, so the claim stays until it lapses.
         """
         if not archive_ids:
             return
@@ -79,6 +77,10 @@ class MetadataLookup:
                 refused.append(archive_id)
         self._recalls.mark_requested(accepted)
         self._recalls.release(refused)
+
+    def forget_recalls(self, archive_ids: Collection[str]) -> None:
+        """These files are online. If they go back to tape, they are recalled again."""
+        self._recalls.forget_online(archive_ids)
 
 
 def _is_same_file(entry: CartEntry, file: StagedFile | None) -> bool:

@@ -17,7 +17,7 @@ from workers.files.file_spec import FileSpec
 from workers.files.volume import Volume
 from workers.runtime.lease import Lease
 from workers.runtime.parallel import parallel_map
-from workers.staging.pull_file import TRIES, FilePuller, Outcome
+from workers.staging.pull_file import TRIES, FilePuller, FileResult
 
 SMALL = 256 << 10  # bytes
 WRITTEN_AHEAD = 64  # small files in flight to a network volume
@@ -39,10 +39,10 @@ class BatchPuller:
         self._pools = pools
         self._limit = 2 * concurrency
 
-    def pull(self, lease: Lease, specs: Iterable[FileSpec]) -> Iterator[tuple[FileSpec, Outcome]]:
-        """Pull files; yields each with its outcome, in any order. Raises as FilePuller.pull.
+    def pull(self, lease: Lease, specs: Iterable[FileSpec]) -> Iterator[tuple[FileSpec, FileResult]]:
+        """Pull files; yields each with its result, in any order. Raises as FilePuller.pull.
 
-        A small file whose bytes are wrong is pulled again, with more patience, after the others.
+        A small file whose bytes are wrong is pulled again, up to TRIES - 1 times, after the others.
         """
         puller = FilePuller(self._archive, self._volume, lease)
         small: list[FileSpec] = []
@@ -50,21 +50,23 @@ class BatchPuller:
         for spec in specs:
             (small if spec.size <= SMALL else large).append(spec)
         again = []
-        for spec, outcome in self._pull_small(puller, small):
-            if outcome is None:
+        for spec, result in self._pull_small(puller, small):
+            if result is None:
                 again.append(spec)
             else:
-                yield spec, outcome
+                yield spec, result
         yield from parallel_map(self._pools.pull, puller.pull, large, self._limit, lease.check)
         retry = partial(puller.pull, tries=TRIES - 1)
         yield from parallel_map(self._pools.pull, retry, again, self._limit, lease.check)
 
-    def verify(self, lease: Lease, specs: Sequence[FileSpec]) -> Iterator[tuple[FileSpec, Outcome]]:
-        """Compute the hashes of staged files; yields each with its outcome, in any order. Raises as `pull`."""
+    def verify(self, lease: Lease, specs: Sequence[FileSpec]) -> Iterator[tuple[FileSpec, FileResult]]:
+        """Compute the hashes of staged files; yields each with its result, in any order. Raises as `pull`."""
         puller = FilePuller(self._archive, self._volume, lease)
         return parallel_map(self._pools.pull, puller.verify, specs, self._limit, lease.check)
 
-    def _pull_small(self, puller: FilePuller, small: Sequence[FileSpec]) -> Iterator[tuple[FileSpec, Outcome | None]]:
+    def _pull_small(
+        self, puller: FilePuller, small: Sequence[FileSpec]
+    ) -> Iterator[tuple[FileSpec, FileResult | None]]:
         with closing(puller.fetch(small)) as fetched:
             if self._volume.is_remote:
                 yield from parallel_map(self._pools.write, puller.store, fetched, WRITTEN_AHEAD)

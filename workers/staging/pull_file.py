@@ -22,7 +22,8 @@ from workers.staging.file_sink import BLOCK, FileSink, write_all
 
 TRIES = 3
 RESUMES = 5
-RESUMED_FROM = 8 << 20  # bytes; a body that breaks off earlier is read again from its start
+#: Bytes. A transfer that breaks off earlier is not resumed: the file is read again from its start.
+RESUMED_FROM = 8 << 20
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +42,8 @@ class Refused:
     reason: str
 
 
-#: What came of a file: all hashes now known of it, or why it is not staged.
-Outcome = Hashes | Failing | Refused
+#: Result of one file: all hashes now known of it, or why it is not staged.
+FileResult = Hashes | Failing | Refused
 
 
 class FilePuller:
@@ -65,8 +66,8 @@ class FilePuller:
                     kind = Refused if isinstance(content, ArchiveRefused) else Failing
                     yield by_id[archive_id], kind(content.message)
 
-    def store(self, fetched: tuple[FileSpec, bytes | Failing | Refused]) -> tuple[FileSpec, Outcome | None]:
-        """Stage a fetched file. The outcome is None for wrong bytes: `pull` them again. Raises OSError."""
+    def store(self, fetched: tuple[FileSpec, bytes | Failing | Refused]) -> tuple[FileSpec, FileResult | None]:
+        """Stage a fetched file. The result is None for wrong bytes: `pull` them again. Raises OSError."""
         spec, content = fetched
         if not isinstance(content, bytes):
             return spec, content
@@ -80,7 +81,7 @@ class FilePuller:
         self._keep(spec)
         return spec, hashes
 
-    def pull(self, spec: FileSpec, tries: int = TRIES) -> tuple[FileSpec, Outcome]:
+    def pull(self, spec: FileSpec, tries: int = TRIES) -> tuple[FileSpec, FileResult]:
         """Pull a file and stage it. A hash that is wrong `tries` times is final.
 
         Raises LayoutChanged, LeaseLost, WorkerStopping, and OSError (ENOSPC where the volume is full).
@@ -101,7 +102,7 @@ class FilePuller:
             return spec, Failing(error.message)
         return spec, Refused(wrong)
 
-    def verify(self, spec: FileSpec) -> tuple[FileSpec, Outcome]:
+    def verify(self, spec: FileSpec) -> tuple[FileSpec, FileResult]:
         """Compute the hashes of a staged file; pull a file that does not match, or cannot be read, again."""
         hashing = Hashing(spec)
         try:
@@ -115,7 +116,7 @@ class FilePuller:
         except OSError as error:
             if error.errno != errno.EIO:
                 raise
-            return self.pull(spec)  # pulled again, it lies on other blocks of the disk
+            return self.pull(spec)  # this writes other blocks of the disk
         finally:
             os.close(descriptor)
         hashes = hashing.hashes()
@@ -131,24 +132,31 @@ class FilePuller:
         return hashing.hashes()
 
     def _receive(self, spec: FileSpec, descriptor: int, hashing: Hashing) -> int:
-        """Return the bytes received. A body that broke off late is resumed there; the hash then proves it right."""
-        received = 0
-        for resumes_left in reversed(range(RESUMES + 1)):
-            before = received
-            sink = FileSink(descriptor, hashing, spec.size - received)
-            stop = spec.size if received else None
-            try:
-                self._archive.read(spec.archive_id, sink.take, self._lease.check, start=received, stop=stop)
-            except ArchiveUnavailable:
-                received += sink.finish()
-                if not resumes_left or not _is_worth_resuming(spec, received - before):
-                    raise
-                log.info("%s broke off at %d of %d bytes; resuming", spec.archive_id, received, spec.size)
-            else:
-                received += sink.finish()
-                if received >= spec.size or not _is_worth_resuming(spec, received - before):
-                    return received
+        """Return the bytes received. A body that breaks off late is resumed there; the hash verifies the whole."""
+        received, error = self._read_from(spec, 0, descriptor, hashing)
+        transferred, resumes = received, 0
+        while received < spec.size and resumes < RESUMES and _is_worth_resuming(spec, transferred):
+            log.info("%s broke off at %d of %d bytes; resuming", spec.archive_id, received, spec.size)
+            transferred, error = self._read_from(spec, received, descriptor, hashing)
+            received += transferred
+            resumes += 1
+        if error is not None and received < spec.size:
+            raise error
         return received
+
+    def _read_from(
+        self, spec: FileSpec, start: int, descriptor: int, hashing: Hashing
+    ) -> tuple[int, ArchiveUnavailable | None]:
+        """One transfer: the bytes received, and the error that ended it, if any."""
+        sink = FileSink(descriptor, hashing, spec.size - start)
+        error = None
+        try:
+            self._archive.read(
+                spec.archive_id, sink.take, self._lease.check, start=start, stop=spec.size if start else None
+            )
+        except ArchiveUnavailable as unavailable:
+            error = unavailable
+        return sink.finish(), error
 
     def _keep(self, spec: FileSpec) -> None:
         try:
@@ -164,5 +172,6 @@ class FilePuller:
             raise LayoutChanged
 
 
-def _is_worth_resuming(spec: FileSpec, received: int) -> bool:
-    return received >= RESUMED_FROM and bool(spec.hashes)
+def _is_worth_resuming(spec: FileSpec, transferred: int) -> bool:
+    """`transferred`: bytes of the last transfer alone. Without a hash, nothing would verify the joined pieces."""
+    return transferred >= RESUMED_FROM and bool(spec.hashes)

@@ -59,7 +59,10 @@ class SpaceReleaser:
         self._queue.send(self._windows.longest_waiting(WOKEN))
 
     def _unpin_and_discard(self, work: WindowWork) -> None:
-        """Unpin the window's files, and remove those that are not staged."""
+        """Unpin the window's files, and remove those that are not staged.
+
+        Unlinks under the account's lock: without it, another window could stage a file again before it is removed.
+        """
         specs = work.specs()
         self._staged_files.unpin(specs)
         for archive_id in self._staged_files.delete_unstaged(specs):

@@ -24,7 +24,7 @@ from workers.stores.shared_files import SharedFileStore
 from workers.stores.staged_files import StagedFile, StagedFileStore
 from workers.stores.windows import WindowStore
 
-#: Seconds until a window that waits for space tries again. Whoever frees space wakes it earlier.
+#: Seconds until a window that waits for space tries again. Releasing space wakes it earlier.
 FALLBACK_WAIT = 5.0
 
 
@@ -65,6 +65,7 @@ class Reserver:
             lease.check()
             outcome = self._jobs.fenced(lease.job, lambda: self._attempt(lease, work))
             if isinstance(outcome, FileActions):
+                work.set_state(WindowState.RESERVED)
                 return outcome
             capacity = self._volume.capacity()
             if outcome.needed > capacity or outcome.hopeless:
@@ -72,8 +73,11 @@ class Reserver:
                 taken = " and is filled by something else" if outcome.needed <= capacity else ""
                 raise NoSpaceAvailable(f"No Space Available: {figures}{taken}")
             if not outcome.freed:
-                self._windows.wait_for_space(work.cart.id, work.window.number)
+                self._wait_for_space(lease, work)
                 return Defer(FALLBACK_WAIT, "the volume is full")
+
+    def _wait_for_space(self, lease: Lease, work: WindowWork) -> None:
+        self._jobs.fenced(lease.job, lambda: self._windows.wait_for_space(work.cart.id, work.window.number))
 
     def _attempt(self, lease: Lease, work: WindowWork) -> FileActions | _NoRoom:
         """One attempt, within a transaction."""
@@ -99,7 +103,10 @@ class Reserver:
         self._staged_files.claim(lease.job.id, actions.pull, found, pins=0)
 
     def _make_room(self, work: WindowWork, account: SpaceAccount, needed: int) -> _NoRoom | None:
-        """Evict until `needed` bytes fit; None when they do. An older cart that waits for space goes first."""
+        """Evict until `needed` bytes fit; None when they do. An older cart that waits for space goes first.
+
+        `usable_now` scans `tmp/` under the account's lock: without it, a file staged meanwhile would count twice.
+        """
         short = account.used + needed - self._volume.usable_now(account.used, account.staged)
         waits_behind = account.waiting_cart is not None and account.waiting_cart < work.cart.id
         if needed <= 0 or (short <= 0 and not waits_behind):
@@ -117,7 +124,7 @@ class Reserver:
             raise LeaseLost
 
     def _is_hopeless(self, work: WindowWork) -> bool:
-        """Whether no space of ours will ever be freed: no other window holds any, and nothing can be evicted."""
+        """Whether none of our space will ever be freed: no other window holds any, and nothing can be evicted."""
         if self._staged_files.anything_evictable() or self._volume.temporaries():
             return False
         return not self._windows.others_hold_space(work.cart.id, work.window.number)

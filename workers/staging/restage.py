@@ -1,4 +1,4 @@
-"""Takes files that are no longer as they were staged back to the start, for the window's job to pull again."""
+"""Marks files that are missing or changed as being pulled, and their window as reserved again."""
 
 from __future__ import annotations
 
@@ -52,3 +52,4 @@ class Restager:
                 self._carts.uncount_window_staged(work.cart)
 
         self._jobs.fenced(lease.job, write)
+        work.set_state(WindowState.RESERVED)

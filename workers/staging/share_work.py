@@ -1,9 +1,9 @@
 """Shares a small cart's files among workers when the archive is slow.
 
 Normally one job does a cart of one window alone: more jobs would cost more than they save. After its first files it
-knows how long the rest will take. If sharing pays, it sends assistants, jobs that any worker may take; each of them,
-and the job itself, takes the next few files until none is left. Nobody waits for an assistant that never started, and
-the files of one that died fall back to the job (ADR 0018).
+estimates how long the rest will take. If sharing pays, it sends assistants, jobs that any worker may take; the job and
+each assistant handle the next few files until none is left. The job does not wait for an assistant that never started,
+and handles the files of one that died (ADR 0018).
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ class SharingPolicy:
 
     #: files that the job does before it judges the rest
     probed: int = 16
-    #: the rest must take this long, alone, for sharing to pay
+    #: sharing starts if the rest would take longer than this, alone
     worth: float = 5.0
     #: fraction of that time spent waiting: more workers do not make a busy machine faster
     idle_fraction: float = 0.5
     assistants: int = 7
-    #: between looks at whether the assistants are done
+    #: between checks whether the assistants are done
     look_every: float = 0.05
     #: the longest wait for the last assistants
     patience: float = 20.0
@@ -87,7 +87,7 @@ class WorkSharing:
         self._queue.send(self._jobs.fenced(job, write))
 
     def take(self, lease: Lease) -> Iterator[range]:
-        """Yield the shared files that fall to this job, a few at a time, until none is left."""
+        """Yield the shared files that are assigned to this job, a few at a time, until none is left."""
         while taken := self._jobs.fenced(lease.job, lambda: self._shared_files.take(lease.job.cart_id)):
             yield taken[1]
 

@@ -1,6 +1,6 @@
 """Stages the files of one window: pulls and verifies them onto the volume.
 
-A file that another job is pulling is left to that job; this one continues with its own files and looks again.
+A file that another job is pulling is left to that job; this one continues with its own files and checks again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class StagingPolicy:
 
     #: between records of what was staged
     record_every: float = 3.0
-    #: how often, and after how long each, this job looks for files that another job is pulling
+    #: how often, and at what interval, this job checks for files that another job is pulling
     looks_at_others: int = 20
     look_at_others_every: float = 0.1
 
@@ -60,11 +60,12 @@ class Stager:
         run = StagingRun(lease, work, recorded_at=self._clock())
         run.done = {spec.archive_id for spec in actions.ready}
         run.staged_before = {spec.archive_id for spec in actions.verify}
-        for spec, outcome in self._puller.verify(lease, actions.verify):
-            run.add(spec, outcome)
+        for spec, result in self._puller.verify(lease, actions.verify):
+            run.add(spec, result)
         assisted = self._pull_or_share(run, actions.pull)
         if run.failing:
-            self._pull(run, [work.specs()[name] for name in self._failed_files.retry_soon(run)])
+            specs = work.specs()
+            self._pull(run, [specs[name] for name in self._failed_files.retry_soon(run)])
         waits = self._wait_for_others(run, [*actions.wait, *assisted])
         if waits is not None:
             return waits
@@ -77,7 +78,7 @@ class Stager:
         return None
 
     def _pull_or_share(self, run: StagingRun, specs: Sequence[FileSpec]) -> list[FileSpec]:
-        """Pull these files, together with assistants where that pays; return those that fell to assistants."""
+        """Pull these files, together with assistants where that pays; return those assigned to assistants."""
         probed = self._sharing.policy.probed
         began = self._sharing.start_probe()
         self._pull(run, specs[:probed])
@@ -88,7 +89,7 @@ class Stager:
         return []
 
     def _share(self, run: StagingRun, specs: Sequence[FileSpec]) -> list[FileSpec]:
-        """Pull these files together with assistants; return those that fell to assistants."""
+        """Pull these files together with assistants; return those assigned to assistants."""
         order, left = list(run.work.specs()), {spec.archive_id: spec for spec in specs}
         self._sharing.begin(run.lease, order.index(specs[0].archive_id), len(order))
         for indexes in self._sharing.take(run.lease):
@@ -96,13 +97,16 @@ class Stager:
         return list(left.values())
 
     def _pull(self, run: StagingRun, specs: Iterable[FileSpec]) -> None:
-        for spec, outcome in self._puller.pull(run.lease, specs):
-            run.add(spec, outcome)
+        for spec, result in self._puller.pull(run.lease, specs):
+            run.add(spec, result)
             if self._clock() - run.recorded_at > self._policy.record_every:
                 self._recorder.record(run, self._clock())
 
     def _wait_for_others(self, run: StagingRun, specs: Sequence[FileSpec]) -> Defer | None:
-        """Wait a short while for files that other jobs pull; Defer when some are still missing."""
+        """Wait a short while for files that other jobs pull; Defer if some are still missing.
+
+        None if all are staged, or if some files of the window have failed anyway: then the wait is cut short.
+        """
         for _ in range(self._policy.looks_at_others):
             specs = [spec for spec in specs if spec.archive_id not in run.done]
             if not specs or run.failing or run.refused:

@@ -1,4 +1,4 @@
-"""What came of a window's files so far, and how that is recorded."""
+"""The results of a window's files so far, and how they are recorded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chalicelib.stores.jobs import JobStore
 from workers.files.file_spec import FileSpec
 from workers.files.hashes import Hashes
 from workers.runtime.lease import Lease
-from workers.staging.pull_file import Failing, Outcome, Refused
+from workers.staging.pull_file import Failing, FileResult, Refused
 from workers.staging.window_work import WindowWork
 from workers.stores.staged_files import StagedFileStore
 from workers.stores.windows import WindowStore
@@ -34,15 +34,15 @@ class StagingRun:
     failing: dict[str, str] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
 
-    def add(self, spec: FileSpec, outcome: Outcome) -> None:
+    def add(self, spec: FileSpec, result: FileResult) -> None:
         """Note what came of a file."""
-        if isinstance(outcome, Failing):
-            self.failing[spec.archive_id] = outcome.reason
-        elif isinstance(outcome, Refused):
-            self.refused[spec.archive_id] = outcome.reason
+        if isinstance(result, Failing):
+            self.failing[spec.archive_id] = result.reason
+        elif isinstance(result, Refused):
+            self.refused[spec.archive_id] = result.reason
         else:
-            (self.verified if spec.archive_id in self.staged_before else self.staged).append((spec, outcome))
-            self.add_done(spec, outcome)
+            (self.verified if spec.archive_id in self.staged_before else self.staged).append((spec, result))
+            self.add_done(spec, result)
 
     def add_done(self, spec: FileSpec, hashes: Hashes) -> None:
         """Note a file that is staged and recorded, by this job or another."""
@@ -70,11 +70,13 @@ class StagingRecorder:
     def record_window(self, run: StagingRun, now: float) -> None:
         """Record the last files; the window is staged."""
         self._write(run, now, last=True)
+        run.work.set_state(WindowState.STAGED)
 
     def _write(self, run: StagingRun, now: float, *, last: bool) -> None:
         cart, window = run.work.cart, run.work.window
         counted = [entry for entry in run.work.entries if entry.archive_id in run.done]
         files, size = len(counted), sum(entry.size for entry in counted)
+        reserved = (WindowState.RESERVED,)
         more = (files - window.counted_files, size - window.counted_bytes)
 
         def write() -> None:
@@ -85,12 +87,7 @@ class StagingRecorder:
                 self._windows.set_counted(cart.id, window.number, files, size)
                 self._carts.count_staged(cart, *more)
             elif self._windows.move(
-                cart.id,
-                window.number,
-                (WindowState.RESERVED,),
-                WindowState.STAGED,
-                counted_files=files,
-                counted_bytes=size,
+                cart.id, window.number, reserved, WindowState.STAGED, counted_files=files, counted_bytes=size
             ):
                 self._carts.count_window_staged(cart, *more)
 

@@ -1,10 +1,11 @@
-"""One window of a cart, as the code that stages and uploads it passes it along."""
+"""One window of a cart, passed from staging to upload."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from chalicelib.db.states import WindowState
 from chalicelib.stores.carts import Cart
 from chalicelib.stores.entries import CartEntry
 from workers.files import crc64nvme
@@ -14,13 +15,17 @@ from workers.stores.windows import Window
 
 @dataclass(slots=True)
 class WindowWork:
-    """A window with its entries in order. `window` is replaced as its row changes."""
+    """A window with its entries in order. `window` is replaced after each commit that changed its row."""
 
     cart: Cart
     window: Window
     entries: list[CartEntry]
     #: CRC64NVME by archive id, of the files that are staged, as far as it was needed
     checksums: dict[str, int] = field(default_factory=dict)
+
+    def set_state(self, state: WindowState) -> None:
+        """Follow the window's row, after the commit."""
+        self.window = replace(self.window, state=state)
 
     def add_checksum(self, archive_id: str, hashes: Mapping[str, str]) -> None:
         """Remember a staged file's checksum; `hashes` are all that are known of it."""

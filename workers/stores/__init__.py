@@ -1,4 +1,4 @@
-"""The worker-only tables: windows, recalls, staged files and the space account. Imports `chalicelib.stores`, `files`.
+"""The worker-only tables: windows, recalls, staged files, and files shared with assistants.
 
-Staging, bundling and the handlers import it.
+The volume's space account is in `chalicelib.stores`, because the sweep reads it too.
 """

@@ -1,4 +1,4 @@
-"""One recall per file across all carts: the only SQL on recalls.
+"""One recall per file across all carts: the only SQL on their table.
 
 A job claims a file before it asks the archive for it. A claim that was not followed by an accepted recall, because of a
 crash or a refusal, lapses after a minute; then another job may claim the file.
@@ -26,7 +26,7 @@ class RecallStore:
         return claimed
 
     def release(self, archive_ids: Collection[str]) -> None:
-        """The archive refused to recall these files: the next job that looks may claim them again."""
+        """The archive refused to recall these files: any job may claim them again."""
         with self._db.session() as db:
             for ids in chunks(sorted(archive_ids)):
                 unasked = Recalls.requested_at.is_null()
@@ -40,7 +40,7 @@ class RecallStore:
                 accepted.where(Recalls.archive_id.in_(self._db.listed(ids))).execute(db)
 
     def forget_online(self, archive_ids: Collection[str]) -> None:
-        """These files are on disk. Should they go back to tape, they are recalled again."""
+        """These files are on disk. If they go back to tape, they are recalled again."""
         with self._db.session() as db:
             for ids in chunks(sorted(archive_ids)):
                 Recalls.delete().where(Recalls.archive_id.in_(self._db.listed(ids))).execute(db)

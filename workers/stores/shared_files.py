@@ -1,7 +1,7 @@
-"""The files that a job shares with assistants: the only SQL on them.
+"""The files that a job shares with assistants: the only SQL on their table.
 
-A cart shares at most one run of files, that of the job named in the row: its recall's while metadata is looked up, its
-only window's while files are pulled. Whoever takes part takes the next few files of the run.
+A cart shares at most one range, that of the job named in the row: entries to look up during its recall, or files to
+pull for its only window. The job and its assistants each take the next few.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class SharedFileStore:
                 return job_id, taken
 
     def end(self, cart_id: int) -> None:
-        """Share nothing any more, within the caller's transaction."""
+        """Stop sharing, within the caller's transaction."""
         Shares.delete().where(Shares.cart_id == cart_id).execute(self._db.peewee)
 
     def has_assistants(self, cart_id: int) -> bool:

@@ -1,7 +1,7 @@
-"""The staged files of the volume: the only SQL on them.
+"""The staged files of the volume: the only writer of their rows.
 
 A file's row exists, and its size is charged to the space account, exactly while a reserved window needs the file or
-while it lies on the volume. So whatever changes rows changes the account in the same transaction, under its lock.
+while it is on the volume. So every row change updates the account, in the same transaction and under its lock.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from workers.files.volume import allocated_bytes, name_of
 
 @dataclass(frozen=True, slots=True)
 class StagedFile:
-    """A file that lies on the volume, or that job `puller` pulls (0 where that job no longer holds its lease).
+    """A file that is on the volume, or that job `puller` pulls (0 where that job no longer holds its lease).
 
     `size` is in bytes; `hashes`: name -> hex; `pins`: how many reserved windows need the file.
     """
@@ -179,6 +179,6 @@ class StagedFileStore:
 
 
 def _row(spec: FileSpec, state: FileState, puller: int, hashes: str, pins: int) -> tuple[Any, ...]:
-    """In the order of _ROW. `used_at` is 0: a file is pinned until it was used, and unpinning records that."""
+    """In the order of _ROW. `used_at` starts at 0; unpinning sets it."""
     name = name_of(spec.archive_id)
     return spec.archive_id, name, state.value, puller, spec.size, spec.mtime_ns, hashes, pins, 0.0

@@ -1,4 +1,4 @@
-"""The windows of a cart: the only SQL on them."""
+"""The windows of a cart: the only writer of their rows."""
 
 from __future__ import annotations
 
@@ -73,10 +73,13 @@ class WindowStore:
         return [n for n in numbers if self.move(cart_id, n, (WindowState.ONLINE,), WindowState.TAKEN)]
 
     def wait_for_space(self, cart_id: int, number: int) -> None:
-        """Record since when a window waits, so that the oldest cart goes first."""
-        query = Windows.update(waits_since=self._db.now).where(_is(cart_id, number), Windows.waits_since.is_null())
-        with self._db.session() as db:
-            query.execute(db)
+        """Record since when a taken window waits for space, within the caller's transaction.
+
+        Younger carts wait behind it, so a window that was dropped meanwhile must not be recorded.
+        """
+        taken = _is(cart_id, number) & (Windows.state == WindowState.TAKEN)
+        query = Windows.update(waits_since=self._db.now).where(taken, Windows.waits_since.is_null())
+        query.execute(self._db.peewee)
 
     def longest_waiting(self, limit: int) -> list[JobMessage]:
         """Messages for the jobs of up to `limit` windows that wait for space, oldest cart first."""

@@ -19,7 +19,10 @@ SECOND = 10**9
 
 
 class Member(NamedTuple):
-    """A file of the bundle. `path` includes the root; `new_dirs`: how many of its innermost directories it brings."""
+    """A file of the bundle. `path` includes the root.
+
+    `new_dirs`: how many of its innermost directories it is the first to need.
+    """
 
     path: str
     size: int
@@ -27,13 +30,11 @@ class Member(NamedTuple):
     new_dirs: int
 
 
-def headers(member: Member) -> bytes:
-    """All bytes before the member's data: its new directories, outermost first, and its own header."""
-    return b"".join(each_header(member))
+def headers(member: Member) -> Iterator[bytes]:
+    """Yield what precedes the member's data: the headers of its new directories, outermost first, and its own.
 
-
-def each_header(member: Member) -> Iterator[bytes]:
-    """As `headers`, one by one: a path of 4 KiB can bring two thousand directories."""
+    One by one, because a path of 4 KiB can bring two thousand directories.
+    """
     for directory in _new_directories(member):
         yield _header(_DIRECTORY, directory, 0, member.mtime_ns)
     yield _header(_FILE, member.path, member.size, member.mtime_ns)

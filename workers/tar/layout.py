@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from workers.tar.headers import BLOCK, Member, each_header, member_length
+from workers.tar.headers import BLOCK, Member, headers, member_length
 
 LARGEST_LITERAL = 64 << 10  # bytes of headers and padding that are yielded at once
 _ZEROS = bytes(LARGEST_LITERAL)
@@ -44,7 +44,7 @@ class Run:
     def _whole(self, first: int) -> Iterator[bytes | Span]:
         for index in range(first, len(self._members)):
             member = self._members[index]
-            yield from each_header(member)
+            yield from headers(member)
             if member.size:
                 yield Span(index, 0, member.size)
                 yield _ZEROS[: -member.size % BLOCK]

@@ -13,35 +13,52 @@ from chalicelib.errors import EntriesFailed
 from chalicelib.stores.entries import CartEntry
 from workers.runtime.outcomes import Defer
 
+#: An entry whose file the archive fails to deliver, and the reason.
+FailingEntry = tuple[CartEntry, str]
+
 
 @dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class FileRetryPolicy:
     """Times are in seconds. `patience`: how long a file may fail while the archive is up."""
 
     patience: float
-    #: until the first retry, which the handler makes itself
+    #: until the first retry, which happens within the same run
     first_retry: float = 0.5
     #: the longest between retries
     longest: float = 15.0
-    #: between looks at an archive that is down
+    #: between retries while the archive is down
     while_down: float = 5.0
 
 
 class FileRetries:
-    def __init__(self, policy: RetryPolicy, is_alive: Callable[[], bool], clock: Callable[[], float]) -> None:
-        """`is_alive` asks the archive itself. `clock` must be the same for all workers, in seconds."""
+    def __init__(self, policy: FileRetryPolicy, is_alive: Callable[[], bool], clock: Callable[[], float]) -> None:
+        """`is_alive` asks the archive itself. `clock`: the database's, so that it is the same for all workers."""
         self.policy = policy
         self._is_alive = is_alive
         self._clock = clock
 
-    def record(self, failing: Sequence[tuple[CartEntry, str]]) -> Defer | None:
-        """Add to each entry the time it has been failing; return when to retry, or None if nothing is worth it.
+    def record(self, failing: Sequence[FailingEntry]) -> None:
+        """Add to each entry the time it has been failing, not counting time in which the archive is down.
 
-        An entry whose patience is used up gets its reason as its error. Time in which the archive is down is not
-        counted.
+        An entry whose patience is used up gets its reason as its error.
         """
+        if failing:
+            self._record(failing)
+
+    def record_and_schedule(self, failing: Sequence[FailingEntry]) -> Defer | None:
+        """Like `record`; returns when to retry, or None if no file should be retried."""
         if not failing:
             return None
+        alive = self._record(failing)
+        retried = [entry.failing_s for entry, _ in failing if not entry.error]
+        if not retried:
+            return None
+        if not alive:
+            return Defer(self.policy.while_down, "the archive is down")
+        return Defer(min(self.policy.longest, max(1.0, *retried)), "the archive is failing")
+
+    def _record(self, failing: Sequence[FailingEntry]) -> bool:
+        """Return whether the archive is up."""
         now, alive = self._clock(), self._is_alive()
         for entry, reason in failing:
             if alive and entry.failing_at is not None:
@@ -49,12 +66,7 @@ class FileRetries:
             entry.failing_at = now
             if alive and entry.failing_s >= self.policy.patience:
                 entry.error = reason[:255]
-        retried = [entry.failing_s for entry, _ in failing if not entry.error]
-        if not retried:
-            return None
-        if not alive:
-            return Defer(self.policy.while_down, "the archive is down")
-        return Defer(min(self.policy.longest, max(1.0, *retried)), "the archive is failing")
+        return alive
 
 
 def files_failed(count: int, total: int, first: CartEntry) -> EntriesFailed:
