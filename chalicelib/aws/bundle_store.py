@@ -131,10 +131,10 @@ class BundleStore:
             answer = self._client.list_parts(
                 Bucket=self._bucket, Key=key, UploadId=upload_id, PartNumberMarker=after, MaxParts=most
             )
+        # SeaweedFS lists a part once for each time it was uploaded. A part's bytes never change, so any of them will do.
+        parts = {raw["PartNumber"]: raw for raw in answer.get("Parts", [])}
         return [
-            Part(raw["PartNumber"], raw["Size"], raw["ETag"])
-            for raw in answer.get("Parts", [])
-            if raw["PartNumber"] > after
+            Part(number, parts[number]["Size"], parts[number]["ETag"]) for number in sorted(parts) if number > after
         ]
 
     def complete(self, key: str, upload_id: str, parts: list[Part], checksum: str) -> Stored | None:

@@ -157,7 +157,7 @@ def test_a_window_waits_while_another_holds_what_it_needs_on_a_crowded_volume(
 def test_a_window_waits_while_temporary_files_that_will_be_removed_fill_the_volume(
     site: MemorySite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(site.volume, "bound", lambda used, staged: BLOCK)
+    monkeypatch.setattr(site.volume, "usable_now", lambda used, staged: BLOCK)
     (site.root / "tmp" / "99-1-abc").write_bytes(b"left by a dead worker")
     assert isinstance(attempt(site, site.lay_out("a", blocks("x", 2))), Defer)
 
