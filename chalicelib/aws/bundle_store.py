@@ -131,7 +131,7 @@ class BundleStore:
             answer = self._client.list_parts(
                 Bucket=self._bucket, Key=key, UploadId=upload_id, PartNumberMarker=after, MaxParts=most
             )
-        # SeaweedFS lists a part once for each time it was uploaded. A part's bytes never change, so any of them will do.
+        # SeaweedFS lists a part each time it was uploaded. A part's bytes never change, so any of them will do.
         parts = {raw["PartNumber"]: raw for raw in answer.get("Parts", [])}
         return [
             Part(number, parts[number]["Size"], parts[number]["ETag"]) for number in sorted(parts) if number > after
