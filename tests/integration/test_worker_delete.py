@@ -81,7 +81,7 @@ def test_a_cart_can_be_deleted_while_it_is_uploaded(
 
 
 def test_a_cart_deleted_while_its_upload_begins_leaves_no_upload(quick: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun, go_on = blocked(monkeypatch, "begin", after=True)
+    begun, go_on = blocked(monkeypatch, "begin_upload", after=True)
     quick.start_worker()
     quick.system.service.create("", "gone", manifest(LARGE))
     assert begun.wait(20)
