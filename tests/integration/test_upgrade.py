@@ -122,7 +122,7 @@ def test_a_job_of_a_newer_kind_is_left_to_newer_workers(
     old = site.start_worker()
     message = site.system.database.transaction(lambda: site.system.jobs.add(7, "newer"))
     site.system.queue.send([message])
-    until(lambda: "newer workers" in site.system.database.transaction(lambda: site.system.jobs.last_problem(7)), 20)
+    until(lambda: "newer worker" in site.system.database.transaction(lambda: site.system.jobs.last_problem(7)), 20)
     time.sleep(2)  # several times more often than a job may fail
     done: list[Lease] = []
 
