@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from chalicelib.aws.bundle_store import ObjectMissing, Signer, faults
+from chalicelib.manifest.reader import UPLOAD_DIGEST
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -38,7 +39,7 @@ class ManifestUploadStore:
                 answer = self._client.head_object(Bucket=self._bucket, Key=key)
         except ObjectMissing:
             return None
-        return f"upload-{answer['ETag'].strip(chr(34))}"[:64]
+        return f"{UPLOAD_DIGEST}{answer['ETag'].strip(chr(34))}"[:64]
 
     def read(self, key: str) -> Iterator[bytes]:
         """The upload as a stream of blocks, which is empty if the upload is gone. Raises StoreUnavailable."""

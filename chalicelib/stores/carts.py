@@ -17,6 +17,7 @@ import peewee
 from chalicelib.db.database import Database, chunks, execute
 from chalicelib.db.models import Carts
 from chalicelib.errors import CartExpired, CartNotFound
+from chalicelib.manifest.reader import UPLOAD_DIGEST
 
 
 class CartState(StrEnum):
@@ -121,12 +122,14 @@ class CartStore:
     def has_uploaded_manifest(self, owner: str, uid: str) -> bool:
         """Whether the live cart has an uploaded manifest, and neither failed nor expired."""
         cart = self.live(owner, uid)
-        return cart is not None and bool(cart.uploaded) and not cart.ended_badly
+        if cart is None or cart.ended_badly:
+            return False
+        # The previous release sets no `uploaded`, so a cart that it posts during an upgrade is known by its digest.
+        return bool(cart.uploaded) or cart.digest.startswith(UPLOAD_DIGEST)
 
     def record_manifest(self, cart_id: int, root: str, files: int) -> bool:
         """Record that an uploaded manifest was read and has `files` entries."""
-        # `uploaded` again: an API of the previous release does not set it.
-        return self._change(cart_id, (CartState.WAITING,), root=root, files_total=files, uploaded=1)
+        return self._change(cart_id, (CartState.WAITING,), root=root, files_total=files)
 
     def record_download(self, cart: Cart, now: float, life: float) -> None:
         """Record that a URL valid for `life` seconds was handed out: the bundle is kept at least that long."""
