@@ -164,7 +164,7 @@ class CartService:
         return messages
 
     def _retire(self, owner: str, uid: str) -> tuple[Cart, list[JobMessage]]:
-        """Commit the end of the live cart of `uid`; the cart and the messages to send."""
+        """Commit the end of the live cart of `uid`; return the cart and the messages to send."""
 
         def work() -> tuple[Cart, list[JobMessage]]:
             cart = self._carts.live(owner, uid)

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def main(monotonic: Callable[[], float] = time.monotonic) -> int:
-    """Sweep every SWEEP_INTERVAL until SIGTERM or SIGINT; the exit code."""
+    """Sweep every SWEEP_INTERVAL until SIGTERM or SIGINT; return the exit code."""
     try:
         settings = load(os.environ)
     except CartError as error:

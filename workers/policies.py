@@ -1,6 +1,6 @@
 """The policies of a worker in one place: those the settings ask for, and those that tests shorten.
 
-A constant that neither changes stays beside its use.
+Other constants are in the modules that use them.
 """
 
 from __future__ import annotations

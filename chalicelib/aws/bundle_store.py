@@ -85,7 +85,7 @@ class BundleStore:
             return client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=life), life
 
     def put(self, key: str, body: IO[bytes], size: int, checksum: str) -> str:
-        """Store a whole bundle of `size` bytes; its ETag. Raises ChecksumMismatch like `upload`."""
+        """Store a whole bundle of `size` bytes and return its ETag. Raises ChecksumMismatch like `upload`."""
         with faults("put"):
             answer = self._client.put_object(
                 Bucket=self._bucket,
@@ -98,7 +98,7 @@ class BundleStore:
         return answer["ETag"].strip('"')
 
     def begin_upload(self, key: str) -> str:
-        """Start a multipart upload; its id."""
+        """Start a multipart upload and return its id."""
         with faults("begin"):
             answer = self._client.create_multipart_upload(
                 Bucket=self._bucket,

@@ -224,7 +224,7 @@ class Database:
 
 
 def execute(db: peewee.Database, sql: str, values: Sequence[Any] = ()) -> Any:
-    """Run SQL text; the cursor."""
+    """Run SQL text and return the cursor."""
     return db.execute_sql(sql, values or None)  # type: ignore[no-untyped-call]
 
 

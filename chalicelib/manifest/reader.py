@@ -16,7 +16,7 @@ from chalicelib.manifest.checks import archive_id, entry_path, hash_hex, hash_na
 from chalicelib.manifest.paths import PathTree, byte_length, check_name, kind
 
 MAX_PROBLEMS = 100
-UPLOAD_DIGEST = "upload-"  # the digest of an uploaded manifest begins so; that of a posted one is hexadecimal
+UPLOAD_DIGEST = "upload-"  # how the digest of an uploaded manifest starts; that of a posted one is hexadecimal
 MAX_NOTICE = 256  # bytes of a body that may be `{"manifest": "uploaded"}`
 
 Checked = TypeVar("Checked")

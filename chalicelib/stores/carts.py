@@ -111,7 +111,7 @@ class CartStore:
         return Cart(*row)
 
     def insert(self, owner: str, uid: str, root: str, digest: str, files: int, *, uploaded: bool = False) -> int:
-        """Insert a live cart, within the caller's transaction; its row id. Raises LiveCartExists."""
+        """Insert a live cart, within the caller's transaction, and return its row id. Raises LiveCartExists."""
         new = {"owner": owner, "uid": uid, "root": root, "digest": digest, "files_total": files, "uploaded": uploaded}
         now = self._db.now
         try:
@@ -129,7 +129,8 @@ class CartStore:
 
     def record_manifest(self, cart_id: int, root: str, files: int) -> bool:
         """Record that an uploaded manifest was read and has `files` entries."""
-        return self._change(cart_id, (CartState.WAITING,), root=root, files_total=files)
+        # `uploaded` again: an API of the previous release does not set it.
+        return self._change(cart_id, (CartState.WAITING,), root=root, files_total=files, uploaded=1)
 
     def record_download(self, cart: Cart, now: float, life: float) -> None:
         """Record that a URL valid for `life` seconds was handed out: the bundle is kept at least that long."""

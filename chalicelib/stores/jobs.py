@@ -118,7 +118,7 @@ class JobStore:
         return dataclasses.replace(job, last_error="") if job.last_error.startswith(OLD_WAIT) else job
 
     def renew(self, jobs: Iterable[Job]) -> list[Job]:
-        """Extend these leases; the jobs whose lease is lost."""
+        """Extend these leases; return the jobs whose lease is lost."""
         with self._db.session() as db:
             return [job for job in jobs if not self._held(job).execute(db)]
 

@@ -45,7 +45,7 @@ class DeadLetters:
                     break
         except QueueUnavailable as error:
             # Without "dead letter": a metric filter counts the lines that contain it.
-            log.warning("cannot read the dead-letter queue: %s", error)
+            log.warning("cannot read or clear the dead-letter queue: %s", error)
         return messages
 
     def fail_cart_of(self, job_id: int, token: int) -> list[JobMessage]:

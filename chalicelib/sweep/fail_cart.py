@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)  # the metric filter of the alarm carts-given-
 
 
 def fail_cart(endings: CartEndings, jobs: JobStore, cart_id: int, reason: str) -> list[JobMessage]:
-    """Fail the cart, within the caller's transaction; the messages to send."""
+    """Fail the cart, within the caller's transaction; return the messages to send."""
     problem = jobs.last_problem(cart_id)
     message = f"{reason} Last: {problem}" if problem else reason
     messages = endings.fail(cart_id, message)

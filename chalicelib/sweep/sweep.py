@@ -34,7 +34,7 @@ class Sweep:
     orphan_multipart_uploads: OrphanMultipartUploads
 
     def run(self) -> int:
-        """Run every repair once; the number of jobs resent.
+        """Run every repair once; return the number of jobs resent.
 
         A repair that fails does not stop the others. Raises SweepIncomplete at the end if any failed.
         """

@@ -71,7 +71,7 @@ def test_a_limit_bounds_a_larger_disk(tmp_path: Path, disk: Disk) -> None:
     assert limited.usable_now(0, 0) == 8 * MIB
 
 
-def test_drop_older_removes_the_files_of_earlier_claims_on_the_same_job_only(volume: Volume, tmp_path: Path) -> None:
+def test_only_temporary_files_of_earlier_claims_on_the_same_job_are_removed(volume: Volume, tmp_path: Path) -> None:
     old, own, other = (write_temporary(tmp_path, name, 1) for name in ("7-1-aa", "7-2-aa", "71-1-aa"))
     volume.remove_older_temporaries(Claim(7, 2))
     assert [path.exists() for path in (old, own, other)] == [False, True, True]

@@ -114,7 +114,7 @@ class Consumer:
         self._free_slots.release()
         error = done.exception()
         if error is not None:
-            log.error("a job stays leased until its lease expires: %s", error, exc_info=error)
+            log.error("a message was not settled and will be delivered again: %s", error, exc_info=error)
 
 
 class _Signals:
