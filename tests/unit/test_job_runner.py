@@ -213,9 +213,21 @@ def test_a_handler_that_stops_for_a_drain_has_its_job_and_message_requeued(site:
 
 def test_a_drain_waits_for_handlers_that_return(site: RunnerSite) -> None:
     site.send()
-    site.on(JobKind.WINDOW, lambda lease, work: site.world.jobs.finish(lease.job, Done))
-    site.handle_next()
-    assert site.consumer.drain(0)
+    started, release = threading.Event(), threading.Event()
+
+    def script(lease: Lease, work: Any) -> Outcome:
+        started.set()
+        release.wait(5)
+        return site.world.jobs.finish(lease.job, Done)
+
+    site.on(JobKind.WINDOW, script)
+    thread = threading.Thread(target=site.handle_next)
+    thread.start()
+    assert started.wait(5)
+    threading.Timer(0.05, release.set).start()
+    assert site.consumer.drain(5)
+    thread.join()
+    assert (len(site.queue), site.database.tables.jobs) == (0, {})
 
 
 def test_a_drain_requeues_what_a_handler_still_holds_and_fences_its_writes(site: RunnerSite) -> None:
