@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from chalicelib import job_message
 from chalicelib.aws.job_queue import BATCH, LONGEST_DELAY, Message
+from chalicelib.errors import QueueUnavailable
 from chalicelib.job_message import JobMessage
 
 
@@ -20,7 +21,7 @@ class _Queued:
 
 
 class MemoryJobQueue:
-    """`sent`: every message the queue took, with its delay in seconds. `is_down`: it takes none."""
+    """`sent`: every message the queue took, with its delay in seconds. `is_down`: it does not answer."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -47,6 +48,7 @@ class MemoryJobQueue:
 
     def receive(self, most: int, wait: int, visibility: int) -> list[Message]:
         """Returns at once, whatever `wait` is."""
+        self._check_up()
         visible = [message for message in self._messages if message.visible_at <= self._clock()]
         received = visible[: min(most, BATCH)]
         for message in received:
@@ -56,12 +58,20 @@ class MemoryJobQueue:
         return [Message(message.receipt, message.body) for message in received]
 
     def count_messages(self) -> int:
+        if self.is_down:
+            return 0
         return sum(message.received or message.visible_at <= self._clock() for message in self._messages)
 
     def extend(self, receipts: Sequence[str], visibility: int) -> None:
+        self._check_up()
         for message in self._messages:
             if message.receipt in receipts:
                 message.visible_at = self._clock() + visibility
 
     def delete(self, receipt: str) -> None:
+        self._check_up()
         self._messages = [message for message in self._messages if message.receipt != receipt]
+
+    def _check_up(self) -> None:
+        if self.is_down:
+            raise QueueUnavailable("The queue did not answer (test).")

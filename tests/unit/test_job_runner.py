@@ -11,6 +11,7 @@ from chalicelib.errors import (
     DatabaseUnavailable,
     LeaseLost,
     PermanentError,
+    QueueUnavailable,
 )
 from chalicelib.job_message import JobMessage
 from chalicelib.stores.carts import CartState
@@ -73,12 +74,18 @@ def test_a_job_continues_as_another_kind_with_the_work_it_passes_on(site: Runner
 
 
 def test_a_job_that_cannot_reach_the_database_keeps_its_message_and_lease(site: RunnerSite) -> None:
-    message = site.send()
-    site.on(JobKind.WINDOW, raises(DatabaseUnavailable()))
+    message, claimed_at = site.send(), site.database.now
+
+    def script(lease: Lease, work: Any) -> Outcome:
+        site.database.advance(20)
+        raise DatabaseUnavailable
+
+    site.on(JobKind.WINDOW, script)
     site.handle_next()
-    assert site.row(message).lease_until == site.database.now + LEASE
-    assert site.queue.receive(1, 0, 1) == []
-    site.database.advance(VISIBILITY)
+    assert site.row(message).lease_until == claimed_at + LEASE
+    site.database.advance(VISIBILITY - 1)
+    assert site.queue.receive(1, 0, 1) == [], "the message is hidden from the failure on, not from its receipt"
+    site.database.advance(1)
     assert len(site.queue.receive(1, 0, 1)) == 1
 
 
@@ -206,9 +213,21 @@ def test_a_handler_that_stops_for_a_drain_has_its_job_and_message_requeued(site:
 
 def test_a_drain_waits_for_handlers_that_return(site: RunnerSite) -> None:
     site.send()
-    site.on(JobKind.WINDOW, lambda lease, work: site.world.jobs.finish(lease.job, Done))
-    site.handle_next()
-    assert site.consumer.drain(0)
+    started, release = threading.Event(), threading.Event()
+
+    def script(lease: Lease, work: Any) -> Outcome:
+        started.set()
+        release.wait(5)
+        return site.world.jobs.finish(lease.job, Done)
+
+    site.on(JobKind.WINDOW, script)
+    thread = threading.Thread(target=site.handle_next)
+    thread.start()
+    assert started.wait(5)
+    threading.Timer(0.05, release.set).start()
+    assert site.consumer.drain(5)
+    thread.join()
+    assert (len(site.queue), site.database.tables.jobs) == (0, {})
 
 
 def test_a_drain_requeues_what_a_handler_still_holds_and_fences_its_writes(site: RunnerSite) -> None:
@@ -240,5 +259,6 @@ def test_a_queue_that_takes_no_message_does_not_stop_a_deferral(site: RunnerSite
     site.on(JobKind.WINDOW, returns(Defer(30, "on tape")))
     (received,) = site.queue.receive(1, 0, VISIBILITY)
     site.queue.is_down = True
-    site.runner.handle(received)
+    with pytest.raises(QueueUnavailable):  # the old message cannot be deleted either
+        site.runner.handle(received)
     assert site.row(message).next_send_at == site.database.now + 30 + LEASE, "the sweep sends it then"

@@ -19,6 +19,7 @@ from workers.runtime.lease import Lease, WorkerStopping
 from workers.runtime.outcomes import Defer
 from workers.staging.pull_batch import SMALL
 from workers.staging.share_work import SharingPolicy
+from workers.staging.staging_run import StagingRecorder, StagingRun
 
 FILES = {"x": b"hello", "y": b"world!"}
 
@@ -171,6 +172,23 @@ def test_files_are_shared_when_the_archive_is_slow_and_not_when_this_machine_is(
     assistants = [message for message, _ in site.queue.sent]
     assert len(assistants) == (3 if shared else 0)
     assert len(site.on_volume()) == 40, "the job does alone what no assistant takes"
+
+
+def test_files_of_a_cart_of_several_windows_are_not_shared(tmp_path: Path) -> None:
+    site = MemorySite(tmp_path, sharing_policy=SharingPolicy(probed=2, assistants=3))
+    reservation = site.reserve(site.lay_out("a", {f"f{number}": b"x" for number in range(40)}, FILES))
+    site.archive.on_request = lambda archive_id: site.database.advance(0.5)
+    assert site.stager.stage(*reservation) is None
+    assert site.queue.sent == []
+
+
+def test_a_window_that_is_recorded_twice_is_counted_once(site: MemorySite) -> None:
+    cart, w = site.lay_out("a", FILES, {"z": b"z"}), site.world
+    lease, work = site.stage(cart)
+    run = StagingRun(lease, work, site.database.now, done=set(FILES))
+    StagingRecorder(w.jobs, w.carts, w.windows, w.staged_files).record_window(run, site.database.now)
+    found = site.cart(cart.id)
+    assert (found.files_staged, found.windows_staged, found.state) == (2, 1, CartState.STAGING)
 
 
 def test_files_that_fell_to_an_assistant_are_followed(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from chalicelib.errors import LeaseLost
 from chalicelib.stores.carts import Cart, CartState
 from chalicelib.stores.jobs import JobKind
 from tests.doubles.site import MemorySite, expired
+from workers.bundling.plan_windows import JOBS_AT_ONCE
 from workers.runtime.lease import WorkerStopping
 from workers.runtime.outcomes import Defer, Done
 
@@ -152,6 +153,31 @@ def test_the_bundle_of_a_cart_that_was_deleted_meanwhile_is_removed(
     with pytest.raises(LeaseLost):
         site.window_handler.run(site.lease(cart))
     assert site.bundles.objects == {}
+
+
+def test_the_bundle_of_an_earlier_layout_is_removed(site: MemorySite, monkeypatch: pytest.MonkeyPatch) -> None:
+    cart = site.lay_out("uid", FILES)
+    put = site.bundles.put
+
+    def voiding(*arguments: Any) -> str:
+        site.database.transaction(lambda: site.world.carts.void_layout(cart))
+        return put(*arguments)
+
+    monkeypatch.setattr(site.bundles, "put", voiding)
+    with pytest.raises(LeaseLost):
+        site.window_handler.run(site.lease(cart))
+    assert site.bundles.objects == {}
+
+
+def test_windows_become_jobs_up_to_the_number_that_may_be_jobs_at_once(site: MemorySite) -> None:
+    active = [WindowState.TAKEN, WindowState.RESERVED, WindowState.STAGED]
+    states = [WindowState.DONE, *active, *[WindowState.ONLINE] * (JOBS_AT_ONCE + 1)]
+    cart = site.lay_out("uid", *({f"f{number}": b"x"} for number in range(len(states))))
+    for number, state in enumerate(states):
+        set_state(site, cart, number, state)
+    messages = site.database.transaction(lambda: site.planner.fill_jobs(cart.id))
+    assert len(messages) == JOBS_AT_ONCE - len(active)
+    assert site.database.transaction(lambda: site.planner.fill_jobs(cart.id)) == []
 
 
 def test_a_worker_that_drains_uploads_nothing(site: MemorySite, monkeypatch: pytest.MonkeyPatch) -> None:

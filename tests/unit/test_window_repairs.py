@@ -5,17 +5,19 @@ from __future__ import annotations
 import errno
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chalicelib.db.states import WindowState
-from chalicelib.errors import PermanentError, VolumeUnavailable
+from chalicelib.errors import LayoutChanged, PermanentError, VolumeUnavailable
 from chalicelib.stores.carts import CartState
 from chalicelib.stores.jobs import JobKind
 from tests.doubles.archive import MTIME_NS
 from tests.doubles.site import MemorySite, expired
+from tests.doubles.worker_parts import PART_SIZE
 from workers.handlers.relayout import MAX_LAYOUTS
 from workers.runtime.outcomes import Defer, Done
 
@@ -124,3 +126,26 @@ def test_an_upload_that_was_aborted_has_the_cart_laid_out_again(site: MemorySite
     outcome = site.window_handler.run(site.lease(cart))
     assert isinstance(outcome, Defer)
     assert site.cart(cart.id).attempt == 2
+
+
+def test_a_file_that_rotted_and_is_stored_in_pieces_needs_a_new_upload(site: MemorySite) -> None:
+    content = bytes(2 * PART_SIZE)  # two parts
+    cart = site.lay_out("uid", {"large": content}, SECOND)
+    lease, work = site.stage(cart)
+    site.volume.path("large").write_bytes(b"x" + content[1:])
+    os.utime(site.volume.path("large"), ns=(MTIME_NS, MTIME_NS))
+    with pytest.raises(LayoutChanged):
+        site.upload.run(lease, work)
+    assert site.state_of(cart) == WindowState.RESERVED, "the file is staged again"
+
+
+def test_stored_parts_that_do_not_add_up_need_a_new_upload(site: MemorySite) -> None:
+    cart = site.lay_out("uid", FIRST, SECOND)
+    for number in range(2):
+        lease, work = site.stage(cart, number)
+        checksum = f"{site.uploader.upload(lease, work):016x}"
+        site.database.transaction(partial(site.finisher.close_window, work, checksum=checksum))
+    del site.bundles.uploads[cart.upload_id].parts[2]
+    with pytest.raises(LayoutChanged):
+        site.completer.complete(site.cart(cart.id))
+    assert site.bundles.objects == {}
