@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import pytest
@@ -16,9 +15,9 @@ from chalicelib.errors import (
 from chalicelib.job_message import JobMessage
 from chalicelib.stores.carts import CartState
 from chalicelib.stores.jobs import JobKind
-from tests.doubles.runner_site import VISIBILITY, RunnerSite, raises, returns
+from tests.doubles.runner_site import VISIBILITY, RunnerSite, returns
 from tests.doubles.world import LEASE
-from workers.runtime.lease import Lease, WorkerStopping
+from workers.runtime.lease import Lease
 from workers.runtime.outcomes import Continue, Defer, Done, Outcome, Park
 
 
@@ -189,69 +188,6 @@ def test_a_job_is_held_while_its_handler_runs(site: RunnerSite) -> None:
     site.handle_next()
     assert held == [True]
     assert not site.consumer.is_busy
-
-
-def test_a_worker_that_drains_gives_messages_back_unread(site: RunnerSite) -> None:
-    message = site.send()
-    site.runner.stopping.set()
-    site.handle_next()
-    assert site.row(message).token == 0
-    assert len(site.queue.receive(1, 0, 1)) == 1
-
-
-def test_a_handler_that_stops_for_a_drain_has_its_job_and_message_requeued(site: RunnerSite) -> None:
-    message = site.send()
-    site.on(JobKind.WINDOW, raises(WorkerStopping()))
-    site.handle_next()
-    row = site.row(message)
-    assert (row.attempts, row.lease_until, row.next_send_at) == (0, 0, site.database.now)
-    (again,) = site.queue.receive(1, 0, 1)
-    site.on(JobKind.WINDOW, lambda lease, work: site.world.jobs.finish(lease.job, Done))
-    site.runner.handle(again)
-    assert site.database.tables.jobs == {}
-
-
-def test_a_drain_waits_for_handlers_that_return(site: RunnerSite) -> None:
-    site.send()
-    started, release = threading.Event(), threading.Event()
-
-    def script(lease: Lease, work: Any) -> Outcome:
-        started.set()
-        release.wait(5)
-        return site.world.jobs.finish(lease.job, Done)
-
-    site.on(JobKind.WINDOW, script)
-    thread = threading.Thread(target=site.handle_next)
-    thread.start()
-    assert started.wait(5)
-    threading.Timer(0.05, release.set).start()
-    assert site.consumer.drain(5)
-    thread.join()
-    assert (len(site.queue), site.database.tables.jobs) == (0, {})
-
-
-def test_a_drain_requeues_what_a_handler_still_holds_and_fences_its_writes(site: RunnerSite) -> None:
-    message = site.send()
-    started, drained = threading.Event(), threading.Event()
-    late: list[bool] = []
-
-    def script(lease: Lease, work: Any) -> Outcome:
-        started.set()
-        drained.wait(5)
-        late.append(lease.lost.is_set())
-        return site.world.jobs.finish(lease.job, Done)
-
-    site.on(JobKind.WINDOW, script)
-    thread = threading.Thread(target=site.handle_next)
-    thread.start()
-    started.wait(5)
-    site.runner.stopping.set()
-    assert not site.consumer.drain(0)
-    drained.set()
-    thread.join()
-    assert late == [True]
-    assert site.row(message).lease_until == 0
-    assert len(site.queue.receive(1, 0, 1)) == 1, "the message stays, for another worker"
 
 
 def test_a_queue_that_takes_no_message_does_not_stop_a_deferral(site: RunnerSite) -> None:
