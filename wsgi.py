@@ -1,26 +1,19 @@
-"""The API under a WSGI server: `gunicorn 'wsgi:application()'`."""
+"""The API under any WSGI server, such as `gunicorn 'wsgi:application()'`. Under Granian it is asgi.py."""
 
 from __future__ import annotations
 
 import os
 
-from chalice.config import Config
-from chalice.local import LocalGateway
-
-from app import app, max_body
+from app import app
+from chalicelib.api.browser import browser_rules
+from chalicelib.api.gateway import Gateway
+from chalicelib.api.server_address import LoopbackOnly
+from chalicelib.api.startup import checked_settings
 from chalicelib.api.wsgi_adapter import Application
-from chalicelib.config import logs
-from chalicelib.config.settings import load
-from chalicelib.db import schema
-from chalicelib.db.database import Database
 
 
 def application() -> Application:
     """Check the settings and migrate the tables before the first request is served."""
-    settings = load(os.environ)
-    logs.configure(settings.log_level)
-    database = Database(settings)
-    schema.sync(database)
-    database.close()
-    gateway = LocalGateway(app, Config.create(chalice_app=app, project_dir=os.getcwd()))
-    return Application(gateway, max_body())
+    settings = checked_settings(os.environ)
+    loopback = LoopbackOnly(settings)
+    return Application(Gateway(app, app.routes), settings.max_body, loopback.refused, browser_rules(settings))

@@ -18,6 +18,7 @@ from typing import Any
 from bench import machine
 from bench.api_rates import w5
 from bench.big_files import w3_and_w6
+from bench.flood import w11
 from bench.growth import w9
 from bench.measure import warm_up
 from bench.plan import FULL, QUICK, WORKLOADS
@@ -52,6 +53,7 @@ STEPS: tuple[tuple[tuple[str, ...], Callable[[Rig, Sequence[str]], None]], ...] 
     (("W5",), w5),
     (("W8",), w8),
     (("W9",), w9),
+    (("W11",), w11),
     (("W3", "W6"), w3_and_w6),
     (("W2",), w2),
 )

@@ -26,7 +26,7 @@ BUCKET = "bench-bundles"
 RECORDING = "queue-requests"
 GROUPS = {
     "workers": lambda line: "-m workers" in line,
-    "api": lambda line: "wsgi:application()" in line,
+    "api": lambda line: "asgi:application" in line,
     "sweeper": lambda line: "chalicelib.sweeper" in line,
     "queue": lambda line: "moto.server" in line,
     "store": lambda line: "weed" in line and "mini" in line,

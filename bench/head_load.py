@@ -1,4 +1,4 @@
-"""HEAD load generator: `python -m bench.head_load URL CONNECTIONS REQUESTS`, on keep-alive connections.
+"""HEAD load generator: `python -m bench.head_load URL CONNECTIONS REQUESTS [AUTHORIZATION]`, on keep-alive connections.
 
 It runs in its own process, one event loop over raw sockets, so that the client costs little and costs the same for
 every server. Prints JSON: per_second, median_ms, p99_ms, failed.
@@ -73,7 +73,8 @@ class Connection:
 
 def main(arguments: Sequence[str]) -> None:
     url, count, requests = urlsplit(arguments[0]), int(arguments[1]), int(arguments[2])
-    request = f"HEAD {url.path} HTTP/1.1\r\nHost: {url.netloc}\r\nConnection: keep-alive\r\n\r\n".encode()
+    login = "".join(f"Authorization: {header}\r\n" for header in arguments[3:4])
+    request = f"HEAD {url.path} HTTP/1.1\r\nHost: {url.netloc}\r\nConnection: keep-alive\r\n{login}\r\n".encode()
     tally = Tally(requests)
     address = (url.hostname or "", url.port or 80)
     connections = [Connection(address, request, tally) for _ in range(count)]

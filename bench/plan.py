@@ -18,6 +18,7 @@ WORKLOADS = {
     "W7": "W1's cart again under another uid, with all its files staged",
     "W8": "W1 with PULL_CONCURRENCY=2 on an archive with 20 ms latency, by 1, 2 and 4 workers",
     "W9": "growth: carts of 100 to 100,000 files of 1 KB from the simulator, without the peer",
+    "W11": "a cart of one file beside 12 carts of 3,000 ids that the archive does not have: POST to ready",
 }
 
 
@@ -39,6 +40,8 @@ class Plan:
     w8_workers: tuple[int, ...] = (1, 2, 4)
     w8_latency_ms: float = 20.0
     growth_files: tuple[int, ...] = (100, 1_000, 10_000, 100_000)
+    w11_carts: int = 12
+    w11_files: int = 3_000
     #: seconds to wait for a cart
     limit: float = 1_800.0
 
@@ -57,6 +60,7 @@ QUICK = Plan(
     posts=20,
     w8_workers=(1, 4),
     growth_files=(100, 1_000),
+    w11_files=1_000,
     limit=60.0,
 )
 

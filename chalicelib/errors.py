@@ -4,9 +4,16 @@
     ├── BadRequest            the client can correct the request
     │   ├── InvalidManifest
     │   └── InvalidUid
+    ├── LoginRequired         who is asking is not known
+    ├── NotAllowed            who is asking may not do this
+    │   └── LimitReached
+    ├── TooManyRequests       the same request may be made later
     ├── BodyTooLarge
+    │   ├── TooManyEntries
+    │   └── UploadTooLarge
     ├── CartNotFound
-    │   └── CartExpired
+    │   ├── CartExpired
+    │   └── ShareNotFound
     ├── PermanentError        the cart ends in `error` with this message
     │   ├── ArchiveRefused
     │   ├── EntriesFailed
@@ -15,13 +22,17 @@
     │   ├── ArchiveUnavailable
     │   │   └── ArchiveTimedOut
     │   ├── DatabaseUnavailable
+    │   │   └── TablesMissing
+    │   ├── IntakePaused
+    │   ├── LoginUnavailable
+    │   ├── PolicyUnavailable
     │   ├── QueueUnavailable
     │   ├── StoreUnavailable
     │   └── VolumeUnavailable
     ├── SchemaOutdated
     └── SettingsError
 
-    Control signals within a worker, never shown to anyone: LeaseLost, LayoutChanged.
+    Control signals within a worker, never shown to anyone: LeaseLost, LayoutChanged, PullingPaused.
 
 A class's docstring is its default message.
 """
@@ -30,6 +41,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+
+#: How the wait reason of a job begins that waits until pulling goes on.
+PAUSED = "pulling is paused"
 
 
 class CartError(Exception):
@@ -57,7 +71,33 @@ class InvalidManifest(BadRequest):
 
 
 class InvalidUid(BadRequest):
-    """The cart's uid must be 1 to 255 of A-Z a-z 0-9 . _ - and neither '.' nor '..'."""
+    """The cart's uid must be 1 to 255 of A-Z a-z 0-9 . _ - and none of '.', '..' and '-'."""
+
+
+class LoginRequired(CartError):
+    """This needs a login: send a valid Authorization header."""
+
+    def __init__(self, message: str | None = None, challenges: Sequence[str] = ()) -> None:
+        """`challenges`: values of WWW-Authenticate, how to log in."""
+        self.challenges = tuple(challenges)
+        super().__init__(message)
+
+
+class NotAllowed(CartError):
+    """This login may not do this."""
+
+
+class LimitReached(NotAllowed):
+    """A limit of this owner is reached."""
+
+
+class TooManyRequests(CartError):
+    """Too many requests; try again later."""
+
+    def __init__(self, message: str, seconds: int) -> None:
+        """`seconds`: until the next request is taken."""
+        self.seconds = seconds
+        super().__init__(message)
 
 
 class BodyTooLarge(CartError):
@@ -67,12 +107,31 @@ class BodyTooLarge(CartError):
         super().__init__(f"The body is larger than {name}, {limit} bytes.")
 
 
+class TooManyEntries(BodyTooLarge):
+    """The manifest has too many files or directories."""
+
+    def __init__(self, limit: int, what: str) -> None:
+        """`what`: `files` or `directories`."""
+        CartError.__init__(self, f"The manifest has more than MAX_ENTRIES, {limit} {what}; make several carts of it.")
+
+
+class UploadTooLarge(BodyTooLarge):
+    """The uploaded manifest is too large."""
+
+    def __init__(self, limit: int) -> None:
+        CartError.__init__(self, f"The uploaded manifest is larger than MAX_MANIFEST, {limit} bytes.")
+
+
 class CartNotFound(CartError):
     """The cart does not exist or has already been deleted"""
 
 
 class CartExpired(CartNotFound):
     """The cart has expired; post its manifest again to rebuild it."""
+
+
+class ShareNotFound(CartNotFound):
+    """There is no such share, it has ended, or it is not for this login."""
 
 
 class PermanentError(CartError):
@@ -107,6 +166,27 @@ class DatabaseUnavailable(TransientError):
     """The database did not answer."""
 
 
+class TablesMissing(DatabaseUnavailable):
+    """The database has no tables yet: run `pacifica-cartd-cmd dbsync`."""
+
+
+class IntakePaused(TransientError):
+    """No carts are taken at the moment."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"No carts are taken at the moment, because the intake is paused: {why}")
+
+
+class LoginUnavailable(TransientError):
+    """The login cannot be checked at the moment."""
+
+
+class PolicyUnavailable(TransientError):
+    """Who may read which files cannot be asked at the moment."""
+
+    seconds = 5  # until a client may ask again
+
+
 class QueueUnavailable(TransientError):
     """The job queue did not answer."""
 
@@ -137,3 +217,11 @@ class LeaseLost(Exception):
 
 class LayoutChanged(Exception):
     """A file changed in the archive after the layout was made: the cart needs a new layout."""
+
+
+class PullingPaused(Exception):
+    """An operator has paused pulling from the archive: the job waits until it goes on."""
+
+    def __init__(self, why: str) -> None:
+        self.reason = f"{PAUSED}: {why}"
+        super().__init__(self.reason)

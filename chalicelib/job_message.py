@@ -1,12 +1,13 @@
-"""The queue message that points at a job. Pure.
+"""The queue message that says that there is work. Pure.
 
-A message holds no work: the job's row does. A worker that receives one looks the row up.
+It names the job it was sent for, which a worker of the previous release and the sweep look up. A worker takes the job
+whose turn it is.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 VERSION = 1  # a worker leaves messages of a later version in the queue, for newer workers
@@ -25,15 +26,20 @@ class Claim(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class JobMessage:
-    """`token`: the job's token when the message was sent. SQS shares delivery fairly between the values of `group`."""
+    """`token`: the job's token when the message was sent. SQS shares delivery fairly between the values of `group`.
+
+    `request`: the id of the request that the work is done for, for people who look at a queue; workers ignore it.
+    """
 
     job_id: int
     token: int
     group: str
+    request: str = field(default="", compare=False)
 
 
 def encode(message: JobMessage) -> str:
-    return json.dumps({"v": VERSION, "job": message.job_id, "token": message.token})
+    request = {"request": message.request} if message.request else {}
+    return json.dumps({"v": VERSION, "job": message.job_id, "token": message.token, **request})
 
 
 def decode(body: str) -> tuple[int, int] | None:

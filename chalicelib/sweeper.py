@@ -13,6 +13,7 @@ from collections.abc import Callable
 from chalicelib.config import logs
 from chalicelib.config.settings import load
 from chalicelib.errors import CartError
+from chalicelib.start_line import log_start
 from chalicelib.sweep.sweep import SweepIncomplete
 from chalicelib.wiring import build
 
@@ -26,16 +27,19 @@ def main(monotonic: Callable[[], float] = time.monotonic) -> int:
     except CartError as error:
         print(error.message, file=sys.stderr)
         return 1
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, settings.log_format)
     signals: queue.SimpleQueue[None] = queue.SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: signals.put(None))
-    sweep = build(settings).sweep
+    system = build(settings, process="sweep")
+    system.health.serve(settings.metrics_address)
+    log_start("sweep", settings, system.database, os.environ)
     while not _signalled(signals, settings.sweep_interval, monotonic):
         try:
-            sweep.run()
+            system.sweep.run()
         except SweepIncomplete as error:  # each failure is logged; the next sweep tries again
             log.debug("%s", error)
+        system.health.report()
     return 0
 
 

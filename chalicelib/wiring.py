@@ -3,162 +3,131 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
 
-import boto3
 from botocore.config import Config
 
-from chalicelib.aws.bundle_store import BundleStore
+from chalicelib.auth.decision import Authenticator
+from chalicelib.aws.clients import ClientTimeouts, aws_session, client_timeouts
 from chalicelib.aws.job_queue import JobQueue
-from chalicelib.aws.manifest_uploads import ManifestUploadStore
-from chalicelib.aws.url_signing import assumed_signer, fixed_signer
+from chalicelib.cart_views import CartViews
+from chalicelib.config.owner_limits import limit_book
 from chalicelib.config.settings import Settings
-from chalicelib.db.database import Database
-from chalicelib.endings import CartEndings
+from chalicelib.db.mysql import READ_TIMEOUT
+from chalicelib.listing import CartListing
+from chalicelib.policy.download_rights import AskingTimes, DownloadRights
+from chalicelib.policy.posting_rights import PostingRights
+from chalicelib.posting.cart_poster import CartPoster
+from chalicelib.posting.new_cart import CartReplacer
+from chalicelib.posting.post_limits import PostLimits
+from chalicelib.posting.uploaded import Uploads
+from chalicelib.refusals import Refusals
 from chalicelib.service import CartService
-from chalicelib.stores.carts import CartStore
-from chalicelib.stores.entries import EntryStore
-from chalicelib.stores.jobs import JobStore
+from chalicelib.shared_carts import SharedCarts
+from chalicelib.sharing import Sharing
+from chalicelib.stores.access_tokens import AccessTokenStore
+from chalicelib.stores.cached_switches import CachedSwitches
+from chalicelib.stores.cart_lists import CartListStore
+from chalicelib.stores.cart_rights import CartRightsStore
+from chalicelib.stores.cart_waits import CartWaitStore
+from chalicelib.stores.owner_usage import OwnerUsageStore
 from chalicelib.stores.progress import ProgressStore
-from chalicelib.stores.space_account import SpaceAccountStore
-from chalicelib.stores.unsent_jobs import UnsentJobStore
-from chalicelib.sweep.dead_letters import DeadLetters
-from chalicelib.sweep.expired_bundles import ExpiredBundles
-from chalicelib.sweep.lost_messages import LostMessages
-from chalicelib.sweep.message_sender import MessageSender
-from chalicelib.sweep.orphan_multipart_uploads import OrphanMultipartUploads
-from chalicelib.sweep.overdue_carts import OverdueCarts
-from chalicelib.sweep.policy import SWEEP_POLICY, RetentionPolicy, SweepPolicy
-from chalicelib.sweep.queue_reconcile import QueueReconcile
+from chalicelib.stores.refusal_counts import RefusalCountStore
+from chalicelib.sweep.policy import SWEEP_POLICY, SweepPolicy
 from chalicelib.sweep.sweep import Sweep
+from chalicelib.wiring_base import Base, base_of
+from chalicelib.wiring_health import Health, health_of
+from chalicelib.wiring_sweep import sweep_of
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
-
-@dataclass(frozen=True, slots=True)
-class ClientTimeouts:
-    """Timeouts of the queue's and the store's clients in seconds, and the maximum attempts of a request."""
-
-    connect: float
-    queue: float
-    store: float
-    tries: int
-
-
-WORKER_TIMEOUTS = ClientTimeouts(connect=5, queue=30, store=60, tries=4)  # for long polls and large parts
+WORKER_TIMEOUTS = ClientTimeouts(connect=5, queue=25, store=60, tries=4)  # for long polls and large parts
 API_TIMEOUTS = ClientTimeouts(
     connect=2, queue=4, store=8, tries=2
 )  # a client is waiting; API Gateway times out after 29 s
+API_READ_TIMEOUT = 15.0  # likewise; longer than MySQL waits for a lock
+#: The log says that the queue hangs within a minute. What cannot be sent, the sweep sends.
+QUEUE_TRIES = 2
 
 
 @dataclass(frozen=True)
-class _Base:
-    """What the service and the sweep are built from."""
-
-    settings: Settings
-    database: Database
-    carts: CartStore
-    entries: EntryStore
-    jobs: JobStore
-    endings: CartEndings
-    queue: JobQueue
-    bundles: BundleStore
-    uploads: ManifestUploadStore
-
-
-@dataclass(frozen=True)
-class System(_Base):
+class System(Base):
     service: CartService
+    sharing: Sharing
+    shared_carts: SharedCarts
+    listing: CartListing
+    post_limits: PostLimits
+    authenticator: Authenticator
+    refusals: Refusals
     sweep: Sweep
+    health: Health
 
 
 def build(
-    settings: Settings, timeouts: ClientTimeouts = WORKER_TIMEOUTS, sweep_policy: SweepPolicy = SWEEP_POLICY
+    settings: Settings,
+    timeouts: ClientTimeouts = WORKER_TIMEOUTS,
+    sweep_policy: SweepPolicy = SWEEP_POLICY,
+    process: str = "api",
+    read_timeout: float = READ_TIMEOUT,
 ) -> System:
-    """Build the clients and stores; none of them connects yet."""
-    session = boto3.session.Session()
-    database = Database(settings)
-    jobs, carts, entries = JobStore(database, settings.lease), CartStore(database), EntryStore(database)
-    endings = CartEndings(carts, jobs)
-    sqs = session.client("sqs", config=Config(**_timeouts(timeouts, timeouts.queue)))
-    queue = JobQueue(sqs, settings.job_queue)
-    dead_queue = JobQueue(sqs, settings.job_dead_queue or f"{settings.job_queue}-dead")
-    s3, signer = _s3(session, settings, timeouts), _signer(session, settings, timeouts)
-    bundles = BundleStore(s3, signer, settings.bundle_bucket)
-    uploads = ManifestUploadStore(s3, signer, settings.bundle_bucket)
-    base = _Base(settings, database, carts, entries, jobs, endings, queue, bundles, uploads)
-    return System(**vars(base), service=_service(base), sweep=_sweep(base, dead_queue, sweep_policy))
+    """Build the clients and stores; none of them connects yet.
+
+    `process`: the name of this process. `read_timeout`: seconds to wait for the database's next bytes.
+    """
+    session = aws_session()
+    for_queue = replace(timeouts, tries=min(QUEUE_TRIES, timeouts.tries))
+    sqs = session.client("sqs", config=Config(**client_timeouts(for_queue, timeouts.queue)))
+    base = base_of(settings, session, timeouts, JobQueue(sqs, settings.job_queue), process, read_timeout)
+    dead_name = settings.job_dead_queue or f"{settings.job_queue}-dead"
+    database, audit = base.database, base.audit
+    progress, waits = ProgressStore(database), CartWaitStore(database, settings.lease)
+    views = CartViews(database, base.carts, progress, waits, base.bundles, _download_rights(base), audit, time.time)
+    post_limits = PostLimits(OwnerUsageStore(database), limit_book(settings), time.time)
+    return System(
+        **vars(base),
+        service=_service(base, views, post_limits),
+        post_limits=post_limits,
+        sharing=Sharing(database, base.carts, base.shares, audit, settings.share_links),
+        shared_carts=_shared_carts(base, views),
+        listing=CartListing(CartListStore(database)),
+        authenticator=Authenticator(settings, AccessTokenStore(database)),
+        refusals=Refusals(audit, RefusalCountStore(database), database.close),
+        sweep=sweep_of(base, JobQueue(sqs, dead_name), sweep_policy),
+        health=health_of(settings, session, dead_name),
+    )
 
 
-def _service(base: _Base) -> CartService:
+def _download_rights(base: Base) -> DownloadRights:
+    rights, groups = CartRightsStore(base.database), OwnerUsageStore(base.database)
+    times = AskingTimes(base.settings.policy_ttl)
+    return DownloadRights(base.policy, base.database, rights, base.entries, base.jobs, groups, base.queue, times)
+
+
+def _shared_carts(base: Base, views: CartViews) -> SharedCarts:
+    settings = base.settings
+    return SharedCarts(base.carts, base.shares, views, links=settings.share_links, url_life=settings.share_url_life)
+
+
+def _service(base: Base, views: CartViews, post_limits: PostLimits) -> CartService:
+    uploads = Uploads(base.database, base.uploads, base.manifests, base.audit, base.limits)
+    replacer = CartReplacer(base.database, base.carts, base.jobs, base.endings, base.audit)
+    switches = CachedSwitches(base.database)
     return CartService(
         database=base.database,
         carts=base.carts,
-        entries=base.entries,
-        jobs=base.jobs,
         endings=base.endings,
-        progress_store=ProgressStore(base.database),
         queue=base.queue,
         bundles=base.bundles,
-        uploads=base.uploads,
-        clock=time.time,
+        poster=CartPoster(
+            base.carts,
+            base.entries,
+            uploads,
+            replacer,
+            PostingRights(base.policy),
+            base.limits,
+            post_limits,
+            base.notify,
+            switches,
+        ),
+        views=views,
+        audit=base.audit,
+        traces=base.traces,
     )
-
-
-def _sweep(base: _Base, dead_queue: JobQueue, policy: SweepPolicy) -> Sweep:
-    settings, database, carts, jobs, endings = base.settings, base.database, base.carts, base.jobs, base.endings
-    unsent_jobs = UnsentJobStore(database, settings.lease)
-    retention = RetentionPolicy(
-        ttl=settings.bundle_ttl,
-        safe=settings.lru_buffer_time,
-        limit=settings.bundle_limit,
-        deadline=settings.cart_deadline,
-        orphan=2 * settings.lease + policy.orphan_slack,
-    )
-    return Sweep(
-        MessageSender(unsent_jobs, base.queue),
-        LostMessages(unsent_jobs, base.queue, policy.resent),
-        DeadLetters(database, dead_queue, jobs, endings, policy.dead_letter_batches, policy.dead_letter_hidden),
-        OverdueCarts(database, carts, jobs, endings, retention.deadline, policy.carts),
-        ExpiredBundles(database, carts, endings, retention, policy.carts),
-        QueueReconcile(database, SpaceAccountStore(database), jobs, policy.reconcile_every),
-        OrphanMultipartUploads(base.bundles, carts, retention.orphan),
-    )
-
-
-def _timeouts(timeouts: ClientTimeouts, read: float) -> dict[str, Any]:
-    tries = {"mode": "standard", "total_max_attempts": timeouts.tries}
-    return {"connect_timeout": timeouts.connect, "read_timeout": read, "retries": tries}
-
-
-def _s3(session: boto3.session.Session, settings: Settings, timeouts: ClientTimeouts, **overrides: Any) -> S3Client:
-    config = Config(
-        signature_version="s3v4",
-        **_timeouts(timeouts, timeouts.store),
-        max_pool_connections=settings.upload_concurrency + settings.job_concurrency + 2,
-        # The store verifies each body by its declared checksum; hashing or signing it too would be one more pass.
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-        # Stores other than AWS's do not resolve a bucket's host name.
-        s3={"payload_signing_enabled": False, **({"addressing_style": "path"} if settings.store_endpoint else {})},
-    )
-    client: S3Client = session.client("s3", config=config, **overrides)
-    return client
-
-
-def _signer(
-    session: boto3.session.Session, settings: Settings, timeouts: ClientTimeouts
-) -> Callable[[], tuple[S3Client, int]]:
-    endpoint: Mapping[str, Any] = (
-        {"endpoint_url": settings.bundle_public_endpoint.rstrip("/")} if settings.bundle_public_endpoint else {}
-    )
-
-    def client(**credentials: Any) -> S3Client:
-        return _s3(session, settings, timeouts, **endpoint, **credentials)
-
-    if not settings.bundle_signing_role:
-        return fixed_signer(client, settings.bundle_url_life)
-    return assumed_signer(client, session, settings.bundle_signing_role, settings.bundle_url_life, time.time)

@@ -13,12 +13,26 @@ resource "aws_sns_topic_subscription" "alarms" {
 }
 
 locals {
-  # Log group, search terms and metric of each filter; a test checks the terms against the real log lines.
+  # Log group, what the fields of its JSON lines must be, and metric of each filter; a test matches them with real lines.
   logged = {
-    carts-failed   = { log = "workers", terms = ["workers.handlers.fail_cart cart", "failed:"], counts = "CartsInError" }
-    carts-given-up = { log = "sweep", terms = ["chalicelib.sweep.fail_cart cart", "failed:"], counts = "CartsInError" }
-    dead-letters   = { log = "sweep", terms = ["dead letter"], counts = "DeadLetters" }
-    jobs-failed    = { log = "workers", terms = ["ERROR", "workers.runtime.job_runner"], counts = "JobsFailed" }
+    carts-failed   = { log = "workers", where = { logger = "workers.handlers.fail_cart", message = "cart * failed: *" }, counts = "CartsInError" }
+    carts-given-up = { log = "sweep", where = { logger = "chalicelib.sweep.fail_cart", message = "cart * failed: *" }, counts = "CartsInError" }
+    dead-letters   = { log = "sweep", where = { logger = "chalicelib.sweep.dead_letters", message = "dead letter *" }, counts = "DeadLetters" }
+    jobs-failed    = { log = "workers", where = { logger = "workers.runtime.job_runner", level = "ERROR" }, counts = "JobsFailed" }
+  }
+}
+
+# What API Gateway counts as 5XX has the HEAD of a failed cart in it, whose status is 500 by the API's own contract.
+resource "aws_cloudwatch_log_metric_filter" "server_errors" {
+  name           = "${var.name}-server-errors"
+  log_group_name = aws_cloudwatch_log_group.this["access"].name
+  pattern        = "{ ($.status = \"5*\") && (($.method != \"HEAD\") || ($.status != \"500\")) }"
+
+  metric_transformation {
+    name          = "ServerErrors"
+    namespace     = var.name
+    value         = "1"
+    default_value = "0"
   }
 }
 
@@ -27,7 +41,7 @@ resource "aws_cloudwatch_log_metric_filter" "this" {
 
   name           = "${var.name}-${each.key}"
   log_group_name = aws_cloudwatch_log_group.this[each.value.log].name
-  pattern        = join(" ", [for term in each.value.terms : "\"${term}\""])
+  pattern        = "{ ${join(" && ", [for field, value in each.value.where : "($.${field} = \"${value}\")"])} }"
 
   metric_transformation {
     name          = each.value.counts
@@ -48,6 +62,8 @@ locals {
   sweep_fn = { FunctionName = aws_lambda_function.sweep.function_name }
   gib      = 1024 * 1024 * 1024
 
+  longest_wait = "pacifica_cart_longest_wait_seconds" # docs/metrics.md
+
   # "over": alarm above the limit for that many periods; missing data is fine. "under": below it, or without data.
   over = {
     dead-letters         = { of = [var.name, "DeadLetters", "Sum"], is = {}, than = 0, seconds = 300, times = 1 }
@@ -55,16 +71,22 @@ locals {
     carts-in-error       = { of = [var.name, "CartsInError", "Sum"], is = {}, than = 4, seconds = 900, times = 1 }
     jobs-failed          = { of = [var.name, "JobsFailed", "Sum"], is = {}, than = 4, seconds = 900, times = 1 }
     volume-use           = { of = ["AWS/EFS", "StorageBytes", "Maximum"], is = local.volume, than = var.volume_limit_gb * local.gib * 1.1, seconds = 900, times = 4 }
-    api-5xx              = { of = ["AWS/ApiGateway", "5XXError", "Sum"], is = local.gateway, than = 4, seconds = 300, times = 1 }
+    api-5xx              = { of = [var.name, "ServerErrors", "Sum"], is = {}, than = 4, seconds = 300, times = 1 }
     api-errors           = { of = ["AWS/Lambda", "Errors", "Sum"], is = local.api_fn, than = 0, seconds = 300, times = 1 }
     api-throttled        = { of = ["AWS/Lambda", "Throttles", "Sum"], is = local.api_fn, than = 9, seconds = 300, times = 2 }
     sweep-errors         = { of = ["AWS/Lambda", "Errors", "Sum"], is = local.sweep_fn, than = 2, seconds = 300, times = 2 }
     database-connections = { of = ["AWS/RDS", "DatabaseConnections", "Maximum"], is = local.database, than = var.database_connections * 0.8, seconds = 300, times = 2 }
+    archive-down         = { of = [var.name, local.longest_wait, "Maximum"], is = { waits_for = "archive" }, than = 300, seconds = 60, times = 2 }
+    store-failing        = { of = [var.name, local.longest_wait, "Maximum"], is = { waits_for = "store" }, than = 300, seconds = 60, times = 2 }
+    space-wait           = { of = [var.name, "pacifica_cart_space_wait_seconds", "Maximum"], is = {}, than = 3600, seconds = 300, times = 2 }
+    oldest-cart          = { of = [var.name, "pacifica_cart_oldest_unfinished_seconds", "Maximum"], is = {}, than = var.oldest_cart_hours * 3600, seconds = 300, times = 2 }
+    nothing-ready        = { of = [var.name, "pacifica_cart_nothing_ready_seconds", "Maximum"], is = {}, than = var.nothing_ready_hours * 3600, seconds = 300, times = 2 }
+    worker-hung          = { of = [var.name, "pacifica_cart_workers_hung", "Maximum"], is = {}, than = 0, seconds = 60, times = 2 }
     database-busy        = { of = ["AWS/RDS", "CPUUtilization", "Average"], is = local.database, than = 80, seconds = 300, times = 6 }
   }
   under = {
     sweep-missing  = { of = ["AWS/Lambda", "Invocations", "Sum"], is = local.sweep_fn, than = 1, seconds = 300, times = 2 }
-    database-disk  = { of = ["AWS/RDS", "FreeStorageSpace", "Minimum"], is = local.database, than = 2 * local.gib, seconds = 900, times = 1 }
+    database-disk  = { of = ["AWS/RDS", "FreeStorageSpace", "Minimum"], is = local.database, than = var.database_storage_gb * local.gib * 0.2, seconds = 900, times = 1 }
     workers-missed = { of = ["AWS/ECS", "CPUUtilization", "SampleCount"], is = local.service, than = 1, seconds = 300, times = 2 }
   }
 
@@ -131,4 +153,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   treat_missing_data  = each.value.missing
   alarm_actions       = [aws_sns_topic.alarms.arn]
   ok_actions          = [aws_sns_topic.alarms.arn]
+
+  # Before the first sweep there is nothing to look at, and an alarm of missing data would ring.
+  depends_on = [aws_cloudwatch_event_target.sweep, aws_ecs_service.workers]
 }

@@ -2,41 +2,43 @@
 
 locals {
   routes = {
-    "/"               = ["GET"]
-    "/{uid}"          = ["DELETE", "GET", "HEAD", "POST"]
-    "/{uid}/files"    = ["GET"]
-    "/{uid}/manifest" = ["POST"]
-    "/{uid}/status"   = ["GET"]
+    "/"                        = ["GET", "OPTIONS"]
+    "/-/carts"                 = ["GET", "OPTIONS"]
+    "/-/healthz"               = ["GET", "OPTIONS"]
+    "/-/limits"                = ["GET", "OPTIONS"]
+    "/-/metrics"               = ["GET", "OPTIONS"]
+    "/-/readyz"                = ["GET", "OPTIONS"]
+    "/-/notify-keys"           = ["GET", "OPTIONS"]
+    "/-/shared/{token}"        = ["GET", "HEAD", "OPTIONS"]
+    "/-/shared/{token}/files"  = ["GET", "OPTIONS"]
+    "/-/shared/{token}/status" = ["GET", "OPTIONS"]
+    "/{uid}"                   = ["DELETE", "GET", "HEAD", "OPTIONS", "POST"]
+    "/{uid}/files"             = ["GET", "OPTIONS"]
+    "/{uid}/manifest"          = ["OPTIONS", "POST"]
+    "/{uid}/shares"            = ["GET", "OPTIONS", "POST"]
+    "/{uid}/shares/{share}"    = ["DELETE", "OPTIONS"]
+    "/{uid}/status"            = ["GET", "OPTIONS"]
   }
   calls = merge([
-    for path, methods in local.routes : { for method in methods : "${method} ${path}" => { path = path, method = method } }
+    for path, methods in local.routes : {
+      for method in methods : "${method} ${path}" => {
+        path          = path
+        method        = method
+        authorization = local.signed && !contains(local.unsigned, "${method} ${path}") ? "AWS_IAM" : "NONE"
+      }
+    }
   ]...)
-  below_cart = toset([for path in keys(local.routes) : split("/", path)[2] if length(split("/", path)) == 3])
-  resources = merge(
-    { "/" = aws_api_gateway_rest_api.this.root_resource_id, "/{uid}" = aws_api_gateway_resource.cart.id },
-    { for part, resource in aws_api_gateway_resource.below_cart : "/{uid}/${part}" => resource.id },
+
+  # With auth = iam, what may be called without a signature: preflights, which no browser signs, and what has no owner.
+  signed = var.auth == "iam"
+  unsigned = concat(
+    [for path in keys(local.routes) : "OPTIONS ${path}"], ["GET /", "GET /-/healthz", "GET /-/readyz", "GET /-/notify-keys"],
+    var.share_links ? flatten([
+      for path, methods in local.routes : [for method in methods : "${method} ${path}"] if startswith(path, "/-/shared/")
+    ]) : [],
   )
-  stage = "api" # api_gateway_stage of .chalice/config.json
-}
-
-data "aws_iam_policy_document" "api_callers" {
-  statement {
-    sid     = "Callers"
-    actions = ["execute-api:Invoke"]
-    # The full ARN, because AWS expands the short form, which every plan would then show as a change.
-    resources = ["${aws_api_gateway_rest_api.this.execution_arn}/${local.stage}/*"]
-
-    principals {
-      type        = "AWS"
-      identifiers = ["*"]
-    }
-
-    condition {
-      test     = "IpAddress"
-      variable = "aws:SourceIp"
-      values   = var.api_allowed_cidrs
-    }
-  }
+  binary_types = ["*/*"]
+  stage        = "api" # api_gateway_stage of .chalice/config.json
 }
 
 resource "aws_api_gateway_rest_api" "this" {
@@ -44,32 +46,14 @@ resource "aws_api_gateway_rest_api" "this" {
   description = "Pacifica Data Cart"
 
   # Bodies pass through unchanged: treating a gzipped manifest as text would corrupt it.
-  binary_media_types = ["*/*"]
+  binary_media_types = local.binary_types
+
+  # Beside a domain it would be a second way in, past what guards the domain.
+  disable_execute_api_endpoint = var.domain != null
 
   endpoint_configuration {
     types = ["REGIONAL"]
   }
-}
-
-resource "aws_api_gateway_rest_api_policy" "this" {
-  count = var.rehearsal ? 0 : 1
-
-  rest_api_id = aws_api_gateway_rest_api.this.id
-  policy      = data.aws_iam_policy_document.api_callers.json
-}
-
-resource "aws_api_gateway_resource" "cart" {
-  rest_api_id = aws_api_gateway_rest_api.this.id
-  parent_id   = aws_api_gateway_rest_api.this.root_resource_id
-  path_part   = "{uid}"
-}
-
-resource "aws_api_gateway_resource" "below_cart" {
-  for_each = local.below_cart
-
-  rest_api_id = aws_api_gateway_rest_api.this.id
-  parent_id   = aws_api_gateway_resource.cart.id
-  path_part   = each.key
 }
 
 resource "aws_api_gateway_method" "this" {
@@ -78,7 +62,7 @@ resource "aws_api_gateway_method" "this" {
   rest_api_id   = aws_api_gateway_rest_api.this.id
   resource_id   = local.resources[each.value.path]
   http_method   = each.value.method
-  authorization = "NONE" # the resource policy limits callers to api_allowed_cidrs
+  authorization = each.value.authorization
 }
 
 resource "aws_api_gateway_integration" "this" {
@@ -103,17 +87,23 @@ resource "aws_lambda_permission" "api" {
 resource "aws_api_gateway_deployment" "this" {
   rest_api_id = aws_api_gateway_rest_api.this.id
 
-  # A stage serves the last deployment, so any change above needs a new one.
+  # A stage serves the last deployment, so any change of what it serves needs a new one. What is missing here would be
+  # planned and applied, and not be served.
   triggers = {
-    routes  = jsonencode(local.routes)
-    callers = jsonencode(var.api_allowed_cidrs)
+    calls     = jsonencode(local.calls)
+    callers   = jsonencode([var.api_allowed_cidrs, local.signed, var.iam_principals])
+    responses = jsonencode(local.gateway_responses)
+    binary    = jsonencode(local.binary_types)
   }
 
   lifecycle {
     create_before_destroy = true
   }
 
-  depends_on = [aws_api_gateway_integration.this, aws_api_gateway_rest_api_policy.this]
+  depends_on = [
+    aws_api_gateway_integration.this, aws_api_gateway_method.this, aws_api_gateway_rest_api_policy.this,
+    aws_api_gateway_gateway_response.this,
+  ]
 }
 
 resource "aws_api_gateway_stage" "this" {
@@ -123,10 +113,12 @@ resource "aws_api_gateway_stage" "this" {
 
   access_log_settings {
     destination_arn = aws_cloudwatch_log_group.this["access"].arn
+    # The resource's path and not the request's, which may contain a share's token.
     format = jsonencode({
-      time    = "$context.requestTime", id = "$context.requestId", ip = "$context.identity.sourceIp",
-      method  = "$context.httpMethod", path = "$context.path", status = "$context.status",
-      latency = "$context.responseLatency", bytes = "$context.responseLength", error = "$context.error.message",
+      time     = "$context.requestTime", id = "$context.requestId", ip = "$context.identity.sourceIp",
+      identity = "$context.identity.userArn", method = "$context.httpMethod", path = "$context.resourcePath",
+      status   = "$context.status", latency = "$context.responseLatency", bytes = "$context.responseLength",
+      error    = "$context.error.responseType",
     })
   }
 

@@ -2,7 +2,7 @@
 
 resource "aws_s3_bucket" "bundles" {
   bucket        = local.bucket
-  force_destroy = !var.protect
+  force_destroy = !var.protect.bundles
 }
 
 resource "aws_s3_bucket_public_access_block" "bundles" {
@@ -73,11 +73,11 @@ resource "aws_s3_bucket_lifecycle_configuration" "bundles" {
     status = "Enabled"
 
     filter {
-      prefix = "manifests/" # manifests are deleted once read; what remains was never posted
+      prefix = "manifests/" # the sweep deletes them a day after their URL, or once they are read
     }
 
     expiration {
-      days = 7
+      days = ceil(var.cart_days) + 2 # a cart may wait for its deadline before its manifest is read
     }
   }
 }

@@ -62,34 +62,18 @@ resource "aws_db_instance" "this" {
   maintenance_window              = "sun:04:30-sun:05:30"
   auto_minor_version_upgrade      = true
   allow_major_version_upgrade     = true # only when database_version changes
-  apply_immediately               = false
+  apply_immediately               = var.database_apply_immediately
   copy_tags_to_snapshot           = true
   enabled_cloudwatch_logs_exports = ["error", "slowquery"]
 
-  deletion_protection       = var.protect
-  skip_final_snapshot       = !var.protect
+  deletion_protection       = var.protect.database
+  skip_final_snapshot       = !var.protect.backups
   final_snapshot_identifier = "${var.name}-final"
-  delete_automated_backups  = !var.protect
+  delete_automated_backups  = !var.protect.backups
 
   depends_on = [aws_cloudwatch_log_group.this] # otherwise RDS creates one without a retention period
 }
 
 locals {
-  database_secret_arn = aws_db_instance.this.master_user_secret[0].secret_arn
-}
-
-data "aws_iam_policy_document" "database_secret" {
-  statement {
-    sid       = "DatabaseLogin"
-    actions   = ["secretsmanager:GetSecretValue"]
-    resources = [local.database_secret_arn]
-  }
-}
-
-resource "aws_iam_role_policy" "database_secret" {
-  for_each = local.code_roles
-
-  name   = "database-login"
-  role   = each.value
-  policy = data.aws_iam_policy_document.database_secret.json
+  database_secret_arn = aws_db_instance.this.master_user_secret[0].secret_arn # the tables' owner: dbsync and dbusers alone
 }

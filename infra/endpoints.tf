@@ -9,15 +9,28 @@ locals {
     RegistryLogin = { actions = ["ecr:GetAuthorizationToken"], resources = ["*"] } # this ECR action has no resource level
   }
 
+  # What the API uses is in every zone, so that it outlives any of them. Endpoints are paid by zone and hour.
+  of_workers = ["ecr.api", "ecr.dkr", "logs", "ssmmessages", "sns", "events"]
+
   # Each endpoint allows only the actions used here on this site's resources: other accounts' credentials are useless.
-  endpoints = {
+  always = {
     "ecr.api" = local.pull
     "ecr.dkr" = local.pull
     logs = {
       Write = { actions = ["logs:CreateLogStream", "logs:PutLogEvents"], resources = [local.log_streams.workers] }
     }
     secretsmanager = {
-      Login = { actions = ["secretsmanager:GetSecretValue"], resources = [local.database_secret_arn] }
+      Login = {
+        actions = ["secretsmanager:GetSecretValue"]
+        resources = concat(
+          [local.database_secret_arn], [for secret in aws_secretsmanager_secret.database : secret.arn],
+          values(local.worker_secrets),
+        )
+      }
+      Users = {
+        actions   = ["secretsmanager:PutSecretValue"]
+        resources = [for secret in aws_secretsmanager_secret.database : secret.arn]
+      }
     }
     sqs = {
       Jobs = {
@@ -32,6 +45,18 @@ locals {
       Sign = { actions = ["sts:AssumeRole"], resources = [local.signing_role_arn] }
     }
   }
+  endpoints = merge(
+    local.always,
+    !var.ecs_exec ? {} : {
+      ssmmessages = { Shell = { actions = local.exec_actions, resources = ["*"] } }
+    },
+    var.notify_topic_arn == null ? {} : {
+      sns = { Notify = { actions = ["sns:Publish"], resources = [var.notify_topic_arn] } }
+    },
+    var.notify_bus_arn == null ? {} : {
+      events = { Notify = { actions = ["events:PutEvents"], resources = [var.notify_bus_arn] } }
+    },
+  )
 }
 
 # All calls of these roles come through the endpoints, so their credentials are denied from anywhere else.
@@ -51,7 +76,7 @@ data "aws_iam_policy_document" "from_here_only" {
 }
 
 resource "aws_iam_role_policy" "from_here_only" {
-  for_each = local.code_roles
+  for_each = merge(local.code_roles, { migrate = aws_iam_role.migrate.id, operate = aws_iam_role.operate.id })
 
   name   = "from-here-only"
   role   = each.value
@@ -84,7 +109,7 @@ resource "aws_vpc_endpoint" "interface" {
   service_name        = "com.amazonaws.${local.region}.${each.key}"
   vpc_endpoint_type   = "Interface"
   private_dns_enabled = true
-  subnet_ids          = slice(aws_subnet.private[*].id, 0, var.endpoint_zones)
+  subnet_ids          = contains(local.of_workers, each.key) ? local.worker_subnets : aws_subnet.private[*].id
   security_group_ids  = [aws_security_group.this["endpoints"].id]
   policy              = data.aws_iam_policy_document.endpoints[each.key].json
 
@@ -109,7 +134,7 @@ data "aws_iam_policy_document" "s3_endpoint" {
     actions = [
       "s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts",
     ]
-    resources = ["${local.bucket_arn}/carts/*", "${local.bucket_arn}/manifests/*"]
+    resources = ["${local.bucket_arn}/carts/*", "${local.bucket_arn}/doctor/*", "${local.bucket_arn}/manifests/*"]
 
     principals {
       type        = "AWS"
@@ -119,7 +144,7 @@ data "aws_iam_policy_document" "s3_endpoint" {
 
   statement {
     sid       = "BundleLists"
-    actions   = ["s3:ListBucket", "s3:ListBucketMultipartUploads"]
+    actions   = ["s3:GetLifecycleConfiguration", "s3:ListBucket", "s3:ListBucketMultipartUploads"]
     resources = [local.bucket_arn]
 
     principals {

@@ -3,7 +3,7 @@
 resource "aws_ecr_repository" "workers" {
   name                 = "${var.name}-workers"
   image_tag_mutability = "IMMUTABLE"
-  force_delete         = !var.protect
+  force_delete         = !var.protect.bundles
 
   encryption_configuration {
     encryption_type = "AES256"

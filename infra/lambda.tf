@@ -31,6 +31,12 @@ data "aws_iam_policy_document" "api" {
   }
 
   statement {
+    sid       = "Health" # /-/readyz and /-/metrics
+    actions   = ["sqs:GetQueueAttributes"]
+    resources = [local.queue_arn, local.dead_arn]
+  }
+
+  statement {
     sid       = "UploadedManifests"
     actions   = ["s3:GetObject"] # HEAD
     resources = ["${local.bucket_arn}/manifests/*"]
@@ -52,6 +58,16 @@ data "aws_iam_policy_document" "api" {
     sid       = "SignUrls"
     actions   = ["sts:AssumeRole"]
     resources = [local.signing_role_arn]
+  }
+
+  dynamic "statement" {
+    for_each = var.policy_token_secret_arn == null ? [] : [1]
+
+    content {
+      sid       = "PolicyToken"
+      actions   = ["secretsmanager:GetSecretValue"]
+      resources = [var.policy_token_secret_arn]
+    }
   }
 
   statement {
@@ -131,7 +147,7 @@ resource "aws_lambda_function" "api" {
 
   vpc_config {
     subnet_ids         = aws_subnet.private[*].id
-    security_group_ids = [aws_security_group.this["lambda"].id]
+    security_group_ids = [for part in ["lambda", "callout"] : aws_security_group.this[part].id]
   }
 
   depends_on = [

@@ -1,8 +1,12 @@
-# dbsync as a separate task, run by the command in the output migrate_command. Run it before the new code in an upgrade.
+# dbusers as a separate task, run by the command in the output migrate_command: it makes the tables, then the users of the
+# processes. Run it before the new code in an upgrade.
 
 locals {
   migrations    = var.image_tag == null && var.migration_image_tag == null ? 0 : 1
   migration_tag = try(coalesce(var.migration_image_tag, var.image_tag), "none")
+  migrate = concat(["pacifica-cartd-cmd", "dbusers"], flatten([
+    for process, secret in aws_secretsmanager_secret.database : ["--secret", process, secret.arn]
+  ]))
 }
 
 resource "aws_ecs_task_definition" "migrate" {
@@ -13,7 +17,7 @@ resource "aws_ecs_task_definition" "migrate" {
   network_mode             = "awsvpc"
   cpu                      = 256
   memory                   = 512
-  task_role_arn            = aws_iam_role.workers.arn
+  task_role_arn            = aws_iam_role.migrate.arn
   execution_role_arn       = aws_iam_role.start.arn
 
   runtime_platform {
@@ -24,11 +28,11 @@ resource "aws_ecs_task_definition" "migrate" {
   container_definitions = jsonencode([{
     name                   = "migrate"
     image                  = "${aws_ecr_repository.workers.repository_url}:${local.migration_tag}"
-    command                = ["pacifica-cartd-cmd", "dbsync"]
+    command                = local.migrate
     essential              = true
     user                   = tostring(local.worker_user)
     readonlyRootFilesystem = true
-    environment            = local.worker_environment
+    environment            = [for name in sort(keys(local.migrate_settings)) : { name = name, value = local.migrate_settings[name] }]
     logConfiguration = {
       logDriver = "awslogs"
       options   = merge(local.log_options, { awslogs-stream-prefix = "migrate" })

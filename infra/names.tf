@@ -15,15 +15,18 @@ data "aws_availability_zones" "all" {
 locals {
   account   = data.aws_caller_identity.current.account_id
   partition = data.aws_partition.current.partition
-  region    = data.aws_region.current.name
+  region    = data.aws_region.current.id
   suffix    = data.aws_partition.current.dns_suffix
-  zones     = slice(data.aws_availability_zones.all.names, 0, var.zones)
+  zones     = slice(coalescelist(var.zone_names, data.aws_availability_zones.all.names), 0, var.zones)
 
-  bucket     = "${var.name}-bundles-${local.account}"
-  bucket_arn = "arn:${local.partition}:s3:::${local.bucket}"
-  queue_arn  = "arn:${local.partition}:sqs:${local.region}:${local.account}:${var.name}-jobs"
-  dead_arn   = "${local.queue_arn}-dead"
-  role_path  = "arn:${local.partition}:iam::${local.account}:role"
+  bucket            = "${var.name}-bundles-${local.account}"
+  bucket_arn        = "arn:${local.partition}:s3:::${local.bucket}"
+  access_bucket     = "${var.name}-access-${local.account}"
+  access_bucket_arn = "arn:${local.partition}:s3:::${local.access_bucket}"
+
+  queue_arn = "arn:${local.partition}:sqs:${local.region}:${local.account}:${var.name}-jobs"
+  dead_arn  = "${local.queue_arn}-dead"
+  role_path = "arn:${local.partition}:iam::${local.account}:role"
 
   # Credentials from role chaining are valid for an hour at most; BUNDLE_URL_LIFE may be shorter.
   signing_role_arn = "${local.role_path}/${var.name}-signing"

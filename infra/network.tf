@@ -38,22 +38,28 @@ resource "aws_route_table_association" "private" {
   route_table_id = aws_route_table.private[count.index].id
 }
 
-# The route to the archive. Only the archive's networks are routed, so nothing else outside the VPC can be reached,
-# whatever the security groups allow.
+# The way out: to the networks of the archive, the issuers and the policy service. No other is routed, so nothing else
+# outside the VPC can be reached, whatever the security groups allow. They say who may go where (firewall.tf).
 
 locals {
-  nat  = var.archive_route == "nat"
-  tgw  = var.archive_route == "transit_gateway"
-  vpn  = var.archive_route == "vpn"
-  nats = local.nat ? (var.nat_per_zone ? var.zones : 1) : 0
-  to_archive = {
-    for pair in setproduct(range(var.zones), var.archive_cidrs) :
+  nat     = var.archive_route == "nat"
+  tgw     = var.archive_route == "transit_gateway"
+  vpn     = var.archive_route == "vpn"
+  nats    = local.nat ? (var.nat_per_zone ? var.zones : 1) : 0
+  outside = distinct(concat(var.archive_cidrs, var.issuer_cidrs, var.policy_cidrs, var.notify_egress.cidrs))
+  ways_out = {
+    for pair in setproduct(range(var.zones), local.outside) :
     "${local.zones[pair[0]]} ${pair[1]}" => { zone = pair[0], cidr = pair[1] }
   }
 }
 
-resource "aws_route" "archive" {
-  for_each = var.archive_route == "none" ? {} : local.to_archive
+moved {
+  from = aws_route.archive
+  to   = aws_route.outside
+}
+
+resource "aws_route" "outside" {
+  for_each = var.archive_route == "none" ? {} : local.ways_out
 
   route_table_id         = aws_route_table.private[each.value.zone].id
   destination_cidr_block = each.value.cidr
@@ -83,7 +89,7 @@ resource "aws_vpn_gateway_attachment" "this" {
   vpn_gateway_id = var.vpn_gateway_id
 }
 
-# NAT: the route to an archive on the internet.
+# NAT: the route to what is on the internet.
 
 resource "aws_internet_gateway" "this" {
   count = local.nat ? 1 : 0

@@ -20,6 +20,11 @@ output "migrate_command" {
   value       = local.migrate_command
 }
 
+output "command" {
+  description = "Command that runs pacifica-cartd-cmd in the VPC; append the command, such as status."
+  value       = local.operate_command
+}
+
 output "repository_url" {
   description = "Repository of the workers' image."
   value       = aws_ecr_repository.workers.repository_url

@@ -13,8 +13,8 @@ data "aws_iam_policy_document" "sweep" {
   }
 
   statement {
-    sid       = "DeadLetters" # it fails the carts of dead letters
-    actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage"]
+    sid       = "DeadLetters" # it sends dead letters again
+    actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
     resources = [local.dead_arn]
   }
 
@@ -28,6 +28,12 @@ data "aws_iam_policy_document" "sweep" {
     sid       = "UploadsAborted"
     actions   = ["s3:AbortMultipartUpload"]
     resources = ["${local.bucket_arn}/carts/*"]
+  }
+
+  statement {
+    sid       = "UploadedManifestsDeleted"
+    actions   = ["s3:DeleteObject"]
+    resources = ["${local.bucket_arn}/manifests/*"]
   }
 
   statement {

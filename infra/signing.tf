@@ -17,17 +17,30 @@ resource "aws_iam_role" "signing" {
   max_session_duration = 3600
 }
 
+# S3 checks these at each use of a URL, with the address of the client that uses it. Clients in a VPC with an endpoint for
+# S3 have none (docs/deploy.md).
 data "aws_iam_policy_document" "signing" {
-  statement {
-    sid       = "Download"
-    actions   = ["s3:GetObject"]
-    resources = ["${local.bucket_arn}/carts/*"]
-  }
+  dynamic "statement" {
+    for_each = {
+      Download       = { action = "s3:GetObject", prefix = "carts" }
+      UploadManifest = { action = "s3:PutObject", prefix = "manifests" }
+    }
 
-  statement {
-    sid       = "UploadManifest"
-    actions   = ["s3:PutObject"]
-    resources = ["${local.bucket_arn}/manifests/*"]
+    content {
+      sid       = statement.key
+      actions   = [statement.value.action]
+      resources = ["${local.bucket_arn}/${statement.value.prefix}/*"]
+
+      dynamic "condition" {
+        for_each = length(var.download_cidrs) > 0 ? [1] : []
+
+        content {
+          test     = "IpAddress"
+          variable = "aws:SourceIp"
+          values   = var.download_cidrs
+        }
+      }
+    }
   }
 }
 

@@ -5,6 +5,7 @@ locals {
     jobs    = { service = "sqs", arns = [local.queue_arn] }
     dead    = { service = "sqs", arns = [local.dead_arn] }
     bundles = { service = "s3", arns = [local.bucket_arn, "${local.bucket_arn}/*"] }
+    access  = { service = "s3", arns = [local.access_bucket_arn, "${local.access_bucket_arn}/*"] }
   }
 }
 

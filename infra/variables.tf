@@ -54,7 +54,7 @@ variable "archive_url" {
 }
 
 variable "archive_route" {
-  description = "The workers' route to the archive: nat (the internet), vpn, transit_gateway or none."
+  description = "The route to the archive, the issuers and the policy service: nat (the internet), vpn, transit_gateway or none."
   type        = string
   default     = "nat"
 
@@ -97,7 +97,7 @@ variable "vpn_gateway_id" {
 }
 
 variable "api_allowed_cidrs" {
-  description = "Networks that may call the API, which has no authentication; [\"0.0.0.0/0\"] allows everyone."
+  description = "Networks that may call the API; [\"0.0.0.0/0\"] allows everyone, who then still has to log in as auth says."
   type        = list(string)
 
   validation {
@@ -123,7 +123,7 @@ variable "manage_api_account" {
 }
 
 variable "cors_origins" {
-  description = "Origins of web pages that may download bundles and upload manifests from a browser."
+  description = "ALLOWED_ORIGINS: origins of web pages that may call the API, download bundles and upload manifests from a browser."
   type        = list(string)
   default     = []
 }
@@ -144,9 +144,19 @@ variable "settings" {
     condition = length(setsubtract(keys(var.settings), [
       "VOLUME_RESERVE", "LRU_BUFFER_TIME", "ARCHIVE_PATIENCE", "ARCHIVE_CONNECT_TIMEOUT", "ARCHIVE_READ_TIMEOUT",
       "PULL_CONCURRENCY", "UPLOAD_CONCURRENCY", "JOB_CONCURRENCY", "PART_SIZE", "WINDOW_SIZE", "WINDOW_FILES",
-      "DATABASE_LOGGING", "BUNDLE_URL_LIFE", "BUNDLE_LIMIT", "MAX_MANIFEST", "LOG_LEVEL",
+      "DATABASE_LOGGING", "BUNDLE_URL_LIFE", "BUNDLE_LIMIT", "MAX_MANIFEST", "MAX_ENTRIES", "MAX_BUNDLE",
+      "ERROR_TTL", "HISTORY_DAYS", "ARCHIVE_MIN_RATE", "LOG_LEVEL", "HUNG_AFTER",
+      "OIDC_ALGORITHMS", "GROUPS_CLAIM", "ADMIN_CLAIM", "ADMIN_VALUE", "READ_ONLY_VALUE", "SHARE_URL_LIFE", "POLICY_TTL",
+      "ARCHIVE_FORWARD_USER", "LIMIT_CARTS", "LIMIT_ENTRIES", "LIMIT_BUNDLES", "LIMIT_STAGING", "LIMIT_RECALLS",
+      "LIMIT_UPLOADS", "LIMIT_POSTS", "LIMITS", "LIMIT_WEBHOOKS", "NOTIFY_ALLOWED_HOSTS", "NOTIFY_MAIL_FROM",
+      "NOTIFY_MAIL_DOMAINS", "OTLP_ENDPOINT",
     ])) == 0
     error_message = "Contains an unknown setting, or one that is set by this module."
+  }
+
+  validation {
+    condition     = length(join("", concat(keys(var.settings), values(var.settings)))) <= 2500
+    error_message = "Too long: a Lambda's environment holds 4 KB. Give LIMITS few overrides; see docs/deploy.md."
   }
 }
 
@@ -157,7 +167,11 @@ variable "rehearsal" {
 }
 
 variable "protect" {
-  description = "Protect the database and the bundles from deletion; false only for trials."
-  type        = bool
-  default     = true
+  description = "What terraform destroy keeps: the database from deletion at all; its last snapshot and backups; bundles and images."
+  type = object({
+    database = optional(bool, true)
+    backups  = optional(bool, true)
+    bundles  = optional(bool, true)
+  })
+  default = {}
 }

@@ -72,7 +72,7 @@ data "aws_iam_policy_document" "volume_access" {
   }
 }
 
-# Mounts must be encrypted and come from a worker's role; without this policy, network access would suffice.
+# Mounts must be encrypted and come from a role of the workers or the operator's task; without this policy, network access would suffice.
 data "aws_iam_policy_document" "volume" {
   statement {
     sid       = "Workers"
@@ -81,7 +81,7 @@ data "aws_iam_policy_document" "volume" {
 
     principals {
       type        = "AWS"
-      identifiers = [aws_iam_role.workers.arn]
+      identifiers = [aws_iam_role.workers.arn, aws_iam_role.operate.arn]
     }
 
     condition {

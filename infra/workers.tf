@@ -91,6 +91,16 @@ data "aws_iam_policy_document" "start" {
     actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
     resources = [local.log_streams.workers]
   }
+
+  dynamic "statement" {
+    for_each = length(local.worker_secrets) > 0 ? [1] : []
+
+    content {
+      sid       = "Tokens"
+      actions   = ["secretsmanager:GetSecretValue"]
+      resources = values(local.worker_secrets)
+    }
+  }
 }
 
 resource "aws_iam_role_policy" "start" {
@@ -138,17 +148,18 @@ resource "aws_ecs_task_definition" "workers" {
     }
   }
 
-  # No healthCheck: an unhealthy worker usually lacks the database, which a restart does not bring back. One that hangs
-  # loses its leases.
+  # The check asks whether a thread hangs, and not for the database, which no restart brings back.
   container_definitions = jsonencode([{
     name                   = "worker"
     image                  = local.image
     essential              = true
     user                   = tostring(local.worker_user)
-    readonlyRootFilesystem = true
-    stopTimeout            = 30 # draining takes 8 s
+    readonlyRootFilesystem = !var.ecs_exec # the agent of ECS Exec writes to it
+    stopTimeout            = 30            # draining takes 8 s
     environment            = local.worker_environment
+    secrets                = [for name in sort(keys(local.worker_secrets)) : { name = name, valueFrom = local.worker_secrets[name] }]
     linuxParameters        = { initProcessEnabled = true }
+    healthCheck            = { command = ["CMD", "python3", "-m", "workers.alive"], interval = 30, timeout = 10, retries = 3, startPeriod = 60 }
     logConfiguration       = { logDriver = "awslogs", options = local.log_options }
     mountPoints            = [{ sourceVolume = "volume", containerPath = local.volume_path, readOnly = false }]
   }])
@@ -159,14 +170,15 @@ resource "aws_ecs_task_definition" "workers" {
 resource "aws_ecs_service" "workers" {
   count = local.workers
 
-  name                  = "workers"
-  cluster               = aws_ecs_cluster.this.id
-  task_definition       = aws_ecs_task_definition.workers[0].arn
-  desired_count         = var.worker_count.least
-  platform_version      = "1.4.0"
-  wait_for_steady_state = false
-  force_new_deployment  = true # otherwise a change of capacity providers replaces the service
-  propagate_tags        = "SERVICE"
+  name                   = "workers"
+  cluster                = aws_ecs_cluster.this.id
+  task_definition        = aws_ecs_task_definition.workers[0].arn
+  desired_count          = var.worker_count.least
+  platform_version       = "1.4.0"
+  wait_for_steady_state  = false
+  enable_execute_command = var.ecs_exec
+  force_new_deployment   = true # otherwise a change of capacity providers replaces the service
+  propagate_tags         = "SERVICE"
 
   # The minimum runs on demand; only workers above it may run on Spot.
   capacity_provider_strategy {

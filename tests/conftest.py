@@ -1,4 +1,4 @@
-"""For all tests: no deadline for hypothesis, and which tests go to which worker of pytest-xdist."""
+"""For all tests: no deadline for hypothesis, a line for each kind of skip, which tests go to which worker of xdist."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
-pytest_plugins = ["tests.servers"]
+pytest_plugins = ["tests.servers", "tests.skips"]
 
 # An example's time depends on how busy the machine is, so a deadline would say nothing about the code.
 settings.register_profile("no-deadline", deadline=None)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
 from tests.integration import mariadb
+from tests.programs import skip_or_fail
 
 
 @pytest.fixture(scope="session")
 def mysql() -> Iterator[dict[str, str]]:
     with mariadb.server() as variables:
         if variables is None:
-            message = "no MariaDB or MySQL here: install mariadb-server, or set MYSQL_HOST"
-            if os.environ.get("CI") == "true":
-                pytest.fail(message)
-            pytest.skip(message)
+            skip_or_fail("no MariaDB or MySQL here: install mariadb-server, or set MYSQL_HOST")
         yield variables
 
 

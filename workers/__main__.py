@@ -10,7 +10,9 @@ import sys
 from chalicelib.config import logs
 from chalicelib.config.settings import load
 from chalicelib.errors import CartError
+from chalicelib.start_line import log_start
 from chalicelib.wiring import build
+from workers.runtime.worker_name import worker_name
 from workers.wiring import assemble
 
 GRACE = 6.0  # seconds handlers have to return after SIGTERM; the other 2 s are for requeueing
@@ -21,17 +23,22 @@ log = logging.getLogger("workers")
 def main() -> int:
     try:
         settings = load(os.environ, worker=True)
-        logs.configure(settings.log_level)
-        consumer = assemble(build(settings)).consumer
+        logs.configure(settings.log_level, settings.log_format)
+        worker = assemble(build(settings, process=worker_name()))
     except (CartError, OSError) as error:
         print(f"workers: {error}", file=sys.stderr)
         return 1
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: consumer.stop())
-    log.info("worker started")
-    consumer.run()
+        signal.signal(number, lambda *_: worker.consumer.stop())
+    log_start(worker.system.process, settings, worker.system.database, os.environ)
+    worker.measuring.start()
+    worker.notifying.start()
+    worker.consumer.run()
+    worker.notifying.stop()
     log.info("draining")
-    clean = consumer.drain(GRACE)
+    clean = worker.consumer.drain(GRACE)
+    worker.measuring.stop()
+    worker.system.traces.close()
     log.info("stopped" if clean else "stopped; unfinished jobs were requeued")
     logging.shutdown()
     os._exit(0)  # a handler that did not return holds a thread; its writes are fenced off

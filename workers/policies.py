@@ -11,7 +11,11 @@ from chalicelib.config.settings import Settings
 from workers.bundling.part_limits import PartSizes
 from workers.handlers.upload_window import UNREADABLE_DELAY
 from workers.handlers.watch_tape import TapePolicy
+from workers.notifying.courier import CourierPolicy
 from workers.runtime.policy import ConsumerPolicy
+from workers.runtime.time_slice import SlicePolicy
+from workers.runtime.wait_watch import WaitWatchPolicy
+from workers.runtime.worker_watch import WatchPolicy
 from workers.staging.file_retries import FileRetryPolicy
 from workers.staging.share_work import SharingPolicy
 from workers.staging.stage import StagingPolicy
@@ -31,6 +35,10 @@ class WorkerPolicies:
     unreadable_delay: float = UNREADABLE_DELAY
     staging: StagingPolicy = StagingPolicy()
     sharing: SharingPolicy = SharingPolicy()
+    slices: SlicePolicy = SlicePolicy()
+    waits: WaitWatchPolicy = WaitWatchPolicy()
+    watch: WatchPolicy = WatchPolicy()
+    courier: CourierPolicy = CourierPolicy()
 
 
 def policies_of(settings: Settings) -> WorkerPolicies:
@@ -41,4 +49,5 @@ def policies_of(settings: Settings) -> WorkerPolicies:
         tape=TapePolicy(timeout=settings.recall_timeout),
         sizes=PartSizes(settings.part_size, settings.window_size, settings.window_files),
         workers_stopped_after=settings.lease + WORKERS_STOP,
+        watch=WatchPolicy(hung_after=settings.hung_after),
     )

@@ -1,4 +1,4 @@
-"""HTTP: request bodies, responses, the WSGI adapter, gunicorn's worker. Formats results of use cases; calls none.
+"""HTTP: requests and answers, the ASGI and WSGI applications over the routes. Formats results of use cases; calls none.
 
-Imports `service` and `stores`; `app` and `wsgi` import it.
+Imports `service`, `stores` and, to prepare a server, `db`; `app`, `asgi` and `wsgi` import it.
 """

@@ -1,105 +1,86 @@
-"""WSGI application over chalice's local gateway, so that routing and events are those of `chalice local`.
-
-Unlike `chalice local`, it sends no body on HEAD and 204, limits the size of a request, and answers any request a client
-can send.
-"""
+"""The routes as a WSGI application, for servers other than ours. A slow client holds one of the server's threads."""
 
 from __future__ import annotations
 
-import json
-import logging
 from collections.abc import Callable, Iterable
-from http import HTTPStatus
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from chalice.local import LocalGateway, LocalGatewayException
-
 from chalicelib.api import request_body
-from chalicelib.api.responses import header_value
+from chalicelib.api.browser import ONLY_OWN_PAGES, BrowserRules
+from chalicelib.api.gateway import PATH_CHARS, Gateway
+from chalicelib.api.http_messages import HttpAnswer, HttpRequest, refusal
+from chalicelib.api.request_log import turned_away
 from chalicelib.errors import BadRequest, BodyTooLarge
 
 Environ = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
-PATH_CHARS = "/%:@!$&'()*+,=~"  # not escaped in a path
-
-log = logging.getLogger(__name__)
-
 
 class Application:
-    def __init__(self, gateway: LocalGateway, max_body: int) -> None:
-        """`max_body`: the largest body in bytes."""
+    def __init__(
+        self,
+        gateway: Gateway,
+        max_body: int,
+        address: Callable[[object], HttpAnswer | None],
+        browser: BrowserRules = ONLY_OWN_PAGES,
+    ) -> None:
+        """`max_body`: the largest body in bytes. `address`: the answer to requests that arrived at a wrong one."""
+        self._address = address
         self._gateway = gateway
         self._max_body = max_body
+        self._browser = browser
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        method = environ["REQUEST_METHOD"]
-        status, headers, body = self._respond(method, environ)
-        if method == "HEAD" or status == 204:
-            body = b""
-        if status == 204:
-            headers = [header for header in headers if header[0].lower() != "content-type"]
-        else:
-            headers.append(("Content-Length", str(len(body))))
-        start_response(f"{status} {HTTPStatus(status).phrase}", headers)
-        return [body]
+        answer = self._answer(environ).framed(environ["REQUEST_METHOD"])
+        start_response(f"{answer.status} {answer.phrase}", list(answer.headers))
+        return [answer.body]
 
-    def _respond(self, method: str, environ: Environ) -> tuple[int, list[tuple[str, str]], bytes]:
+    def _answer(self, environ: Environ) -> HttpAnswer:
+        request = _head(environ)
+        refused = self._address(environ.get("SERVER_NAME"))
+        if refused is not None:
+            return self._turned_away(request, refused)
         try:
-            return self._call_gateway(method, environ)
+            body = request_body.read(environ, self._max_body)
         except BodyTooLarge as error:
-            return _error(413, error.message)
+            return self._turned_away(request, refusal(413, error.message))
         except BadRequest as error:
-            return _error(400, error.message)
-        except LocalGatewayException as error:
-            return _error(error.CODE, _message(error))
-        except Exception:
-            log.exception("%s failed", method)
-            return _error(500, "The server failed; its log says why.")
+            return self._turned_away(request, refusal(400, error.message))
+        return self._gateway.answer(replace(request, body=body))
 
-    def _call_gateway(self, method: str, environ: Environ) -> tuple[int, list[tuple[str, str]], bytes]:
-        body = request_body.read(environ["wsgi.input"], environ.get("CONTENT_LENGTH"), self._max_body)
-        response = self._gateway.handle_request(method, _path(environ), _headers(environ), body)
-        headers = [(name, value) for name, value in response["headers"].items() if name.lower() != "content-length"]
-        for name, values in response.get("multiValueHeaders", {}).items():
-            headers += [(name, value) for value in values]
-        return response["statusCode"], headers, (response["body"] or "").encode()
+    def _turned_away(self, request: HttpRequest, answer: HttpAnswer) -> HttpAnswer:
+        return turned_away(request, answer).for_browsers(self._browser, request)
 
 
-def _path(environ: Environ) -> str:
-    """Path and query as the client sent them: chalice routes by the undecoded path.
+def _head(environ: Environ) -> HttpRequest:
+    path, query = _target(environ)
+    return HttpRequest(
+        environ["REQUEST_METHOD"],
+        path,
+        query,
+        _headers(environ),
+        address=environ.get("REMOTE_ADDR", ""),
+        server=environ.get("SERVER_NAME", ""),
+    )
 
-    Chalice parses the result as a URL, so characters that would be parsed as a host, parameters or a fragment are
-    escaped.
+
+def _target(environ: Environ) -> tuple[str, str]:
+    """Path and query as the client sent them, because the routes are found by the undecoded path.
+
+    A server may omit what is empty.
     """
-    raw = environ.get("RAW_URI") or quote(environ["PATH_INFO"].encode("latin-1")) + "?" + environ["QUERY_STRING"]
+    decoded = environ.get("PATH_INFO") or "/"
+    raw = environ.get("RAW_URI") or quote(decoded.encode("latin-1")) + "?" + environ.get("QUERY_STRING", "")
     path, _, query = str(raw).partition("?")
     if "://" in path and not path.startswith("/"):
         path = "/" + path.split("://", 1)[1].partition("/")[2]
-    if path.startswith("//"):
-        path = "/%2F" + path[2:]
-    path, query = quote(path, safe=PATH_CHARS), query.replace("#", "%23")
-    return f"{path}?{query}" if query else path
+    return quote(path, safe=PATH_CHARS), query
 
 
 def _headers(environ: Environ) -> dict[str, str]:
-    """The request's headers. The gateway echoes some and fails on non-ASCII, so replace it."""
     sent = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")}
     if environ.get("CONTENT_TYPE"):
         sent["content-type"] = environ["CONTENT_TYPE"]
-    return {name: value.encode("ascii", "replace").decode() for name, value in sent.items()}
-
-
-def _error(status: int, message: str) -> tuple[int, list[tuple[str, str]], bytes]:
-    body = json.dumps({"status": "error", "message": message}).encode()
-    headers = [
-        ("Content-Type", "application/json"),
-        ("X-Pacifica-Status", "error"),
-        ("X-Pacifica-Message", header_value(message)),
-    ]
-    return status, headers, body
-
-
-def _message(error: LocalGatewayException) -> str:
-    return "No such path." if error.CODE == 403 else "The request was refused."
+    return sent

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 CARTS = "carts/"  # prefix of all bundles' keys
 DIFFERS = ("BadDigest", "XAmzContentChecksumMismatch")
 ABSENT = ("NoSuchKey", "NoSuchUpload", "404", "NotFound")
+CHANGED = ("PreconditionFailed", "412")
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ Signer = Callable[[], "tuple[S3Client, int]"]
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A bundle in the store: bytes and ETag."""
+    """An object in the store: bytes and ETag."""
 
     size: int
     etag: str
@@ -43,6 +44,10 @@ class Part:
 
 class ObjectMissing(Exception):
     """The object or the multipart upload does not exist: an upload was completed or aborted."""
+
+
+class ObjectChanged(Exception):
+    """The object does not have the ETag that was asked for."""
 
 
 class ChecksumMismatch(Exception):
@@ -63,6 +68,12 @@ def cart_of(key: str) -> int:
     return int(number) if number.isascii() and number.isdigit() else 0
 
 
+def attempt_of(key: str) -> int:
+    """The attempt this key belongs to; 0 if it is no bundle's key."""
+    number = key.rpartition("/")[2].removesuffix(".tar")
+    return int(number) if number.isascii() and number.isdigit() else 0
+
+
 class BundleStore:
     """One bucket. Raises StoreUnavailable for every fault of the store. Thread-safe."""
 
@@ -72,8 +83,8 @@ class BundleStore:
         self._signer = signer
         self._bucket = bucket
 
-    def presign(self, key: str, disposition: str) -> tuple[str, int]:
-        """A download URL and the seconds it is valid. No request is made."""
+    def presign(self, key: str, disposition: str, longest: int | None = None) -> tuple[str, int]:
+        """A download URL and the seconds it is valid, at most `longest`. No request is made."""
         parameters = {
             "Bucket": self._bucket,
             "Key": key,
@@ -82,6 +93,7 @@ class BundleStore:
         }
         with faults("sign"):
             client, life = self._signer()
+            life = life if longest is None else min(life, longest)
             return client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=life), life
 
     def put(self, key: str, body: IO[bytes], size: int, checksum: str) -> str:
@@ -162,16 +174,21 @@ class BundleStore:
             return None
         return Stored(answer["ContentLength"], answer["ETag"].strip('"'))
 
-    def delete_all(self, cart_id: int) -> None:
-        """Remove all bundles and unfinished uploads of a cart, including those no row records."""
+    def delete_all(self, cart_id: int, attempt: int) -> None:
+        """Remove the bundles and unfinished uploads of a cart up to this attempt, including those no row records.
+
+        Later attempts stay: a worker that was frozen meanwhile must not remove what others have made since.
+        """
         prefix = prefix_of(cart_id)
         with faults("list uploads"):
             uploads = self._client.list_multipart_uploads(Bucket=self._bucket, Prefix=prefix).get("Uploads", [])
             bundles = self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix).get("Contents", [])
         for upload in uploads:
-            self.abort_upload(upload["Key"], upload["UploadId"])
+            if attempt_of(upload["Key"]) <= attempt:
+                self.abort_upload(upload["Key"], upload["UploadId"])
         for bundle in bundles:
-            self.delete_bundle(bundle["Key"])
+            if attempt_of(bundle["Key"]) <= attempt:
+                self.delete_bundle(bundle["Key"])
 
     def uploads_older_than(self, ago: float) -> list[tuple[str, str]]:
         """Key and id of all carts' unfinished uploads that were started more than `ago` seconds ago."""
@@ -194,16 +211,26 @@ class BundleStore:
         with faults("delete"):
             self._client.delete_object(Bucket=self._bucket, Key=key)
 
+    def check(self) -> None:
+        """Ask whether the bucket is there."""
+        try:
+            with faults("check the bucket"):
+                self._client.head_bucket(Bucket=self._bucket)
+        except ObjectMissing as error:
+            raise StoreUnavailable("The bundle store has no such bucket.") from error
+
 
 @contextmanager
 def faults(doing: str) -> Iterator[None]:
-    """Translate the store's faults into ObjectMissing, ChecksumMismatch or StoreUnavailable."""
+    """Translate the store's faults into ObjectMissing, ObjectChanged, ChecksumMismatch or StoreUnavailable."""
     try:
         yield
     except botocore.exceptions.ClientError as error:
         code = str(error.response.get("Error", {}).get("Code", ""))
         if code in ABSENT:
             raise ObjectMissing(code) from error
+        if code in CHANGED:
+            raise ObjectChanged(code) from error
         if code in DIFFERS:
             raise ChecksumMismatch(code) from error
         raise StoreUnavailable(f"The bundle store refused to {doing}: {code}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -72,14 +73,18 @@ class JobQueue:
         0 if the queue does not answer: then the sweep sends every job that is due.
         """
         try:
-            with _faults("count messages"):
-                counts = self._client.get_queue_attributes(
-                    QueueUrl=self._queue_url(),
-                    AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
-                )["Attributes"]
+            return self.depth()
         except QueueUnavailable as error:
             log.warning("cannot count the queue's messages: %s", error)
             return 0
+
+    def depth(self) -> int:
+        """As `count_messages`, but raises QueueUnavailable."""
+        with _faults("count messages"):
+            counts = self._client.get_queue_attributes(
+                QueueUrl=self._queue_url(),
+                AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+            )["Attributes"]
         return int(counts["ApproximateNumberOfMessages"]) + int(counts["ApproximateNumberOfMessagesNotVisible"])
 
     def extend(self, receipts: Sequence[str], visibility: int) -> None:
@@ -102,7 +107,7 @@ class JobQueue:
                 "Id": str(number),
                 "MessageBody": job_message.encode(message),
                 "MessageGroupId": message.group,
-                "DelaySeconds": min(round(delay), LONGEST_DELAY),
+                "DelaySeconds": min(math.ceil(delay), LONGEST_DELAY),  # never before its job is due
             }
             for number, message in enumerate(messages)
         ]

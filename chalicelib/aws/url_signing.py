@@ -2,7 +2,8 @@
 
 A URL expires with the credentials that signed it. Long-lived credentials outlive any URL. A Lambda cannot tell when its
 own credentials expire, so it assumes a role whose credentials have a known end. They are reused while they outlive a
-new URL. If even fresh ones do not (a chained role is limited to an hour), the shorter life is returned.
+new URL. A chained role is limited to an hour: URLs that ask for more than half of that would need new credentials each,
+so these are reused until half their life is left, and the true life of the URL is returned.
 """
 
 from __future__ import annotations
@@ -42,12 +43,13 @@ def assumed_signer(
     life: int,
     clock: Callable[[], float],
 ) -> Signer:
-    """Signs with credentials of `role`; assumes it again when they would not outlive a URL of `life` seconds."""
+    """Signs with credentials of `role`: for `life` seconds, but perhaps only half the credentials' life."""
+    duration = max(SHORTEST, min(LONGEST_CHAINED, life * 2))
+    least = min(life, duration // 2)
     cached: list[tuple[S3Client, float]] = []
     lock = threading.Lock()
 
     def assume() -> tuple[S3Client, float]:
-        duration = max(SHORTEST, min(LONGEST_CHAINED, life * 2))
         answer = session.client("sts").assume_role(
             RoleArn=role, RoleSessionName="pacifica-cart-download", DurationSeconds=duration
         )["Credentials"]
@@ -60,7 +62,7 @@ def assumed_signer(
 
     def sign() -> tuple[S3Client, int]:
         with lock:
-            if not cached or cached[0][1] - clock() < life:
+            if not cached or cached[0][1] - clock() < least:
                 cached[:] = [assume()]
             signing, end = cached[0]
             return signing, min(life, int(end - clock()))

@@ -1,1 +1,4 @@
-"""Settings from the environment: parsing, container links, log format. Imports only `errors`; anyone may import it."""
+"""Settings from the environment: parsing, secrets in files, container links; the log's format, without secrets.
+
+Imports only `errors`; anyone may import it.
+"""

@@ -6,7 +6,9 @@ import math
 from pathlib import Path
 from urllib.parse import urlsplit
 
-KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+KIB, MIB, GIB, TIB = 1 << 10, 1 << 20, 1 << 30, 1 << 40
+LARGEST = (1 << 63) - 1  # that the database can count
+TOO_LARGE = "is too large"
 
 
 def text(value: str) -> str:
@@ -26,11 +28,26 @@ def positive(value: str) -> int:
     return number
 
 
+def count(value: str) -> int:
+    number = int(value)
+    if number < 0:
+        raise ValueError("must be a number, 0 or more")
+    return _countable(number)
+
+
 def port(value: str) -> int:
     number = int(value)
     if not 0 < number < 65536:
         raise ValueError("must be a port, 1 to 65535")
     return number
+
+
+def address(value: str) -> str:
+    """`host:port`; an IPv6 address in brackets."""
+    host, separator, number = value.rpartition(":")
+    if not (host and separator and number.isdigit() and 0 < int(number) < 65536):
+        raise ValueError("must be host:port, such as 127.0.0.1:9108")
+    return value
 
 
 def seconds(value: str) -> float:
@@ -46,6 +63,13 @@ def period(value: str) -> float:
     return float(value)
 
 
+def days(value: str) -> float:
+    number = float(value)
+    if not math.isfinite(number) or number <= 0:
+        raise ValueError("must be a number of days above 0")
+    return number
+
+
 def percent(value: str) -> float:
     number = float(value)
     if not 0 <= number < 100:
@@ -55,12 +79,12 @@ def percent(value: str) -> float:
 
 def size(value: str) -> int:
     """Bytes, with an optional suffix K, M, G or T for powers of 1,024."""
-    factors = {"K": KIB, "M": MIB, "G": GIB, "T": GIB * KIB}
+    factors = {"K": KIB, "M": MIB, "G": GIB, "T": TIB}
     suffix = value[-1:].upper()
     number = int(value[:-1]) * factors[suffix] if suffix in factors else int(value)
     if number < 0:
         raise ValueError("must be a number of bytes, 0 or more")
-    return number
+    return _countable(number)
 
 
 def part_size(value: str) -> int:
@@ -92,3 +116,15 @@ def log_level(value: str) -> str:
     if value.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
     return value.upper()
+
+
+def log_format(value: str) -> str:
+    if value.lower() not in ("text", "json"):
+        raise ValueError("must be text or json")
+    return value.lower()
+
+
+def _countable(number: int) -> int:
+    if number > LARGEST:
+        raise ValueError(TOO_LARGE)
+    return number

@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from chalicelib.config.access_settings import AccessSettings
 from chalicelib.config.docker_links import resolve_links
+from chalicelib.config.notify_parsers import missing
+from chalicelib.config.operating_settings import OperatingSettings
 from chalicelib.config.parsers import (
     GIB,
     MIB,
+    TIB,
+    days,
     folder,
     log_level,
     part_size,
@@ -29,20 +34,15 @@ from chalicelib.config.parsers import (
     text,
     url,
 )
+from chalicelib.config.secret_files import read_secret_files
+from chalicelib.config.setting_field import SECRET, setting, shown
 from chalicelib.errors import SettingsError
 
 LAMBDA_MAX_BODY = 4 * MIB  # an event has at most 6 MB, and base64 adds a third
-SECRET = ("MYSQL_PASSWORD",)
-
-
-def setting(env: str, parse: Callable[[str], Any], default: Any, doc: str) -> Any:
-    """A field of Settings: its variable, parser (raises ValueError), default and effect."""
-    shown = env not in SECRET
-    return dataclasses.field(default=default, repr=shown, metadata={"env": env, "parse": parse, "doc": doc})
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(OperatingSettings, AccessSettings):
     """One attribute per environment variable. Sizes are bytes, times are seconds."""
 
     volume_path: Path | None = setting(
@@ -71,14 +71,25 @@ class Settings:
         "ARCHIVE_CONNECT_TIMEOUT", period, 10.0, "Timeout of connecting to the archive, in seconds."
     )
     archive_read_timeout: float = setting(
-        "ARCHIVE_READ_TIMEOUT", period, 60.0, "Timeout of waiting for the archive's next bytes, in seconds."
+        "ARCHIVE_READ_TIMEOUT",
+        period,
+        60.0,
+        "Timeout of waiting for the archive's next bytes, and for the whole head of an answer, in seconds.",
+    )
+    archive_min_rate: int = setting(
+        "ARCHIVE_MIN_RATE",
+        size,
+        1024,
+        "Least average speed of a pull after ARCHIVE_READ_TIMEOUT, in bytes a second; 0 means none.",
     )
     recall_timeout: float = setting(
         "RECALL_TIMEOUT", period, 7 * 86400.0, "Seconds a file may stay on tape after its recall before its cart fails."
     )
     pull_concurrency: int = setting("PULL_CONCURRENCY", positive, 16, "Concurrent archive requests per worker.")
     upload_concurrency: int = setting("UPLOAD_CONCURRENCY", positive, 4, "Concurrent part uploads per worker.")
-    job_concurrency: int = setting("JOB_CONCURRENCY", positive, 4, "Jobs a worker runs at once.")
+    job_concurrency: int = setting(
+        "JOB_CONCURRENCY", positive, 4, "Jobs a worker runs at once; one of them only for small carts, unless it is 1."
+    )
     part_size: int = setting(
         "PART_SIZE", part_size, 64 * MIB, "Smallest part size in bytes; large bundles have larger parts."
     )
@@ -127,7 +138,12 @@ class Settings:
         "",
         "Address of the store in signed URLs, if clients reach it at another address.",
     )
-    bundle_url_life: int = setting("BUNDLE_URL_LIFE", positive, 3600, "Seconds a download URL is valid.")
+    bundle_url_life: int = setting(
+        "BUNDLE_URL_LIFE",
+        positive,
+        3600,
+        "Seconds a download URL is valid; with `BUNDLE_SIGNING_ROLE`, sometimes only half an hour if it is more.",
+    )
     bundle_signing_role: str = setting(
         "BUNDLE_SIGNING_ROLE", text, "", "Role to assume for signing, so that URLs outlive a Lambda's own credentials."
     )
@@ -139,7 +155,18 @@ class Settings:
         "Bytes of all bundles kept; beyond them, the least recently used expire. 0 means no limit.",
     )
     max_manifest: int = setting(
-        "MAX_MANIFEST", size, 2 * GIB, "Largest uploaded manifest, in bytes after decompression."
+        "MAX_MANIFEST", size, 2 * GIB, "Largest uploaded manifest, in bytes, also after decompression."
+    )
+    max_entries: int = setting("MAX_ENTRIES", positive, 1_000_000, "Most files in one cart, and most directories.")
+    max_bundle: int = setting("MAX_BUNDLE", size, 45 * TIB, "Largest bundle in bytes; S3 holds at most 50 TB.")
+    error_ttl: float = setting(
+        "ERROR_TTL", period, 7 * 86400.0, "Seconds the entries of a failed cart are kept, for `/files`."
+    )
+    history_days: float = setting(
+        "HISTORY_DAYS",
+        days,
+        90.0,
+        "Days the row of a cart is kept after it was deleted, replaced, failed or expired.",
     )
     job_queue: str = setting("JOB_QUEUE", text, "pacifica-cart-jobs", "Name or URL of the SQS queue.")
     job_dead_queue: str = setting(
@@ -152,12 +179,17 @@ class Settings:
         "CART_DEADLINE", period, 14 * 86400.0, "Seconds after its POST after which an unfinished cart fails."
     )
     max_body: int = setting("MAX_BODY", size, 64 * MIB, "Largest request body in bytes; in Lambda, the default is 4M.")
-    log_level: str = setting("LOG_LEVEL", log_level, "INFO", "DEBUG, INFO, WARNING or ERROR.")
+    log_level: str = setting(
+        "LOG_LEVEL", log_level, "INFO", "DEBUG, INFO, WARNING or ERROR; commands log only warnings, unless it is set."
+    )
 
     @property
     def visibility(self) -> int:
         """Seconds a received message stays hidden: slightly longer than the lease, so that the lease expires first."""
         return math.ceil(self.lease) + 1
+
+    def __repr__(self) -> str:
+        return shown(self)
 
 
 def load(environ: Mapping[str, str], *, worker: bool = False) -> Settings:
@@ -166,8 +198,8 @@ def load(environ: Mapping[str, str], *, worker: bool = False) -> Settings:
     Raises SettingsError, which names every missing or bad variable.
     """
     values: dict[str, Any] = {}
-    problems: list[str] = []
-    linked = resolve_links(environ)
+    given, problems = read_secret_files(environ, SECRET)
+    linked = resolve_links(given)
     for field in dataclasses.fields(Settings):
         raw = linked.get(field.metadata["env"], "")
         if not raw:
@@ -178,10 +210,10 @@ def load(environ: Mapping[str, str], *, worker: bool = False) -> Settings:
             problems.append(f"{field.metadata['env']}: {_reason(error)}{_shown(field.metadata['env'], raw)}")
     if worker and not linked.get("VOLUME_PATH"):
         problems.append("VOLUME_PATH: is required by the workers")
-    problems += _contradictions(values)
+    problems += _contradictions(values) + (missing(values) if worker else [])
     if problems:
         raise SettingsError(problems)
-    if "max_body" not in values and "AWS_LAMBDA_FUNCTION_NAME" in environ:
+    if "max_body" not in values and "lambda_function" in values:
         values["max_body"] = LAMBDA_MAX_BODY
     return Settings(**values)
 
@@ -200,4 +232,8 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
         return ["LEASE: must be at least 2 seconds, for heartbeats to keep it"]
     if values.get("bundle_url_life", 1) > 7 * 86400:
         return ["BUNDLE_URL_LIFE: must be at most 604800, the longest life of a SigV4 signature"]
+    if values.get("policy_url") and values.get("policy_file"):
+        return ["POLICY_FILE: POLICY_URL is set too; only one of them can say who may read which files"]
+    if values.get("archive_client_key") and not values.get("archive_client_cert"):
+        return ["ARCHIVE_CLIENT_KEY: needs ARCHIVE_CLIENT_CERT"]
     return []

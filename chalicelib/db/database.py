@@ -12,22 +12,27 @@ import random
 import select
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, TypeVar
 
 import peewee
 
 from chalicelib.config.settings import Settings
-from chalicelib.db.mysql import MySQL
-from chalicelib.errors import DatabaseUnavailable
+from chalicelib.db.after_commit import AfterCommit
+from chalicelib.db.faults import NO_SUCH_TABLE, brief, is_contention
+from chalicelib.db.literal import Literal
+from chalicelib.db.mysql import READ_TIMEOUT, MySQL
+from chalicelib.db.sqlite import sqlite
+from chalicelib.errors import DatabaseUnavailable, TablesMissing
+from chalicelib.metrics import definitions as metrics
+from chalicelib.metrics.counting import counts
 
 T = TypeVar("T")
 
 CHUNK = 1000  # rows per statement: far below MySQL's packet and SQLite's variable limits
-NO_SUCH_TABLE = 1146  # MySQL
-RETRIED = (1020, 1205, 1213)  # MySQL: record changed, lock wait timeout, deadlock
 
 log = logging.getLogger(__name__)
 
@@ -46,15 +51,6 @@ class ConnectionPolicy:
     idle: float = 10.0
 
 
-class _Literal(peewee.SQL):
-    """SQL whose parameters peewee passes to the driver as they are."""
-
-    def __sql__(self, ctx: Any) -> Any:
-        ctx.literal(self.sql)
-        ctx._values.extend(self.params)
-        return ctx
-
-
 class Database:
     """One connection per thread, transactions, and what differs between the two dialects."""
 
@@ -62,6 +58,7 @@ class Database:
         self,
         settings: Settings,
         *,
+        read_timeout: float | None = READ_TIMEOUT,
         retries: ConnectionPolicy = ConnectionPolicy(),
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -72,9 +69,10 @@ class Database:
         self._monotonic = monotonic
         self._sleep = sleep
         self._used = threading.local()
+        self._after = AfterCommit()
         self.is_mysql = bool(settings.mysql_host)
         self._parameter = "%s" if self.is_mysql else "?"
-        self.peewee: peewee.Database = MySQL(settings) if self.is_mysql else _sqlite(settings)
+        self.peewee: peewee.Database = MySQL(settings, read_timeout) if self.is_mysql else sqlite(settings)
         if settings.database_logging:
             logging.getLogger("peewee").setLevel(logging.DEBUG)
 
@@ -92,27 +90,24 @@ class Database:
             yield self.peewee
         except (peewee.OperationalError, peewee.InterfaceError, peewee.InternalError) as error:
             self._drop()
-            raise DatabaseUnavailable(f"The database failed: {_brief(error)}") from error
+            raise DatabaseUnavailable(f"The database failed: {brief(error)}") from error
         except peewee.ProgrammingError as error:
             if error.args[0] != NO_SUCH_TABLE:
                 raise
-            raise DatabaseUnavailable("The database has no tables yet: run `pacifica-cartd-cmd dbsync`.") from error
+            raise TablesMissing from error
         self._used.at = self._monotonic()
 
     def transaction(self, work: Callable[[], T]) -> T:
         """Run `work` in one transaction; retry it after a deadlock or a lock timeout."""
-        retries = self._retries
-        with self.session():
-            for attempt in range(retries.tries):
-                try:
-                    with self._atomic():
-                        return work()
-                except peewee.OperationalError as error:
-                    if attempt == retries.tries - 1 or not _is_contention(error):
-                        raise
-                    log.info("retrying a transaction: %s", _brief(error))
-                    self._sleep(random.uniform(retries.pause_min, retries.pause_max) * 2**attempt)
-            raise AssertionError("unreachable")
+        nested = self.peewee.in_transaction()
+        result = self._committed(work, self._after.begin(nested=nested))
+        if not nested:
+            self._after.run()
+        return result
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Call this when the transaction around has committed, and never if it does not."""
+        self._after.add(call)
 
     @property
     def now(self) -> peewee.SQL:
@@ -155,11 +150,11 @@ class Database:
             return self._parameter
 
         lines = [f"({', '.join([written(value) for value in row])})" for row in rows]
-        return _Literal(f"VALUES {', '.join(lines)}", parameters)
+        return Literal(f"VALUES {', '.join(lines)}", parameters)
 
     def listed(self, values: Sequence[Any]) -> peewee.SQL:
         """The right side of an IN, without a peewee node per value."""
-        return _Literal(f"({', '.join([self._parameter] * len(values))})", values)
+        return Literal(f"({', '.join([self._parameter] * len(values))})", values)
 
     def text_of(self, query: Any) -> str:
         """The query's SQL in this dialect, to run by `execute` with other parameters."""
@@ -170,6 +165,22 @@ class Database:
         """Close this thread's connection."""
         if not self.peewee.is_closed():
             self.peewee.close()
+
+    def _committed(self, work: Callable[[], T], mark: int) -> T:
+        retries = self._retries
+        with self.session():
+            for attempt in range(retries.tries):
+                self._after.forget(mark)
+                try:
+                    with self._atomic():
+                        return work()
+                except peewee.OperationalError as error:
+                    if attempt == retries.tries - 1 or not is_contention(error):
+                        raise
+                    log.info("retrying a transaction: %s", brief(error))
+                    counts.add(metrics.LOCK_WAITS)
+                    self._sleep(random.uniform(retries.pause_min, retries.pause_max) * 2**attempt)
+            raise AssertionError("unreachable")
 
     def _atomic(self) -> Any:
         return self.peewee.atomic() if self.is_mysql else self.peewee.atomic("IMMEDIATE")
@@ -187,7 +198,7 @@ class Database:
             try:
                 self.peewee.connect(reuse_if_open=True)
             except (peewee.OperationalError, peewee.InterfaceError, DatabaseUnavailable) as error:
-                log.warning("no database connection (try %d of %d): %s", attempt, self._connect_tries, _brief(error))
+                log.warning("no database connection (try %d of %d): %s", attempt, self._connect_tries, brief(error))
                 if attempt == self._connect_tries:
                     raise DatabaseUnavailable("The database cannot be reached.") from error
                 self._sleep(self._connect_pause)
@@ -228,21 +239,7 @@ def execute(db: peewee.Database, sql: str, values: Sequence[Any] = ()) -> Any:
     return db.execute_sql(sql, values or None)  # type: ignore[no-untyped-call]
 
 
-def chunks(rows: Sequence[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]
-
-
-def _sqlite(settings: Settings) -> peewee.Database:
-    settings.sqlite_path.parent.mkdir(parents=True, exist_ok=True)
-    pragmas = {"journal_mode": "wal", "busy_timeout": 20000, "synchronous": "normal"}
-    return peewee.SqliteDatabase(str(settings.sqlite_path), pragmas=pragmas, timeout=20)
-
-
-def _is_contention(error: Exception) -> bool:
-    code = error.args[0] if error.args else None
-    return code in RETRIED or "database is locked" in str(error)
-
-
-def _brief(error: Exception) -> str:
-    return str(error).replace("\n", " ")[:200]
+def chunks(rows: Iterable[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
+    left = iter(rows)
+    while chunk := list(islice(left, size)):
+        yield chunk

@@ -11,6 +11,8 @@ import peewee as pw
 
 
 class Table(pw.Model):
+    """A table is called like its model: `StagedFiles` is `staged_files`."""
+
     class Meta:
         legacy_table_names = False
 
@@ -28,6 +30,13 @@ class Carts(Table):
     digest = pw.CharField(max_length=64)
     #: 1 when the manifest was uploaded to the store, so that the digest is not that of its content
     uploaded = pw.SmallIntegerField(default=0)
+    #: options of the manifest: `portable` names or any; a checksum file to generate, `sha256`, or none
+    names = pw.CharField(max_length=16, default="")
+    sums = pw.CharField(max_length=16, default="")
+    #: what its client should know, in words: a JSON list, None for nothing
+    warnings: Any = pw.TextField(null=True)
+    #: when its entries and windows were deleted, and its bundle for the last time
+    cleared_at = pw.DoubleField(null=True)
     #: counts layouts; part of the bundle's key, so that a new layout never mixes with an old one's parts
     attempt = pw.IntegerField(default=1)
     upload_id = pw.CharField(max_length=1024, default="")
@@ -53,9 +62,46 @@ class Carts(Table):
     used_at = pw.DoubleField()
     #: when the last URL that was handed out expires
     url_until = pw.DoubleField(default=0)
+    #: two marks of recent progress, each a time and the bytes staged and bundled until then, and when progress was last
+    #: counted; cart_progress.marks_of_progress depends on their order
+    earlier_at = pw.DoubleField(null=True)
+    earlier_bytes = pw.BigIntegerField(default=0)
+    later_bytes = pw.BigIntegerField(default=0)
+    later_at = pw.DoubleField(null=True)
+    counted_at = pw.DoubleField(null=True)
+    #: 1 while it counts in its owner's usage, with so many entries and bytes of its bundle
+    charged = pw.SmallIntegerField(default=0)
+    charged_entries = pw.BigIntegerField(default=0)
+    charged_bytes = pw.BigIntegerField(default=0)
+    #: when the policy last allowed all its files, when a worker was last told to ask, and what it refused
+    allowed_at = pw.DoubleField(null=True)
+    policy_asked_at = pw.DoubleField(null=True)
+    policy_refusal = pw.CharField(max_length=1024, default="")
+    #: the id of the request that posted it, which all log lines and requests of its work carry
+    request = pw.CharField(max_length=64, default="")
+    #: whom to tell of its end: JSON, None for nobody
+    notify: Any = pw.TextField(null=True)
 
-    class Meta:
-        table_name = "carts"
+
+class Uploads(Table):
+    """One row for each URL handed out for a manifest too large for a request body."""
+
+    id = pw.BigAutoField()
+    owner = pw.CharField(max_length=255, default="")
+    uid = pw.CharField(max_length=255)
+    #: random; names the upload to its client, and its object in the store
+    token = pw.CharField(max_length=64)
+    created_at = pw.DoubleField()
+    #: when its URL expires: afterwards nothing can be written to its object
+    url_until = pw.DoubleField()
+    #: of the content that a cart was made from
+    etag = pw.CharField(max_length=128, default="")
+    #: the cart made from it; 0 for none
+    cart_id = pw.BigIntegerField(default=0)
+    #: when it was read, refused or discarded; it cannot be bound any more
+    closed_at = pw.DoubleField(null=True)
+    #: 1 while it counts in its owner's usage
+    charged = pw.SmallIntegerField(default=0)
 
 
 class Entries(Table):
@@ -74,9 +120,10 @@ class Entries(Table):
     #: seconds this file has been failing while the archive was up, and when it last did
     failing_s = pw.DoubleField(default=0)
     failing_at = pw.DoubleField(null=True)
+    #: why it is being retried
+    failing_reason = pw.CharField(max_length=255, default="")
 
     class Meta:
-        table_name = "entries"
         primary_key = pw.CompositeKey("cart_id", "position")
 
 
@@ -88,18 +135,34 @@ class Windows(Table):
     #: length in the bundle, and the number of the first of its parts
     length = pw.BigIntegerField()
     first_part = pw.IntegerField()
-    #: tape -> online -> taken -> reserved -> staged -> done; dropped when its cart failed or was deleted
+    #: tape -> online -> taken -> reserved -> staged -> done, or held -> staged -> done; dropped when its cart failed or
+    #: was deleted
     state = pw.CharField(max_length=16)
     #: CRC64NVME of its bytes in the bundle, once they are in the store
     checksum = pw.CharField(max_length=16, default="")
     #: how much of it its cart has counted as staged
     counted_files = pw.IntegerField(default=0)
     counted_bytes = pw.BigIntegerField(default=0)
+    #: bytes of it in the store so far, as far as they are counted in its cart's `bundle_bytes`
+    uploaded_bytes = pw.BigIntegerField(default=0)
+    #: bytes on the volume of files that are still being pulled, as far as its cart has counted them as staged
+    pulling_bytes = pw.BigIntegerField(default=0)
+    #: the files counted, one bit each in hexadecimal, the first file lowest; void when all of them are counted
+    counted_map: Any = pw.TextField(null=True)
+    #: the checksums of its files for the cart's checksum file, in hexadecimal and in order, once it is done; and the
+    #: bytes of their lines there
+    sums: Any = pw.TextField(null=True)
+    sums_length = pw.BigIntegerField(default=0)
     #: when it began to wait for space; the oldest waiting cart goes first
     waits_since = pw.DoubleField(null=True)
+    #: bytes of all its files, recorded when it waits; None as the previous release writes it
+    waits_for: Any = pw.BigIntegerField(null=True)
+    #: bytes it took while an older cart waited for space; 0 if none did
+    passed_bytes = pw.BigIntegerField(default=0)
+    #: bytes of it that count in its owner's usage
+    charged_bytes = pw.BigIntegerField(default=0)
 
     class Meta:
-        table_name = "windows"
         primary_key = pw.CompositeKey("cart_id", "number")
 
 
@@ -118,81 +181,25 @@ class Jobs(Table):
     token = pw.BigIntegerField(default=0)
     lease_until = pw.DoubleField(default=0)
     next_send_at = pw.DoubleField()
+    #: when workers may claim it, and whether it stands in line since; the end of the lease while it is held
+    due_at = pw.DoubleField(default=0)
+    ready = pw.SmallIntegerField(default=1)
+    #: the line it waits in: its cart's owner, or that of the housekeeping
+    line = pw.CharField(max_length=255, default="")
+    #: 1 for the work of a small cart
+    small = pw.SmallIntegerField(default=0)
     progress_at = pw.DoubleField()
     #: of the last failed attempt; a deferred job has a `wait_reason` instead
     last_error = pw.CharField(max_length=1024, default="")
     wait_reason = pw.CharField(max_length=1024, default="")
-
-    class Meta:
-        table_name = "jobs"
-
-
-class StagedFiles(Table):
-    archive_id = pw.CharField(max_length=255, primary_key=True)
-    #: of the file on the volume, derived from the archive id
-    name = pw.CharField(max_length=64)
-    #: pulling -> staged; a file that is neither has no row
-    state = pw.CharField(max_length=16)
-    #: the job that pulls it; void once that job's lease expires
-    puller = pw.BigIntegerField(default=0)
-    size = pw.BigIntegerField()
-    mtime_ns = pw.BigIntegerField()
-    #: all its known hashes: JSON, name -> hex
-    hashes = pw.CharField(max_length=2048, default="{}")
-    #: reserved windows that need it
-    pins = pw.IntegerField(default=0)
-    used_at = pw.DoubleField()
-
-    class Meta:
-        table_name = "staged_files"
-
-
-class Volume(Table):
-    """One row: the space account, in bytes as the file system counts them.
-
-    `used` is the sum over all staged_files, `staged` over those that are on the volume.
-    """
-
-    id = pw.IntegerField(primary_key=True)
-    used = pw.BigIntegerField()
-    staged = pw.BigIntegerField(default=0)
-    version = pw.BigIntegerField(default=0)
-    #: when the sweep last added a reconcile job, and the first of the 256 directories for the next one
-    reconciled_at = pw.DoubleField(default=0)
-    reconciled_to = pw.IntegerField(default=0)
-
-    class Meta:
-        table_name = "volume"
-
-
-class Recalls(Table):
-    """Files recalled from tape and not yet seen online; a file not recalled yet is claimed for a minute."""
-
-    archive_id = pw.CharField(max_length=255, primary_key=True)
-    #: the job that recalls it; a row whose job is gone is void
-    job_id = pw.BigIntegerField()
-    requested_at = pw.DoubleField(null=True)
-    claimed_until = pw.DoubleField()
-
-    class Meta:
-        table_name = "recalls"
-
-
-class Shares(Table):
-    """Files of a job that assistants may take: those from `next` to `stop` (exclusive) are still free."""
-
-    cart_id = pw.BigIntegerField(primary_key=True)
-    job_id = pw.BigIntegerField()
-    next = pw.IntegerField()
-    stop = pw.IntegerField()
-
-    class Meta:
-        table_name = "shares"
+    #: since when it waits, and for what, in one word, void if it does not wait. The time is declared, and so assigned,
+    #: first: on MySQL, whose assignments read what those before them wrote, it depends on the old word.
+    waits_since = pw.DoubleField(null=True)
+    waits_for = pw.CharField(max_length=16, default="")
+    #: of its cart's row
+    request = pw.CharField(max_length=64, default="")
 
 
 class SchemaVersions(Table):
     version = pw.IntegerField(primary_key=True)
     applied_at = pw.DoubleField()
-
-    class Meta:
-        table_name = "schema_versions"

@@ -11,12 +11,14 @@ from pymysql.constants import CLIENT
 from chalicelib.config.settings import Settings
 from chalicelib.db.credentials import credentials_of, tls_of
 
+READ_TIMEOUT = 60.0  # seconds
 REFUSED = 1045  # MySQL: wrong user or password
 STRICT = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 
 
 class MySQL(peewee.MySQLDatabase):
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, read_timeout: float | None) -> None:
+        """`read_timeout`: seconds to wait for the server's next bytes, None for as long as it takes."""
         super().__init__(
             settings.mysql_database,
             host=settings.mysql_host,
@@ -25,7 +27,7 @@ class MySQL(peewee.MySQLDatabase):
             charset="utf8mb4",
             collation="utf8mb4_bin",
             connect_timeout=10,
-            read_timeout=60,
+            read_timeout=read_timeout,
             write_timeout=60,
             client_flag=CLIENT.FOUND_ROWS,
         )

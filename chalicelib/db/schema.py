@@ -6,22 +6,29 @@ Several processes may migrate at once: one holds the lock, the others wait and f
 from __future__ import annotations
 
 import importlib
+import itertools
+import logging
 import pkgutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import peewee
 
+from chalicelib.config.settings import Settings
 from chalicelib.db import migrations
 from chalicelib.db.database import Database, execute
 from chalicelib.errors import DatabaseUnavailable, SchemaOutdated
 
 LOCK = "pacifica_cartd_dbsync"
 LOCK_WAIT = 120  # seconds
+LOOK_EVERY, LOOKS_BETWEEN_LINES = 5.0, 12  # seconds; once a minute
 DUPLICATES = (1060, 1061)  # MySQL: duplicate column, duplicate index
 VERSIONS = (
     "CREATE TABLE IF NOT EXISTS schema_versions (version INTEGER NOT NULL PRIMARY KEY, applied_at DOUBLE NOT NULL)"
 )
+
+log = logging.getLogger(__name__)
 
 
 def available() -> dict[int, str]:
@@ -45,8 +52,37 @@ def check(database: Database) -> None:
         raise SchemaOutdated(f"The database's tables are at version {have}, the code needs {want}: run dbsync.")
 
 
+def prepare(settings: Settings, sleep: Callable[[float], None] = time.sleep) -> None:
+    """What a process does with the tables at its start: with MIGRATE, migrate them; otherwise wait until they are new
+    enough.
+    """
+    database = Database(settings, read_timeout=None)  # it may wait for another's migration, or make a long one
+    try:
+        if settings.migrate:
+            sync(database)
+        else:
+            wait(database, sleep)
+    finally:
+        database.close()
+
+
+def wait(database: Database, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Return when the tables are new enough for this code, and say now and then that it waits for that."""
+    for look in itertools.count():
+        try:
+            check(database)
+        except SchemaOutdated as error:
+            if look % LOOKS_BETWEEN_LINES == 0:
+                log.warning("waiting for the tables: %s", error.message)
+        except DatabaseUnavailable as error:
+            log.warning("waiting for the database: %s", error.message)
+        else:
+            return
+        sleep(LOOK_EVERY)
+
+
 def sync(database: Database) -> list[int]:
-    """Apply the pending migrations in order; their numbers."""
+    """Apply the pending migrations in order; their numbers. A connection with a read time-out may be too impatient."""
     done: list[int] = []
     if applied(database) >= max(available()):
         return done

@@ -13,7 +13,9 @@ from chalicelib.errors import InvalidUid
 from chalicelib.manifest.paths import byte_length, check_path, check_text, kind, shown
 
 MAX_ID = 255
+LEAST_ID, MOST_ID = -(10 ** (MAX_ID - 1)), 10**MAX_ID  # neither included
 UID = re.compile(r"[A-Za-z0-9._-]{1,255}")
+RESERVED = (".", "..", "-")  # parts of a path; `/-/` has the addresses of the service's own
 HEX = re.compile(r"[0-9a-f]*")
 #: Hash name -> digits of its hex form. Those hashlib guarantees and that have a fixed length, so not shake_*.
 HASH_DIGITS = {
@@ -25,7 +27,7 @@ HASH_DIGITS = {
 
 def check_uid(uid: str) -> str:
     """The cart's uid itself, which is safe in a URL, a key and a path. Raises InvalidUid."""
-    if not UID.fullmatch(uid) or uid in (".", ".."):
+    if not UID.fullmatch(uid) or uid in RESERVED:
         raise InvalidUid
     return uid
 
@@ -41,18 +43,18 @@ def archive_id(raw: dict[str, Any]) -> str:
         raise ValueError("is missing")
     given = raw["id"]
     if isinstance(given, int) and not isinstance(given, bool):
-        if not -(10 ** (MAX_ID - 1)) < given < 10**MAX_ID:  # str() refuses thousands of digits
+        if not LEAST_ID < given < MOST_ID:  # str() refuses thousands of digits
             raise ValueError(f"is longer than {MAX_ID} bytes")
         return str(given)
     if not isinstance(given, str):
         raise ValueError(f"must be an integer or a string, not {kind(given)}")
     if byte_length(check_text(given)) > MAX_ID:
         raise ValueError(f"is longer than {MAX_ID} bytes: {shown(given)}")
-    for bad in ("/", "?", "#", ".."):
+    for bad in ("/", "?", "#"):
         if bad in given:
             raise ValueError(f"must not contain {bad!r}: {shown(given)}")
-    if given == ".":
-        raise ValueError("must not be '.'")
+    if given in (".", ".."):
+        raise ValueError(f"must not be {given!r}")
     if given.endswith(" "):  # MySQL ignores trailing spaces when it compares keys
         raise ValueError(f"must not end in a space: {shown(given)}")
     return given

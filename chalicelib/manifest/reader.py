@@ -1,25 +1,31 @@
-"""Reads manifests: JSON in, checked entries out. Pure.
+"""The one reader of manifests, for a request's body and for an upload: bytes in, checked entries out. Pure.
 
-Invariant: no path of an Entry leaves the bundle, and no archive id leaves the archive's URL. An error lists every
-problem of the manifest with its place: `fileids[3].path: is empty`.
+Invariant: no path of an Entry leaves the bundle, and no archive id leaves the archive's URL. What is accepted, and
+which problems are named, depends on the bytes alone, not on the blocks they come in.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
-from chalicelib.errors import InvalidManifest
+from chalicelib.errors import InvalidManifest, TooManyEntries
 from chalicelib.manifest.checks import archive_id, entry_path, hash_hex, hash_name
-from chalicelib.manifest.paths import PathTree, byte_length, check_name, kind
+from chalicelib.manifest.checksum_file import CHECKSUM_FILES, reserved_for
+from chalicelib.manifest.digests import Digests
+from chalicelib.manifest.gunzip import BadGzip, unpacked
+from chalicelib.manifest.json_stream import BODY, BrokenLine, ManifestStream
+from chalicelib.manifest.json_values import TWICE, NotJson, RepeatedKeys
+from chalicelib.manifest.options import CHECKS, PORTABLE, GivenOptions, Options
+from chalicelib.manifest.path_tree import PathTree
+from chalicelib.manifest.paths import kind, shown
+from chalicelib.manifest.portable_names import PortableNames, warnings_of
+from chalicelib.manifest.problems import MAX_PROBLEMS, Checked, Problems, TooManyProblems
+from chalicelib.manifest.text_chunks import NotText, chunks_of_text
+from chalicelib.manifest.text_window import TextWindow
 
-MAX_PROBLEMS = 100
-UPLOAD_DIGEST = "upload-"  # how the digest of an uploaded manifest starts; that of a posted one is hexadecimal
-MAX_NOTICE = 256  # bytes of a body that may be `{"manifest": "uploaded"}`
-
-Checked = TypeVar("Checked")
+FIELDS = ("id", "path", "hashtype", "hashsum")
+NEAR_MISSES = ("file", "files", "fileid", "fileids")  # of `fileids`, in lower case, without - and _
 
 
 class Entry(NamedTuple):
@@ -35,143 +41,166 @@ class Entry(NamedTuple):
     new_dirs: int
 
 
-class Manifest(NamedTuple):
-    """`digest`: sha256 over the root and the entries; it does not depend on the manifest's formatting."""
-
-    root: str
-    entries: list[Entry]
-    digest: str
-
-
-def parse(body: bytes, uid: str) -> Manifest:
-    """The manifest in `body`. If it names no root directory, `uid` is the root.
-
-    Raises InvalidManifest with every problem.
-    """
-    document = _document(body)
-    problems = Problems()
-    root = problems.collect("root", _root, document, uid)
-    reader = ManifestReader(root or uid, problems)
-    raws = problems.collect("fileids", _file_ids, document)
-    entries = [entry for entry in map(reader.add, raws or ()) if entry]
-    if problems:
-        raise InvalidManifest(problems.lines())
-    return Manifest(reader.root, entries, reader.digest())
-
-
-def is_upload_notice(body: bytes) -> bool:
-    """Whether the body is `{"manifest": "uploaded"}`: the manifest itself is in the store."""
-    if len(body) > MAX_NOTICE:
-        return False
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(document, dict) and document.get("manifest") == "uploaded"
-
-
-class Problems:
-    """The problems of a manifest: the first hundred, and the number of the rest."""
-
-    def __init__(self) -> None:
-        self._lines: list[str] = []
-        self._more = 0
-
-    def __bool__(self) -> bool:
-        return bool(self._lines)
-
-    def add(self, place: str, reason: str) -> None:
-        if len(self._lines) < MAX_PROBLEMS:
-            self._lines.append(f"{place}: {reason}")
-        else:
-            self._more += 1
-
-    def collect(self, place: str, check: Callable[..., Checked], *arguments: Any) -> Checked | None:
-        """The result of `check`; None if it raises ValueError, which becomes a problem at `place`."""
-        try:
-            return check(*arguments)
-        except ValueError as error:
-            self.add(place, str(error))
-            return None
-
-    def lines(self) -> list[str]:
-        return [*self._lines, f"and {self._more} more"] if self._more else list(self._lines)
-
-
 class ManifestReader:
-    """Checks entries one by one. Keeps the paths' digests to find conflicts, not the entries."""
+    """Reads one manifest, once. When `entries` is exhausted, the attributes are valid:
 
-    def __init__(self, root: str, problems: Problems | None = None) -> None:
-        self.root = root
+    `count`: of entries. `root`, `names`, `sums`, `notify`: the options that apply, wherever they stand. `warnings`:
+    names that some systems cannot extract, in words. `digest`: sha256 over options and entries;
+    formatting does not change it, nor does `notify`.
+    `former_digest`: that of the release before, whose carts may still be live; "" if it had no such cart, or if `root`
+    stands behind the entries: a reader that gets the root as `posted` knows it then.
+    """
+
+    def __init__(self, uid: str, max_entries: int, posted: Options | None = None) -> None:
+        """`uid` is the root unless another is named. `posted`: options in the POST that binds an upload."""
         self.count = 0
-        self._problems = Problems() if problems is None else problems
-        self._tree = PathTree()
-        self._hash = hashlib.sha256(f"{root}\n".encode())
+        self.root, self.names, self.sums, self.notify = uid, "", "", ""
+        self.digest = self.former_digest = ""
+        self.warnings: list[str] = []
+        self._uid = uid
+        self._max_entries = max_entries
+        self._folders = 0
+        self._listed = False
+        self._near_miss = ""
+        self._line = ""  # how a place in JSON lines ends
+        self._problems = Problems()
+        self._options = GivenOptions(self._problems, posted)
+        self._names = PortableNames()
+        self._tree = PathTree(self._names.equal_but_for_case)
+        self._reserved: list[tuple[str, str, str]] = []  # place, path and the option that would take its name
+        self._digests = Digests()
 
-    @property
-    def problems(self) -> list[str]:
-        """One line per problem; at most a hundred, then `and N more`."""
-        return self._problems.lines()
+    def entries(self, blocks: Iterable[bytes], limit: int) -> Iterator[Entry]:
+        """The checked entries of a manifest, gzipped or not. After the first problem none come any more.
 
-    def add(self, raw: object) -> Entry | None:
+        Raises InvalidManifest at the end with every problem, or when there are a hundred; TooLarge if it unpacks to
+        more than `limit` bytes; TooManyEntries.
+        """
+        window = TextWindow(chunks_of_text(unpacked(blocks, limit)))
+        stream = ManifestStream(window)
+        try:
+            for key, value in stream.members():
+                if key is not None:
+                    self._on_member(key, value, stream.where)
+                    continue
+                if stream.line:
+                    self._line = f" (line {stream.line})"
+                entry = self._add(value)
+                if entry is not None and not self._problems:
+                    yield entry
+            self._finish()
+        except TooManyProblems:
+            pass
+        except NotJson as error:
+            self._stop(stream.inside, str(error))
+        except (BadGzip, NotText) as error:
+            self._stop(BODY, str(error))
+        if self._problems:
+            raise InvalidManifest(self._problems.lines)
+
+    def _on_member(self, key: str, value: Any, where: str) -> None:
+        if key == "fileids":
+            self._listed = True
+            if not isinstance(value, list):
+                self._problems.add("fileids", f"must be a list, not {kind(value)}")
+        elif key in CHECKS:
+            self._options.add(key, value, where)
+        else:
+            self._note_near_miss(key)
+
+    def _note_near_miss(self, key: str) -> None:
+        if not self._near_miss and key.lower().replace("_", "").replace("-", "") in NEAR_MISSES:
+            self._near_miss = key
+
+    def _add(self, raw: Any) -> Entry | None:
         """The next entry; None if it has problems."""
         number = self.count
         self.count += 1
+        if number == self._max_entries:
+            raise TooManyEntries(self._max_entries, "files")
+        if not number:
+            self._digests.begin(self._options.effective().root or self._uid)
         if not isinstance(raw, dict):
-            self._problems.add(f"fileids[{number}]", f"must be an object, not {kind(raw)}")
+            reason = str(raw) if isinstance(raw, BrokenLine) else f"must be an object, not {kind(raw)}"
+            self._problems.add(f"fileids[{number}]{self._line}", reason)
             return None
-        file_id = self._field(number, "id", archive_id, raw)
-        path = self._field(number, "path", entry_path, raw)
-        new_dirs = None if path is None else self._field(number, "path", self._tree.claim, path, number)
-        algorithm = self._field(number, "hashtype", hash_name, raw)
-        digits = self._field(number, "hashsum", hash_hex, raw, algorithm)
-        if file_id is None or path is None or new_dirs is None or algorithm is None or digits is None:
+        if isinstance(raw, RepeatedKeys):
+            self._refuse_repeated(number, raw)
+        return self._checked(number, raw)
+
+    def _checked(self, number: int, raw: dict[str, Any]) -> Entry | None:
+        try:
+            file_id, path = archive_id(raw), entry_path(raw)
+            algorithm = hash_name(raw)
+            digits = hash_hex(raw, algorithm)
+            new_dirs = self._tree.claim(path, number)
+        except ValueError:
+            self._refuse(number, raw)
             return None
+        self._folders += new_dirs
+        if self._folders > self._max_entries:
+            raise TooManyEntries(self._max_entries, "directories")
+        self._names.look_at(number, path, new_folders=new_dirs > 0)
+        self._look_at_name(number, path)
         entry = Entry(file_id, path, algorithm if digits else "", digits, new_dirs)
-        # No field can contain a NUL or a line feed, so different manifests are different text.
-        self._hash.update(f"{file_id}\0{path}\0{entry.hash_name}\0{digits}\n".encode())
+        self._digests.add(file_id, path, entry.hash_name, digits)
         return entry
 
-    def digest(self) -> str:
-        return self._hash.hexdigest()
-
     def _field(self, number: int, name: str, check: Callable[..., Checked], *arguments: Any) -> Checked | None:
-        return self._problems.collect(f"fileids[{number}].{name}", check, *arguments)
+        return self._problems.collect(f"fileids[{number}].{name}{self._line}", check, *arguments)
 
+    def _refuse(self, number: int, raw: dict[str, Any]) -> None:
+        """Find every problem of an entry that has one, field by field."""
+        self._field(number, "id", archive_id, raw)
+        path = self._field(number, "path", entry_path, raw)
+        if path is not None:
+            self._field(number, "path", self._tree.claim, path, number)
+        algorithm = self._field(number, "hashtype", hash_name, raw)
+        self._field(number, "hashsum", hash_hex, raw, algorithm)
 
-def _document(body: bytes) -> dict[str, Any]:
-    try:
-        # Some editors on Windows write a byte order mark.
-        document = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
-    except UnicodeDecodeError as error:
-        raise InvalidManifest([f"body: is not UTF-8 at byte {error.start}"]) from None
-    except RecursionError:
-        raise InvalidManifest(["body: is not a manifest: it is nested too deeply"]) from None
-    except json.JSONDecodeError as error:
-        raise InvalidManifest([f"body: is not JSON: {error}" if body.strip() else "body: is empty"]) from None
-    except ValueError:
-        raise InvalidManifest(["body: has a number that is infinite, NaN or thousands of digits long"]) from None
-    if not isinstance(document, dict):
-        raise InvalidManifest([f"body: must be an object, not {kind(document)}"])
-    return document
+    def _refuse_repeated(self, number: int, raw: RepeatedKeys) -> None:
+        for key in raw.differing:
+            if key in FIELDS:
+                self._problems.add(f"fileids[{number}].{key}{self._line}", TWICE)
 
+    def _look_at_name(self, number: int, path: str) -> None:
+        sums = reserved_for(path)
+        if sums and len(self._reserved) <= MAX_PROBLEMS:
+            self._reserved.append((f"fileids[{number}].path{self._line}", path, sums))
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(name)
+    def _stop(self, inside: str | None, reason: str) -> None:
+        """Add what ended the reading."""
+        try:
+            self._note_near_miss(inside or "")
+            if self._near_miss and not self._listed:
+                self._refuse_missing_list()
+            place = f"fileids[{self.count}]" if inside is None else inside if inside.isidentifier() else shown(inside)
+            self._problems.add(place, reason)
+        except TooManyProblems:
+            pass
 
+    def _refuse_missing_list(self) -> None:
+        hint = (
+            f": there is a key {shown(self._near_miss)}; the list must be called 'fileids'" if self._near_miss else ""
+        )
+        self._problems.add("fileids", f"is missing{hint}")
 
-def _file_ids(document: dict[str, Any]) -> list[object]:
-    if "fileids" not in document:
-        raise ValueError("is missing")
-    raws = document["fileids"]
-    if not isinstance(raws, list):
-        raise ValueError(f"must be a list, not {kind(raws)}")
-    if not raws:
-        raise ValueError("is empty")
-    return raws
-
-
-def _root(document: dict[str, Any], uid: str) -> str:
-    root = check_name(document.get("root", uid))
-    byte_length(root)
-    return root
+    def _finish(self) -> None:
+        if not self._listed:
+            self._refuse_missing_list()
+        elif not self.count and not self._problems:
+            self._problems.add("fileids", "is empty")
+        options = self._options.effective()
+        self.root = options.root or self._uid
+        self.names, self.sums, self.notify = options.names, options.sums, options.notify
+        for place, path, sums in self._reserved:
+            if sums == self.sums:
+                self._problems.add(place, f"{shown(path)} takes the name of {CHECKSUM_FILES[sums]}, made by 'sums'")
+        found, more = self._names.findings(self.root)
+        if self.names == PORTABLE:
+            for line in found:
+                self._problems.add(*line.split(": ", 1))
+        else:
+            self.warnings = warnings_of(found, more)
+        effective = Options(self.root, self.names, self.sums)
+        self.digest, self.former_digest = self._digests.current(effective), self._digests.former(effective)

@@ -1,4 +1,4 @@
-"""The cart store: the only writer of carts.
+"""The cart store: the only writer of a cart's life; ended_carts.py writes what is left of it.
 
 Every change of state is one guarded UPDATE whose row count says whether this caller made the change. A worker's changes
 run within its fenced transaction (jobs.JobStore.fenced), except for `begin_staging`.
@@ -7,9 +7,7 @@ run within its fenced transaction (jobs.JobStore.fenced), except for `begin_stag
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Collection
 from typing import Any
 
 import peewee
@@ -17,71 +15,46 @@ import peewee
 from chalicelib.db.database import Database, chunks, execute
 from chalicelib.db.models import Carts
 from chalicelib.errors import CartExpired, CartNotFound
-from chalicelib.manifest.reader import UPLOAD_DIGEST
+from chalicelib.notify.asked import Asked, asked_of
+from chalicelib.stores.cart_charges import CartCharges
+from chalicelib.stores.cart_history import CartEvent, CartHistoryStore, Happened
+from chalicelib.stores.cart_progress import NOTHING_COUNTED, marks_of_progress, staged_more
+from chalicelib.stores.cart_row import UNFINISHED, Cart, CartState
+from chalicelib.stores.guarded_changes import CartChanges
+from chalicelib.stores.manifest_row import ManifestRow, warnings_of
+from chalicelib.stores.operated_carts import OperatedCartStore
+from chalicelib.stores.outbox import OutboxStore
+from chalicelib.tracing.traces import Traces
 
-
-class CartState(StrEnum):
-    WAITING = "waiting"
-    STAGING = "staging"
-    BUNDLING = "bundling"
-    READY = "ready"
-    ERROR = "error"
-    EXPIRED = "expired"  # never on the wire: clients get 404
-
-
-UNFINISHED = (CartState.WAITING, CartState.STAGING, CartState.BUNDLING)
+_LAID_OUT = (CartState.STAGING, CartState.BUNDLING)
 
 
 class LiveCartExists(Exception):
     """Another request made a live cart of this uid first; roll back and look again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cart:
-    """One row of carts. Times are seconds since the epoch, sizes are bytes."""
-
-    id: int
-    uid: str
-    live: int | None
-    state: str
-    message: str
-    root: str
-    digest: str
-    uploaded: int
-    attempt: int
-    upload_id: str
-    part_size: int
-    files_total: int
-    files_staged: int
-    bytes_total: int
-    bytes_staged: int
-    windows_total: int
-    windows_staged: int
-    windows_done: int
-    bundle_size: int
-    bundle_bytes: int
-    bundle_etag: str
-    bundle_checksum: str
-    created_at: float
-    staging_at: float | None
-    bundling_at: float | None
-    ended_at: float | None
-    used_at: float
-    url_until: float
-
-    @property
-    def ended_badly(self) -> bool:
-        """Whether posting the same manifest again starts over."""
-        return self.state in (CartState.ERROR, CartState.EXPIRED)
-
-
 _COLUMNS = [getattr(Carts, field.name) for field in dataclasses.fields(Cart)]
 
 
 class CartStore:
-    def __init__(self, database: Database, url_slack: float = 60.0) -> None:
-        """`url_slack`: seconds added to a recorded URL's life, so that most downloads write nothing."""
+    def __init__(
+        self,
+        database: Database,
+        url_slack: float = 60.0,
+        process: str = "",
+        outbox: OutboxStore | None = None,
+        traces: Traces | None = None,
+    ) -> None:
+        """`url_slack`: seconds added to a recorded URL's life, so that most downloads write nothing.
+
+        `process`: the name of this process, for the history. `outbox`: where carts that end write whom to tell.
+        """
         self._db = database
+        self._outbox = outbox or OutboxStore(database)
+        self._history = CartHistoryStore(database, process)
+        self.changes = CartChanges(database, self._history, self._outbox, traces or Traces())
+        self.operated = OperatedCartStore(database, self.changes)
+        self.charges = CartCharges(database)
         self._url_slack = url_slack
         # The query of every HEAD and GET, cached as text: building it would cost four times the rest of the request.
         query = Carts.select(*_COLUMNS).where(Carts.owner == "", Carts.uid == "", Carts.live == peewee.SQL("1"))
@@ -90,10 +63,8 @@ class CartStore:
     def find(self, owner: str, uid: str) -> Cart:
         """The live cart. Raises CartNotFound, or CartExpired when its bundle has expired."""
         cart = self.live(owner, uid)
-        if cart is None:
-            raise CartNotFound
-        if cart.state == CartState.EXPIRED:
-            raise CartExpired
+        if cart is None or cart.state == CartState.EXPIRED:
+            raise CartExpired if cart else CartNotFound
         return cart
 
     def live(self, owner: str, uid: str) -> Cart | None:
@@ -101,6 +72,15 @@ class CartStore:
         with self._db.session() as db:
             row = execute(db, self._live_sql, (owner, uid)).fetchone()
         return Cart(*row) if row else None
+
+    def states(self, cart_ids: Collection[int]) -> dict[int, str]:
+        """The state of each of these carts that is live."""
+        found: dict[int, str] = {}
+        with self._db.session() as db:
+            for batch in chunks(sorted(cart_ids)):
+                named = (Carts.live == 1) & Carts.id.in_(batch)
+                found |= dict(Carts.select(Carts.id, Carts.state).where(named).tuples().execute(db))
+        return found
 
     def get(self, cart_id: int) -> Cart:
         """A cart by its row, live or not. Raises CartNotFound."""
@@ -110,141 +90,160 @@ class CartStore:
             raise CartNotFound
         return Cart(*row)
 
-    def insert(self, owner: str, uid: str, root: str, digest: str, files: int, *, uploaded: bool = False) -> int:
-        """Insert a live cart, within the caller's transaction, and return its row id. Raises LiveCartExists."""
-        new = {"owner": owner, "uid": uid, "root": root, "digest": digest, "files_total": files, "uploaded": uploaded}
+    def history(self, cart_id: int) -> list[Happened]:
+        """What happened to the cart, the oldest first."""
+        return self._history.of_cart(cart_id)
+
+    def warnings(self, cart_id: int) -> list[str]:
+        """What the cart's client should know about its manifest."""
+        with self._db.session() as db:
+            row = Carts.select(Carts.warnings).where(Carts.id == cart_id).tuples().first(db)
+        return warnings_of(row[0]) if row else []
+
+    def insert(self, owner: str, uid: str, manifest: ManifestRow, request: str = "", notify: str | None = None) -> int:
+        """Insert a live cart, within the caller's transaction, and return its row id. Raises LiveCartExists.
+
+        `request`: the id of the request that posts it. `notify`: whom to tell of its end, as Asked.column writes it.
+        """
         now = self._db.now
+        new = {"owner": owner, "uid": uid, "created_at": now, "used_at": now, "request": request, "notify": notify}
+        charge = {"charged": 1, "charged_entries": manifest.files} if owner else {}  # CartCharges.settle counts it
         try:
-            return int(Carts.insert(created_at=now, used_at=now, **new).execute(self._db.peewee))
+            query = Carts.insert(new, **manifest.columns(), **charge, digest=manifest.digest)
+            cart_id = int(query.execute(self._db.peewee))
         except peewee.IntegrityError as error:
             raise LiveCartExists from error
+        self.changes.record(cart_id, CartEvent.POSTED)
+        return cart_id
 
-    def has_uploaded_manifest(self, owner: str, uid: str) -> bool:
-        """Whether the live cart has an uploaded manifest, and neither failed nor expired."""
-        cart = self.live(owner, uid)
-        if cart is None or cart.ended_badly:
-            return False
-        # The previous release sets no `uploaded`, so a cart that it posts during an upgrade is known by its digest.
-        return bool(cart.uploaded) or cart.digest.startswith(UPLOAD_DIGEST)
+    def asked(self, cart_id: int) -> Asked:
+        """Whom the cart's owner asked to tell."""
+        with self._db.session() as db:
+            row = Carts.select(Carts.notify).where(Carts.id == cart_id).tuples().first(db)
+        return asked_of(row[0] if row else None)
 
-    def record_manifest(self, cart_id: int, root: str, files: int) -> bool:
-        """Record that an uploaded manifest was read and has `files` entries."""
-        # `uploaded` again: an API of the previous release does not set it.
-        return self._change(cart_id, (CartState.WAITING,), root=root, files_total=files, uploaded=1)
+    def ask(self, cart_id: int, notify: Asked) -> None:
+        """Change whom to tell, within the caller's transaction; of a cart that is ready already, they are told now."""
+        column = notify.column()
+        if self.changes.change(cart_id, UNFINISHED, notify=column) or column is None:
+            return
+        is_new = Carts.notify.is_null() | (Carts.notify != column)  # the same POST again tells nobody twice
+        if self.changes.change(cart_id, (CartState.READY,), is_new, notify=column):
+            self._outbox.write_asked(cart_id, CartState.READY)
+
+    def record_manifest(self, cart_id: int, manifest: ManifestRow) -> bool:
+        """Record what an uploaded manifest contains, except for its digest."""
+        return self.changes.change(cart_id, (CartState.WAITING,), **manifest.columns())
 
     def record_download(self, cart: Cart, now: float, life: float) -> None:
-        """Record that a URL valid for `life` seconds was handed out: the bundle is kept at least that long."""
-        if cart.url_until >= now + life - self._url_slack:
+        """Record that a URL valid for `life` seconds was handed out: the bundle is kept at least that long.
+
+        Raises CartNotFound if the cart has ended since it was read.
+        """
+        if self.covers_download(cart, now, life):
             return
-        query = Carts.update(used_at=now, url_until=now + life + self._url_slack).where(Carts.id == cart.id)
+        query = Carts.update(used_at=now, url_until=now + life + self._url_slack)
         with self._db.session() as db:
-            query.execute(db)
+            if not query.where(Carts.id == cart.id, Carts.live == 1, Carts.state == cart.state).execute(db):
+                raise CartNotFound
+
+    def record_use(self, cart: Cart) -> bool:
+        """Record that a ready cart was posted again, within the caller's transaction; False if it has ended since."""
+        if cart.state != CartState.READY:
+            return True
+        return self.changes.change(cart.id, (CartState.READY,), used_at=self._db.now)
+
+    def covers_download(self, cart: Cart, now: float, life: float) -> bool:
+        """Whether a download recorded before keeps the bundle long enough, so that this one need not be recorded."""
+        return cart.url_until >= now + life - self._url_slack
 
     def begin_staging(self, cart_id: int) -> bool:
-        with self._db.session():
-            return self._change(cart_id, (CartState.WAITING,), state=CartState.STAGING, staging_at=self._db.now)
+        staging: dict[str, Any] = {"state": CartState.STAGING, "staging_at": self._db.now}
+        states = (CartState.WAITING,)
+        return self._db.transaction(lambda: self.changes.enter(CartEvent.STAGING, cart_id, states, **staging))
 
     def record_layout(self, cart: Cart, **layout: Any) -> bool:
-        """Record a layout: part_size, bytes_total, windows_total, bundle_size, upload_id."""
-        zero = {"files_staged": 0, "bytes_staged": 0, "windows_staged": 0, "windows_done": 0, "bundle_bytes": 0}
-        return self._change(cart.id, (CartState.STAGING,), Carts.attempt == cart.attempt, **layout, **zero)
+        """Record a layout: part_size, bytes_total, windows_total, bundle_size, upload_id; windows_staged if not 0."""
+        marks = {"earlier_at": self._db.now, "later_at": self._db.now}
+        return self.changes.change(
+            cart.id, (CartState.STAGING,), Carts.attempt == cart.attempt, **NOTHING_COUNTED | marks | layout
+        )
 
-    def void_layout(self, cart: Cart) -> bool:
+    def void_layout(self, cart: Cart, cause: str = "") -> bool:
         """Void the layout: the next attempt makes a new one, under a new key."""
-        changed = {"state": CartState.STAGING, "attempt": Carts.attempt + 1, "upload_id": "", "windows_total": 0}
-        return self._change(cart.id, (CartState.STAGING, CartState.BUNDLING), Carts.attempt == cart.attempt, **changed)
+        changed: dict[str, Any] = {"state": CartState.STAGING, "attempt": Carts.attempt + 1}
+        changed |= {"upload_id": "", "windows_total": 0}
+        attempt = Carts.attempt == cart.attempt
+        values = NOTHING_COUNTED | changed
+        return self.changes.enter(CartEvent.LAYOUT_VOIDED, cart.id, _LAID_OUT, attempt, cause=cause, **values)
 
     def count_staged(self, cart: Cart, files: int, size: int) -> None:
         """Count files that are now on the volume, `size` bytes in all."""
-        self._change(cart.id, UNFINISHED, **_staged_more(files, size))
+        self.changes.change(cart.id, UNFINISHED, **staged_more(files, size))
+
+    def count_uploaded(self, cart: Cart, size: int) -> None:
+        """Count bytes of the bundle that are in the store."""
+        self.changes.change(cart.id, UNFINISHED, bundle_bytes=Carts.bundle_bytes + size)
+
+    def mark_progress(self, cart: Cart) -> None:
+        """Note that progress was counted now, for `seconds_left`; within the transaction that counted it."""
+        self.changes.change(cart.id, UNFINISHED, **marks_of_progress(self._db.now))
 
     def count_window_staged(self, cart: Cart, files: int, size: int) -> None:
         """Count a window's last files; the last window moves the cart to `bundling`."""
-        bundling = {"state": CartState.BUNDLING, "bundling_at": self._db.now}
-        one_more = {"windows_staged": Carts.windows_staged + 1, **_staged_more(files, size)}
+        bundling: dict[str, Any] = {"state": CartState.BUNDLING, "bundling_at": self._db.now}
+        one_more = {"windows_staged": Carts.windows_staged + 1, **staged_more(files, size)}
         if cart.windows_total == 1:
-            self._change(cart.id, UNFINISHED, **one_more, **bundling)
+            self.changes.enter(CartEvent.BUNDLING, cart.id, UNFINISHED, **one_more, **bundling)
             return
-        self._change(cart.id, UNFINISHED, **one_more)
-        self._change(cart.id, (CartState.STAGING,), Carts.windows_staged == Carts.windows_total, **bundling)
+        self.changes.change(cart.id, UNFINISHED, **one_more)
+        all_staged = Carts.windows_staged == Carts.windows_total
+        self.changes.enter(CartEvent.BUNDLING, cart.id, (CartState.STAGING,), all_staged, **bundling)
 
     def uncount_window_staged(self, cart: Cart) -> None:
         """Undo `count_window_staged`: one of the window's files is gone."""
-        self._change(cart.id, UNFINISHED, windows_staged=Carts.windows_staged - 1)
+        self.changes.change(cart.id, UNFINISHED, windows_staged=Carts.windows_staged - 1)
 
     def count_window_done(self, cart: Cart, size: int) -> bool:
         """Count a window whose bytes are in the store; True for the one caller that counts the last window."""
         one_more = {"windows_done": Carts.windows_done + 1, "bundle_bytes": Carts.bundle_bytes + size}
-        self._change(cart.id, UNFINISHED, **one_more)
+        self.changes.change(cart.id, UNFINISHED, **one_more)
         return self.claim_completion(cart)
 
     def claim_completion(self, cart: Cart) -> bool:
         """Whether all windows are done; it also clears the cart's message."""
-        return self._change(cart.id, UNFINISHED, Carts.windows_done == Carts.windows_total, message="")
+        return self.changes.change(cart.id, UNFINISHED, Carts.windows_done == Carts.windows_total, message="")
+
+    def is_last_window_left(self, cart: Cart) -> bool:
+        """Whether all windows but one are done, within the caller's transaction; it locks the cart's row."""
+        return self.changes.change(cart.id, UNFINISHED, Carts.windows_done == Carts.windows_total - 1, message="")
 
     def mark_ready(self, cart: Cart, size: int, etag: str, checksum: str) -> bool:
         now = self._db.now
-        bundle = {"bundle_size": size, "bundle_bytes": size, "bundle_etag": etag, "bundle_checksum": checksum}
-        done = {
-            "state": CartState.READY,
-            "ended_at": now,
-            "used_at": now,
-            "upload_id": "",
-            "windows_done": Carts.windows_total,
-        }
-        return self._change(
-            cart.id, (CartState.STAGING, CartState.BUNDLING), Carts.attempt == cart.attempt, **bundle, **done
-        )
+        done: dict[str, Any] = {"state": CartState.READY, "ended_at": now, "used_at": now, "upload_id": ""}
+        done |= {"bundle_size": size, "bundle_etag": etag, "bundle_checksum": checksum}
+        done |= {"bundle_bytes": size, "windows_done": Carts.windows_total}
+        return self.changes.end(CartEvent.READY, cart.id, _LAID_OUT, Carts.attempt == cart.attempt, **done)
 
     def fail(self, cart_id: int, message: str) -> bool:
         """End an unfinished cart in `error`, within the caller's transaction; see endings.CartEndings."""
-        return self._change(cart_id, UNFINISHED, state=CartState.ERROR, message=message[:1024], ended_at=self._db.now)
+        failed: dict[str, Any] = {"state": CartState.ERROR, "message": message[:1024], "ended_at": self._db.now}
+        return self.changes.end(CartEvent.ERROR, cart_id, UNFINISHED, cause=message, **failed)
 
     def expire(self, cart_id: int) -> bool:
         """Expire a ready cart that no valid URL refers to, within the caller's transaction."""
         unused = Carts.url_until <= self._db.now
-        return self._change(cart_id, (CartState.READY,), unused, state=CartState.EXPIRED, expired_at=self._db.now)
+        expired: dict[str, Any] = {"state": CartState.EXPIRED, "expired_at": self._db.now}
+        return self.changes.enter(CartEvent.EXPIRED, cart_id, (CartState.READY,), unused, **expired)
 
-    def retire(self, cart_id: int) -> bool:
-        """Make a cart no longer live, within the caller's transaction: clients do not find it any more."""
-        query = Carts.update(live=None, deleted_at=self._db.now).where(Carts.id == cart_id, Carts.live == 1)
+    def retire(self, cart_id: int, event: CartEvent = CartEvent.DELETED) -> bool:
+        """Make a cart no longer live, within the caller's transaction: clients do not find it any more.
+
+        `event`: DELETED or REPLACED.
+        """
+        return self.changes.enter(event, cart_id, tuple(CartState), live=None, deleted_at=self._db.now)
+
+    def lock(self, cart_id: int) -> bool:
+        """Lock the row of a live cart within the caller's transaction; False if the cart is no longer live."""
+        query = Carts.update(used_at=Carts.used_at).where(Carts.id == cart_id, Carts.live == 1)
         return bool(query.execute(self._db.peewee))
-
-    def overdue(self, deadline: float, limit: int) -> list[int]:
-        """Up to `limit` unfinished carts posted more than `deadline` seconds ago."""
-        # used_at is the time of the POST until the cart is ready, so the carts_expiry index also serves here.
-        late = (Carts.live == 1) & Carts.state.in_(UNFINISHED) & (Carts.used_at <= self._db.now - deadline)
-        with self._db.session() as db:
-            return [row[0] for row in Carts.select(Carts.id).where(late).limit(limit).tuples().execute(db)]
-
-    def expirable(self, unused_for: float, limit: int) -> list[tuple[int, int]]:
-        """Id and bundle bytes of up to `limit` ready carts unused for that many seconds, least recently used first."""
-        now = self._db.now
-        ready = (Carts.live == 1) & (Carts.state == CartState.READY)
-        idle = (Carts.used_at <= now - unused_for) & (Carts.url_until <= now)
-        query = Carts.select(Carts.id, Carts.bundle_size).where(ready, idle).order_by(Carts.used_at).limit(limit)
-        with self._db.session() as db:
-            return [(cart_id, size) for cart_id, size in query.tuples().execute(db)]
-
-    def bundle_bytes(self) -> int:
-        """Bytes of all bundles of ready carts."""
-        query = Carts.select(peewee.fn.SUM(Carts.bundle_size))
-        with self._db.session() as db:
-            return int(query.where(Carts.live == 1, Carts.state == CartState.READY).scalar(db) or 0)
-
-    def upload_ids(self, cart_ids: Iterable[int]) -> set[str]:
-        """The multipart uploads these carts have recorded."""
-        found: set[str] = set()
-        with self._db.session() as db:
-            for ids in chunks(sorted(set(cart_ids))):
-                query = Carts.select(Carts.upload_id).where(Carts.id.in_(ids), Carts.upload_id != "")
-                found |= {row[0] for row in query.tuples().execute(db)}
-        return found
-
-    def _change(self, cart_id: int, states: Sequence[str], *guards: Any, **values: Any) -> bool:
-        query = Carts.update(**values).where(Carts.id == cart_id, Carts.live == 1, Carts.state.in_(states), *guards)
-        return bool(query.execute(self._db.peewee))
-
-
-def _staged_more(files: int, size: int) -> dict[str, Any]:
-    return {"files_staged": Carts.files_staged + files, "bytes_staged": Carts.bytes_staged + size}

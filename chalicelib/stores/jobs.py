@@ -1,88 +1,59 @@
 """The job store: claims, leases and fenced writes.
 
 A worker writes within `fenced`, `progressed` or `finish`. They check the job's token and renew its lease in the same
-transaction, so a worker that lost its job, or whose cart is gone, writes nothing. The exceptions are single statements
-that are guarded themselves, or that change nothing a cart depends on: CartStore.begin_staging, a job's own end of lease
-(below), recall claims, which lapse, and the directories of a reconcile job.
+transaction, so a worker that lost its job, or whose cart is gone, writes nothing. Exceptions are guarded themselves, or
+change nothing a cart depends on: CartStore.begin_staging, a job's end of lease, recall claims, reconciled directories.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from enum import IntEnum, StrEnum
 from typing import Any, TypeVar
 
 import peewee
 
+from chalicelib.config.log_context import current_request
 from chalicelib.db.database import Database
-from chalicelib.db.models import Jobs
+from chalicelib.db.models import Carts, Jobs
+from chalicelib.db.states import WaitsFor
 from chalicelib.errors import LeaseLost
 from chalicelib.job_message import Claim, JobMessage, group_of
+from chalicelib.stores.job_row import MANY_PER_CART, NO_CART, Job, JobKind, ReconcilePass
+from chalicelib.stores.job_waits import MAX_REASON, NO_WAIT, waiting
+from chalicelib.stores.turns import is_due, is_small, line_of
 
 T = TypeVar("T")
 
-NO_CART = 0  # cart_id of a job that belongs to no cart
-MAX_REASON = 1024
 OLD_WAIT = "waits: "  # the previous release puts a deferred job's reason into last_error, behind this prefix
-_COLUMNS = (Jobs.id, Jobs.cart_id, Jobs.kind, Jobs.window, Jobs.attempts, Jobs.token, Jobs.progress_at, Jobs.last_error)
 
 
-class JobKind(StrEnum):
-    MANIFEST = "manifest"
-    RECALL = "recall"
-    WINDOW = "window"
-    CLEANUP = "cleanup"
-    RECONCILE = "reconcile"
-    ASSIST = "assist"
-
-
-class CleanupPass(IntEnum):
-    """The `window` of a clean-up job. The last pass runs when every worker of the cart must have stopped."""
-
-    FIRST = 0
-    LAST = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A claimed job. `attempts` includes this one; `token` fences this claim's writes.
-
-    `kind` is a str, not a JobKind: a newer version may have added kinds this code does not know.
-    """
-
-    id: int
-    cart_id: int
-    kind: str
-    window: int
-    attempts: int
-    token: int
-    progress_at: float
-    last_error: str
-
-    @property
-    def claim(self) -> Claim:
-        return Claim(self.id, self.token)
+_OF_CART = {
+    name: peewee.fn.COALESCE(Carts.select(getattr(Carts, name)).where(Carts.id == Jobs.cart_id), "")
+    for name in ("uid", "owner")
+}
+_COLUMNS = [
+    _OF_CART[field.name] if field.name in _OF_CART else getattr(Jobs, field.name) for field in dataclasses.fields(Job)
+]
 
 
 class JobStore:
-    """The SQL on jobs, except for the sweep's, which is in unsent_jobs.py. `lease` is in seconds.
+    """What workers do with jobs; due_jobs.py finds the next one, unsent_jobs.py is the sweep's. `lease` is in seconds.
 
     A job is free, or held under a lease. Its transitions, one UPDATE each:
 
-        add           -> free: due after one lease, because its message is sent after the commit
+        add           -> free: due now; its message is sent after the commit
         claim         free -> held: token + 1, attempts + 1, no resends
         renew, fenced held -> held: the lease renewed
-        progressed    held -> held: the lease renewed, attempts = 0
+        progressed    held -> held: the lease renewed, attempts = 0, waits for nothing
         finish        held -> no row
-        defer         held -> free: attempts = 0, wait_reason; due after `delay` and one lease
-        park          held -> free: attempts = 0, wait_reason, no message; due after `delay`
+        defer         held -> free: attempts = 0, what it waits for; due after `delay`; a pause is no lack of progress
+        park          held -> free: attempts = 0, likewise, no message; due when the sweep sends one, after `delay`
         requeue       held -> free: attempts - 1, token + 1; due now
-        fail_attempt  held -> free: last_error; due after `delay` and one lease
+        fail_attempt  held -> free: last_error, waits for the retry; due after `delay`
 
-    Due (next_send_at) is when the sweep may send the job's message. Where the caller sends one with a delay, that is a
-    lease later than the message's own delay, so that the sweep sends only if the message is lost.
+    Due (due_at): any worker with any message may claim it. The sweep sends another message a lease after that
+    (next_send_at), if one is missing.
     """
 
     def __init__(self, database: Database, lease: float) -> None:
@@ -92,35 +63,36 @@ class JobStore:
     def add(self, cart_id: int, kind: str, window: int = 0) -> JobMessage:
         """Insert a job, within the caller's transaction; send the message after the commit."""
         now = self._db.now
-        query = Jobs.insert(
-            cart_id=cart_id, kind=kind, window=window, next_send_at=_later(now, self._lease), progress_at=now
-        )
-        return JobMessage(query.execute(self._db.peewee), 0, group_of(cart_id))
+        turn = {"due_at": now, "ready": 1, "line": line_of(cart_id, kind), "small": is_small(cart_id, kind)}
+        times = {"next_send_at": now + self._lease, "progress_at": now}
+        request = peewee.fn.COALESCE(Carts.select(Carts.request).where(Carts.id == cart_id), "")
+        query = Jobs.insert(cart_id=cart_id, kind=kind, window=window, request=request, **turn, **times)
+        return JobMessage(query.execute(self._db.peewee), 0, group_of(cart_id), current_request())
 
     def claim(self, job_id: int, token: int) -> Job | None:
-        """Take the lease of a job that no worker holds; None when one holds it, or the job is gone.
+        """Take the lease of a job that is due and not claimed since `token`; None otherwise.
 
-        A late or duplicate message, whose `token` is not the row's, claims only a job that is due. So copies of a
-        message do not shorten a wait.
+        The cart's other jobs go to the end of their line.
         """
-        now, until = self._db.now, _later(self._db.now, self._lease)
-        sent = {"sends": 0, "has_message": 1}
-        taken = Jobs.update(
-            token=Jobs.token + 1, attempts=Jobs.attempts + 1, lease_until=until, next_send_at=until, **sent
-        ).where(Jobs.id == job_id, Jobs.lease_until <= now, (Jobs.token == token) | (Jobs.next_send_at <= now))
+        held = {**self._held_from_now, "sends": 0, "has_message": 1}
+        taken = Jobs.update(token=Jobs.token + 1, attempts=Jobs.attempts + 1, **held).where(
+            Jobs.id == job_id, Jobs.token == token, is_due(self._db.now, self._lease)
+        )
         with self._db.session() as db:
             if not taken.execute(db):
                 return None
             row = Jobs.select(*_COLUMNS).where(Jobs.id == job_id).tuples().first(db)
-        if row is None:
-            return None
-        job = Job(*row)
+            if row is None:
+                return None
+            job = Job(*row)
+            if job.kind in MANY_PER_CART:
+                Jobs.update(due_at=self._db.now).where(Jobs.cart_id == job.cart_id, Jobs.ready == 1).execute(db)
         return dataclasses.replace(job, last_error="") if job.last_error.startswith(OLD_WAIT) else job
 
     def renew(self, jobs: Iterable[Job]) -> list[Job]:
         """Extend these leases; return the jobs whose lease is lost."""
         with self._db.session() as db:
-            return [job for job in jobs if not self._held(job).execute(db)]
+            return [job for job in jobs if not self._renewal(job).execute(db)]
 
     def fenced(self, job: Job, work: Callable[[], T], kind: str | None = None, window: int | None = None) -> T:
         """Run `work` in a transaction that locks the job's row and renews its lease.
@@ -132,7 +104,7 @@ class JobStore:
 
     def progressed(self, job: Job, work: Callable[[], T], kind: str | None = None, window: int | None = None) -> T:
         """Like `fenced`, for work that makes progress; resets `attempts`."""
-        progress = {"attempts": 0, "progress_at": self._db.now}
+        progress = {"attempts": 0, "progress_at": self._db.now, **NO_WAIT}
         return self._db.transaction(lambda: self._guarded(job, work, progress | _becoming(job, kind, window)))
 
     def finish(self, job: Job, work: Callable[[], T]) -> T:
@@ -145,16 +117,17 @@ class JobStore:
 
         return self._db.transaction(guarded)
 
-    def defer(self, job: Job, delay: float, reason: str = "") -> bool:
+    def defer(self, job: Job, delay: float, reason: str = "", waits_for: WaitsFor = WaitsFor.TURN) -> bool:
         """Give up the lease for `delay` seconds; this is not a failed attempt. False when the lease was lost."""
-        return self._wait(job, reason, next_send_at=_later(self._db.now, delay + self._lease))
+        return self._wait(job, waits_for, reason, **self._due_after(delay))
 
-    def park(self, job: Job, delay: float, reason: str, window: int) -> bool:
+    def park(self, job: Job, delay: float, reason: str, window: int, waits_for: WaitsFor = WaitsFor.WORKER) -> bool:
         """Like `defer`, for work that is not urgent: the sweep sends its message when `delay` is over.
 
         `window` replaces the job's.
         """
-        return self._wait(job, reason, next_send_at=_later(self._db.now, delay), has_message=0, window=window)
+        due = self._db.now + delay
+        return self._wait(job, waits_for, reason, next_send_at=due, due_at=due, ready=0, has_message=0, window=window)
 
     def requeue(self, job: Job) -> None:
         """Give up the lease at once, as if the job had never been claimed; the job is due now.
@@ -162,14 +135,15 @@ class JobStore:
         The token rises, so that what this claim's threads may still write is rejected.
         """
         unclaimed = peewee.Case(None, [(Jobs.attempts > 0, Jobs.attempts - 1)], 0)
-        query = Jobs.update(attempts=unclaimed, token=Jobs.token + 1, lease_until=0, next_send_at=self._db.now)
+        due = {"next_send_at": self._db.now, "due_at": self._db.now, "ready": 1}
+        query = Jobs.update(attempts=unclaimed, token=Jobs.token + 1, lease_until=0, **due)
         with self._db.session() as db:
             query.where(_is(job)).execute(db)
 
     def fail_attempt(self, job: Job, delay: float, error: str) -> None:
         """Give up the lease after a failed attempt; retry in `delay` seconds."""
-        due = _later(self._db.now, delay + self._lease)
-        query = Jobs.update(lease_until=0, next_send_at=due, last_error=error[:MAX_REASON], wait_reason="")
+        failed = {"lease_until": 0, "last_error": error[:MAX_REASON], "wait_reason": ""}
+        query = Jobs.update(**failed, **waiting(WaitsFor.RETRY, self._db.now), **self._due_after(delay))
         with self._db.session() as db:
             query.where(_is(job)).execute(db)
 
@@ -180,14 +154,6 @@ class JobStore:
     def delete_others(self, job: Job) -> None:
         """Delete every other job of this one's cart, within the caller's transaction."""
         Jobs.delete().where(Jobs.cart_id == job.cart_id, Jobs.id != job.id).execute(self._db.peewee)
-
-    def lock_unclaimed(self, job_id: int, token: int) -> int:
-        """The cart of a job not claimed since `token`, its row locked in the caller's transaction; otherwise 0."""
-        since = (Jobs.id == job_id) & (Jobs.token == token) & (Jobs.lease_until <= self._db.now)
-        if not Jobs.update(sends=Jobs.sends).where(since).execute(self._db.peewee):
-            return 0
-        row = Jobs.select(Jobs.cart_id).where(Jobs.id == job_id).tuples().first(self._db.peewee)
-        return int(row[0]) if row else 0
 
     def last_problem(self, cart_id: int) -> str:
         """The last error or wait reason of the cart's job that progressed last; within the caller's transaction."""
@@ -205,26 +171,46 @@ class JobStore:
             query = Jobs.select(Jobs.id, Jobs.token).where(Jobs.id.in_(ids), Jobs.lease_until > self._db.now)
             return wanted & {Claim(job_id, token) for job_id, token in query.tuples().execute(db)}
 
-    def add_reconcile(self) -> JobMessage:
-        """Add the job that reconciles the volume, replacing an unleased one; within the caller's transaction."""
-        Jobs.delete().where(Jobs.cart_id == NO_CART, Jobs.lease_until <= self._db.now).execute(self._db.peewee)
-        return self.add(NO_CART, JobKind.RECONCILE)
+    def add_reconcile(self, directories: ReconcilePass = ReconcilePass.SOME) -> JobMessage:
+        """Add the job that reconciles the volume; within the caller's transaction."""
+        return self._add_only(JobKind.RECONCILE, directories)
 
-    def _wait(self, job: Job, reason: str, **changes: Any) -> bool:
-        waiting = {"attempts": 0, "lease_until": 0, "last_error": "", "wait_reason": reason[:MAX_REASON]}
+    def add_evict(self) -> JobMessage:
+        """Add the job that evicts the marked files; within the caller's transaction."""
+        return self._add_only(JobKind.EVICT, 0)
+
+    def _add_only(self, kind: JobKind, window: int) -> JobMessage:
+        """Add a job of no cart, replacing those like it that no worker holds."""
+        same = (Jobs.cart_id == NO_CART) & (Jobs.kind == kind) & (Jobs.window == window)
+        Jobs.delete().where(same, Jobs.lease_until <= self._db.now).execute(self._db.peewee)
+        return self.add(NO_CART, kind, window)
+
+    @property
+    def _held_from_now(self) -> dict[str, Any]:
+        until = self._db.now + self._lease
+        return {"lease_until": until, "next_send_at": until, "due_at": until, "ready": 0}
+
+    def _due_after(self, delay: float) -> dict[str, Any]:
+        now = self._db.now
+        return {"due_at": now + delay, "ready": 0, "next_send_at": now + (delay + self._lease)}
+
+    def _wait(self, job: Job, waits_for: WaitsFor, reason: str, **changes: Any) -> bool:
+        free = {"attempts": 0, "lease_until": 0, "last_error": "", "wait_reason": reason[:MAX_REASON]}
+        waits = waiting(waits_for, self._db.now)
+        if waits_for == WaitsFor.PAUSE:
+            waits["progress_at"] = self._db.now
+        small = is_small(job.cart_id, job.kind)  # the layout may have shown that it is not
         with self._db.session() as db:
-            return bool(Jobs.update(**waiting, **changes).where(_is(job)).execute(db))
-
-    def _held(self, job: Job) -> Any:
-        until = _later(self._db.now, self._lease)
-        return Jobs.update(lease_until=until, next_send_at=until).where(_is(job), Jobs.lease_until > self._db.now)
+            return bool(Jobs.update(**free, **waits, small=small, **changes).where(_is(job)).execute(db))
 
     def _guarded(self, job: Job, work: Callable[[], T], changes: dict[str, Any]) -> T:
-        now, until = self._db.now, _later(self._db.now, self._lease)
-        held = Jobs.update(lease_until=until, next_send_at=until, **changes).where(_is(job), Jobs.lease_until > now)
-        if not held.execute(self._db.peewee):
+        if not self._renewal(job, **changes).execute(self._db.peewee):
             raise LeaseLost
         return work()
+
+    def _renewal(self, job: Job, **changes: Any) -> Any:
+        # Requires a live lease. An expired one is never revived: another worker may have acted since.
+        return Jobs.update(**self._held_from_now, **changes).where(_is(job), Jobs.lease_until > self._db.now)
 
 
 def _becoming(job: Job, kind: str | None, window: int | None) -> dict[str, Any]:
@@ -232,9 +218,4 @@ def _becoming(job: Job, kind: str | None, window: int | None) -> dict[str, Any]:
 
 
 def _is(job: Job) -> Any:
-    # Renewing also requires a live lease. An expired one is never revived: another worker may have acted since.
     return (Jobs.id == job.id) & (Jobs.token == job.token)
-
-
-def _later(now: Any, seconds: float) -> Any:
-    return now + seconds

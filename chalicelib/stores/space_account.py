@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from peewee import fn
 
 from chalicelib.db.database import Database
-from chalicelib.db.models import Volume, Windows
-from chalicelib.db.states import WindowState
+from chalicelib.db.models import Windows
+from chalicelib.db.states import FileState, WindowState
+from chalicelib.db.volume_models import StagedFiles, Volume
+
+BLOCK = 4096  # bytes; the unit in which file systems allocate
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,20 @@ class SpaceAccountStore:
         if used or staged:
             query = Volume.update(used=Volume.used + used, staged=Volume.staged + staged)
             query.where(Volume.id == 1).execute(self._db.peewee)
+
+    def difference(self) -> tuple[tuple[int, int], tuple[int, int]] | None:
+        """(used, staged) as they are and as the staged files add up, within a transaction; None if they are equal."""
+        account = self.lock()
+        allocated = (StagedFiles.size + (BLOCK - 1)).bin_and(-BLOCK)  # dialects divide differently
+        query = StagedFiles.select(fn.COALESCE(fn.SUM(allocated), 0))
+        on_volume = query.where(StagedFiles.state == FileState.STAGED)
+        real = (int(query.scalar(self._db.peewee)), int(on_volume.scalar(self._db.peewee)))
+        recorded = (account.used, account.staged)
+        return None if recorded == real else (recorded, real)
+
+    def correct(self, used: int, staged: int) -> None:
+        """Set both sums. Call it under the lock."""
+        Volume.update(used=used, staged=staged).where(Volume.id == 1).execute(self._db.peewee)
 
     def begin_reconcile(self, every: float) -> bool:
         """Whether `every` seconds have passed since this last returned True; within the caller's transaction."""

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from chalicelib.db.database import Database
 from chalicelib.db.models import Jobs
 from chalicelib.job_message import JobMessage, group_of
+from chalicelib.stores.turns import is_due
 
 log = logging.getLogger(__name__)
 
@@ -73,9 +74,16 @@ class UnsentJobStore:
     def mark_unsent(self, messages: Iterable[JobMessage]) -> None:
         """Record that the queue did not take these messages: their jobs are due at once."""
         ids = [message.job_id for message in messages]
-        query = Jobs.update(has_message=0, next_send_at=self._db.now)
+        query = Jobs.update(has_message=0, next_send_at=self._db.now, ready=0)
         with self._db.session() as db:
             query.where(Jobs.id.in_(ids), Jobs.lease_until <= self._db.now).execute(db)
+
+    def unclaimed(self, job_id: int, token: int) -> JobMessage | None:
+        """The message of a job that is due and has not been claimed since `token`; None if there is none."""
+        free = (Jobs.id == job_id) & (Jobs.token == token) & is_due(self._db.now, self._lease)
+        with self._db.session() as db:
+            row = Jobs.select(Jobs.cart_id).where(free).tuples().first(db)
+        return JobMessage(job_id, token, group_of(row[0])) if row else None
 
     def _mark_sent(self, db: Any, ids: list[int], sends: int, doublings: int) -> None:
         if ids:
@@ -86,9 +94,9 @@ class UnsentJobStore:
     def _reset_after_clock_change(self) -> None:
         """Make jobs due whose lease or wait is impossibly far ahead: the database's clock was set back."""
         latest = self._db.now + self._policy.overdue_leases * self._lease + self._policy.longest_delay
-        query = Jobs.update(lease_until=0, next_send_at=self._db.now).where(Jobs.next_send_at > latest)
+        query = Jobs.update(lease_until=0, next_send_at=self._db.now, due_at=self._db.now)
         with self._db.session() as db:
-            if query.execute(db):
+            if query.where(Jobs.next_send_at > latest).execute(db):
                 log.warning("the database's clock was set back: jobs with a lease or wait too far ahead are due now")
 
     def _due(self, limit: int, which: Any) -> list[_Due]:

@@ -17,5 +17,5 @@ def fail_cart(endings: CartEndings, jobs: JobStore, cart_id: int, reason: str) -
     message = f"{reason} Last: {problem}" if problem else reason
     messages = endings.fail(cart_id, message)
     if messages:
-        log.warning("cart %d failed: %s", cart_id, message)
+        log.warning("cart %d failed: %s", cart_id, message, extra={"cart": cart_id})
     return messages

@@ -1,22 +1,30 @@
-"""Fails carts that are not ready within CART_DEADLINE."""
+"""Fails carts that are not ready within CART_DEADLINE, except while pulling is paused: that time does not count."""
 
 from __future__ import annotations
 
 from chalicelib.db.database import Database
 from chalicelib.endings import CartEndings
 from chalicelib.job_message import JobMessage
-from chalicelib.stores.carts import CartStore
+from chalicelib.stores.cart_survey import CartSurvey
 from chalicelib.stores.jobs import JobStore
+from chalicelib.stores.switches import Switch, SwitchStore
 from chalicelib.sweep.fail_cart import fail_cart
 
 
 class OverdueCarts:
     def __init__(
-        self, database: Database, carts: CartStore, jobs: JobStore, endings: CartEndings, deadline: float, limit: int
+        self,
+        database: Database,
+        survey: CartSurvey,
+        jobs: JobStore,
+        endings: CartEndings,
+        deadline: float,
+        limit: int,
     ) -> None:
         """`deadline`: seconds after its POST. `limit`: carts failed in one sweep."""
+        self._switches = SwitchStore(database)
         self._db = database
-        self._carts = carts
+        self._survey = survey
         self._jobs = jobs
         self._endings = endings
         self._deadline = deadline
@@ -24,7 +32,9 @@ class OverdueCarts:
 
     def run(self) -> list[JobMessage]:
         messages: list[JobMessage] = []
-        for cart_id in self._carts.overdue(self._deadline, self._limit):
+        if self._switches.paused(Switch.PULLING):
+            return messages
+        for cart_id in self._survey.overdue(self._deadline, self._limit):
             messages += self._fail(cart_id)
         return messages
 

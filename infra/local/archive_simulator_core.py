@@ -141,12 +141,13 @@ class Simulator:
         if archive_id in self.dice.faults.damaged:
             media = "error"
         levels = f"({file.size},)" if media == "disk" else f"(0, {file.size})"
+        mtime = self.dice.faults.mtimes.get(archive_id, file.mtime)
         headers = {
             "Content-Type": "application/json",
             "X-Pacifica-Messsage": "File was found",
             "X-Content-Length": file.size,
-            "Last-Modified": file.mtime,
-            "X-Pacifica-Ctime": file.mtime,
+            "Last-Modified": mtime,
+            "X-Pacifica-Ctime": mtime,
             "X-Pacifica-Bytes-Per-Level": levels,
             "X-Pacifica-File-Storage-Media": media,
         }
@@ -168,7 +169,8 @@ class Simulator:
         if left:
             yield Wait(left)
         yield _head("200 OK", {"Content-Type": "application/octet-stream", "Transfer-Encoding": "chunked"}, close)
-        for step in self._body(file, start, stop, fault):
+        pause = self.dice.faults.drip.get(archive_id)
+        for step in self._body(file, start, stop, fault) if pause is None else _dripped(file, start, stop, pause):
             yield from (step,) if isinstance(step, (Wait, End)) else self._framed(archive_id, step)
         yield b"0\r\n\r\n"
 
@@ -199,6 +201,13 @@ def _byte_range(query: str, size: int) -> tuple[int, int]:
         return 0, size
     start, stop = ranges[0].split("-")
     return min(int(start), size), max(min(int(start), size), min(int(stop), size))
+
+
+def _dripped(file: ArchiveFile, start: int, stop: int, pause: float) -> Iterator[Step]:
+    """A byte at a time."""
+    for at in range(start, stop):
+        yield from file.chunks(at, at + 1)
+        yield Wait(pause)
 
 
 def _head(status: str, headers: Mapping[str, object], close: bool) -> bytes:

@@ -37,6 +37,10 @@ class Faults:
     missing: frozenset[str] = frozenset()
     damaged: frozenset[str] = frozenset()
     fail: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    #: Last-Modified by id, in place of the file's own.
+    mtimes: Mapping[str, str] = field(default_factory=dict)
+    #: By id, the seconds between one byte of a GET's body and the next.
+    drip: Mapping[str, float] = field(default_factory=dict)
     seed: int = 0
 
     def changed(self, changes: Mapping[str, Any]) -> Faults:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 
 TRY = """\
@@ -9,7 +11,8 @@ ready: {url}
 
 To try it, paste into another shell:
 
-MY_CART_UUID=$(uuidgen 2>/dev/null || python3 -c 'import uuid; print(uuid.uuid4())')
+{login}\
+MY_CART_UUID=$(cat /proc/sys/kernel/random/uuid 2>/dev/null || uuidgen || python3 -c 'import uuid; print(uuid.uuid4())')
 cat > /tmp/foo.json <<'EOF'
 {{
   "fileids": [
@@ -19,15 +22,30 @@ cat > /tmp/foo.json <<'EOF'
   ]
 }}
 EOF
-curl -X POST --upload-file /tmp/foo.json {url}$MY_CART_UUID
-until curl -s -I -X HEAD {url}$MY_CART_UUID | grep -i 'x-pacifica-status: \\(ready\\|error\\)'; do sleep 1; done
-curl -L -O -J "{url}$MY_CART_UUID?filename=my_cart.tar"
-tar tvf my_cart.tar
-curl -X DELETE {url}$MY_CART_UUID
+curl {head}-X POST --upload-file /tmp/foo.json "{url}${{MY_CART_UUID:?}}"
+while [ "$(curl {head}-s -o /dev/null -w '%{{http_code}}' "{url}${{MY_CART_UUID:?}}?wait=20")" = 202 ]; do sleep 1; done
+curl {head}-fL -C - -o "$MY_CART_UUID.tar" "{url}${{MY_CART_UUID:?}}"
+tar tvf "$MY_CART_UUID.tar"
+curl {head}-X DELETE "{url}${{MY_CART_UUID:?}}"
 
 Logs are in {log}. Ctrl-C stops the system.
 """
 
 
-def banner(url: str, log: Path) -> str:
-    return TRY.format(url=url, log=log)
+#: The login is in a file, because other users of the machine see command lines.
+MAKE_TOKEN = """\
+(umask 077; {database}{command} tokens add --owner "${{USER:-me}}" | sed 's/^/Authorization: Bearer /' > cart-login)
+"""
+GIVE_TOKEN = """\
+(umask 077; printf 'Authorization: Bearer %s\\n' "${{CART_TOKEN:?}}" > cart-login)
+"""
+
+
+def banner(url: str, log: Path, auth: str = "none", sqlite: str | None = None) -> str:
+    """`auth`: the setting AUTH. `sqlite`: the database's file, None for one that the caller's variables name."""
+    if auth == "none":
+        return TRY.format(url=url, log=log, login="", head="")
+    database = f"SQLITE_PATH={shlex.quote(sqlite)} " if sqlite else ""
+    command = shlex.quote(str(Path(sys.executable).parent / "pacifica-cartd-cmd"))
+    login = (MAKE_TOKEN if "token" in auth else GIVE_TOKEN).format(database=database, command=command)
+    return TRY.format(url=url, log=log, login=login, head="-H @cart-login ")

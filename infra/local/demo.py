@@ -1,6 +1,6 @@
 """`make demo`: makes one cart over HTTP, from POST to verified tar, and shows each step.
 
-Uses the system that runs at PORT, or starts one and stops it at the end.
+Uses the system that runs at PORT, or starts one and stops it at the end. CART_TOKEN is the login, if it needs one.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def demo(environ: Mapping[str, str]) -> int:
         config = read_config(environ)
         config.home.create()
         with _system(config, environ):
-            _show(config)
+            _show(config, environ.get("CART_TOKEN", ""))
     except (CannotStart, DemoFailed, OSError) as error:
         print(f"demo failed: {error}", file=sys.stderr)
         return 1
@@ -45,12 +45,12 @@ def demo(environ: Mapping[str, str]) -> int:
     return 0
 
 
-def _show(config: LocalConfig) -> None:
+def _show(config: LocalConfig, token: str) -> None:
     owner = config.home.lock_owner()
     own_archive = owner.get("port") == config.port and bool(owner.get("own_archive"))
     files = make_files(config.home.archive) if own_archive else samples()
     uid = str(uuid.uuid4())
-    cart = CartClient(LOOPBACK, config.port, uid)
+    cart = CartClient(LOOPBACK, config.port, uid, token)
     print(f"POST   http://{LOOPBACK}:{config.port}/{uid}   {len(files)} files")
     cart.post({"fileids": [file.entry() for file in files]})
     _watch(cart)

@@ -24,11 +24,12 @@ class Answer:
 
 
 class CartClient:
-    """One cart at the service at `host:port`."""
+    """One cart at the service at `host:port`. `token`: of a service with logins; it never goes to the store."""
 
-    def __init__(self, host: str, port: int, uid: str) -> None:
+    def __init__(self, host: str, port: int, uid: str, token: str = "") -> None:
         self._address = (host, port)
         self._path = f"/{uid}"
+        self._login = {"Authorization": f"Bearer {token}"} if token else {}
 
     def post(self, manifest: dict[str, Any]) -> None:
         self._expect(201, self._request("POST", self._path, json.dumps(manifest).encode()))
@@ -48,7 +49,7 @@ class CartClient:
     def _request(self, method: str, path: str, body: bytes | None = None) -> Answer:
         connection = http.client.HTTPConnection(*self._address, timeout=60)
         try:
-            connection.request(method, path, body)
+            connection.request(method, path, body, self._login)
             response = connection.getresponse()
             headers = {name.lower(): value for name, value in response.getheaders()}
             return Answer(response.status, headers, response.read())
@@ -63,7 +64,7 @@ class CartClient:
 
 
 def download(url: str) -> Iterator[bytes | int]:
-    """Yields the bundle's size, then its bytes in chunks."""
+    """Yields the bundle's size, then its bytes in chunks. The URL is signed: it needs no login."""
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.netloc, timeout=60)

@@ -35,12 +35,20 @@ def read_config(environ: Mapping[str, str]) -> LocalConfig:
     everywhere = bool(environ.get("AWS_ENDPOINT_URL"))
     return LocalConfig(
         home=Home(Path(environ.get("CART_HOME") or ".local").absolute()),
-        port=_number(environ, "PORT", DEFAULT_PORT, 1, 65535),
-        workers=_number(environ, "WORKERS", DEFAULT_WORKERS, 1, 256),
+        port=read_number(environ, "PORT", DEFAULT_PORT, 1, 65535),
+        workers=read_number(environ, "WORKERS", DEFAULT_WORKERS, 1, 256),
         own_store=not (everywhere or environ.get("AWS_ENDPOINT_URL_S3")),
         own_queue=not (everywhere or environ.get("AWS_ENDPOINT_URL_SQS")),
         own_archive=not resolve_links(environ).get("ARCHIVE_INTERFACE_URL"),
     )
+
+
+def read_number(environ: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    """The variable's value. Raises CannotStart."""
+    value = environ.get(name) or str(default)
+    if not value.isascii() or not value.isdigit() or not least <= int(value) <= most:
+        raise CannotStart(f"{name} must be a number from {least} to {most} (it is {value!r})")
+    return int(value)
 
 
 def product_environment(environ: Mapping[str, str], config: LocalConfig, ports: Mapping[str, int]) -> dict[str, str]:
@@ -82,10 +90,3 @@ def _bypass_proxy(environment: dict[str, str]) -> dict[str, str]:
     for name in ("no_proxy", "NO_PROXY"):
         environment[name] = f"{environment[name]},{direct}" if environment.get(name) else direct
     return environment | {"PYTHONUNBUFFERED": "1", "AWS_EC2_METADATA_DISABLED": "true"}
-
-
-def _number(environ: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
-    value = environ.get(name) or str(default)
-    if not value.isascii() or not value.isdigit() or not least <= int(value) <= most:
-        raise CannotStart(f"{name} must be a number from {least} to {most} (it is {value!r})")
-    return int(value)

@@ -1,10 +1,11 @@
-"""CART_HOME: the folder with a local system's state, locked by one supervisor at a time.
+"""CART_HOME: the folder with a local system's state, private to its user, locked by one supervisor at a time.
 
 lock            the supervisor's process id and port, and whether it runs the archive
 ports.json      the stand-ins' ports
 keys.json       the object store's access key, created once, readable only by its owner
 archive/        the archive's files          archive-config/   its configuration
-store/          the object store's data      volume/           the workers' volume
+store/          the object store's data      store-config/     its configuration and its key
+volume/         the workers' volume
 cart.db         SQLite, unless MYSQL_HOST is set
 log/NAME.log    the output of each child
 """
@@ -45,6 +46,10 @@ class Home:
         return self.root / "store"
 
     @property
+    def store_config(self) -> Path:
+        return self.root / "store-config"
+
+    @property
     def volume(self) -> Path:
         return self.root / "volume"
 
@@ -57,10 +62,18 @@ class Home:
         return self.root / "ports.json"
 
     def create(self) -> None:
-        """Create the folders that are missing. Raises CannotStart."""
+        """Create the folders that are missing, and make what an earlier release left private. Raises CannotStart.
+
+        The home itself keeps its mode if it exists: CART_HOME may name a folder that has other things in it.
+        """
+        folders = (self.log, self.archive, self.archive_config, self.store, self.store_config, self.volume)
         try:
-            for folder in (self.log, self.archive, self.archive_config, self.store, self.volume):
-                folder.mkdir(parents=True, exist_ok=True)
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in folders:
+                folder.mkdir(mode=0o700, exist_ok=True)
+                folder.chmod(0o700)
+            for file in self._own_files():
+                file.chmod(0o600)
         except OSError as error:
             raise CannotStart(f"CART_HOME={self.root} cannot be used: {error}") from error
 
@@ -98,6 +111,12 @@ class Home:
                 json.dump(new, out)
         saved = json.loads(file.read_text())
         return saved["id"], saved["secret"]
+
+    def _own_files(self) -> list[Path]:
+        """The files in the home itself that are there; the others are in folders of ours."""
+        names = ("lock", "ports.json", "keys.json")
+        found = [self.root / name for name in names if (self.root / name).exists()]
+        return [*found, *self.root.glob(f"{self.database.name}*")]
 
     def _locked_message(self) -> str:
         owner = self.lock_owner()

@@ -22,7 +22,7 @@ def keep_ports(file: Path, names: Sequence[str], *, on_taken: Callable[[str, int
 
     Calls `on_taken(name, port)` for each saved port that is no longer free, and saves the ports.
     """
-    saved = _read(file)
+    saved = saved_ports(file)
     ports: dict[str, int] = {}
     for name in names:
         port = saved.get(name)
@@ -32,6 +32,14 @@ def keep_ports(file: Path, names: Sequence[str], *, on_taken: Callable[[str, int
         ports[name] = port or _choose(exclude=[*ports.values(), *saved.values()])
     file.write_text(json.dumps(saved | ports, indent=1) + "\n")
     return ports
+
+
+def saved_ports(file: Path) -> dict[str, int]:
+    """The ports that the last run saved in `file`."""
+    if not file.exists():
+        return {}
+    saved = json.loads(file.read_text())
+    return {str(name): int(port) for name, port in saved.items()}
 
 
 def is_free(port: int) -> bool:
@@ -55,10 +63,3 @@ def _choose(exclude: Sequence[int]) -> int:
         if port not in exclude and is_free(port):
             return port
     raise OSError(errno.EADDRINUSE, f"no free port found from {PORT_RANGE.start} to {PORT_RANGE.stop}")
-
-
-def _read(file: Path) -> dict[str, int]:
-    if not file.exists():
-        return {}
-    saved = json.loads(file.read_text())
-    return {str(name): int(port) for name, port in saved.items()}

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from chalicelib.config.docker_links import resolve_links
 from chalicelib.config.settings import load
 from chalicelib.errors import SettingsError
 from infra.local import archive, services
@@ -24,6 +25,7 @@ from infra.local.supervisor import StartFailed, Supervisor
 
 def run(environ: Mapping[str, str]) -> int:
     """Returns the exit code: 0 after a requested stop, 1 if the system cannot start."""
+    os.umask(0o077)  # the home is private, and so is all that the children write, sockets in /tmp included
     try:
         config = read_config(environ)
         config.home.create()
@@ -53,12 +55,19 @@ def _supervise(config: LocalConfig, environ: Mapping[str, str]) -> int:
         signal.signal(signum, supervisor.request_stop)
     say(f"starting {', '.join(service.name for tier in tiers for service in tier)} ...")
     try:
-        supervisor.run(lambda: say(banner(f"http://{LOOPBACK}:{config.port}/", config.home.log)))
+        supervisor.run(lambda: say(_banner(config, environ)))
     finally:
         end_orphans(config.home.root, timeout=0.0)  # processes that left their child's process group
         _remove_sockets(ports)
     say("all processes have stopped")
     return 0
+
+
+def _banner(config: LocalConfig, environ: Mapping[str, str]) -> str:
+    sqlite = (
+        None if resolve_links(environ).get("MYSQL_HOST") else environ.get("SQLITE_PATH") or str(config.home.database)
+    )
+    return banner(f"http://{LOOPBACK}:{config.port}/", config.home.log, environ.get("AUTH") or "none", sqlite)
 
 
 def _tiers(config: LocalConfig, environ: Mapping[str, str], ports: Mapping[str, int]) -> list[list[Service]]:

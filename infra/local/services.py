@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from infra.local import archive
+from infra.local import archive, store_security
 from infra.local.environment import LocalConfig
 from infra.local.ports import LOOPBACK
 from infra.local.probes import http_get, is_cart_service
@@ -15,9 +15,22 @@ from infra.local.process import ROOT, Service
 
 WEED = Path(sys.executable).parent / "weed"
 WEED_PORTS = ("master", "master-grpc", "volume", "volume-grpc", "filer", "filer-grpc", "s3-grpc", "admin", "admin-grpc")
-API_WORKER = "chalicelib.api.gunicorn_worker.Worker"
-API_SERVER = ("-k", API_WORKER, "--keep-alive", "30", "--graceful-timeout", "5")
-API_SIZE = ("-w", "2", "--threads", "8")
+#: A head has 30 s to arrive, and an idle connection is closed after as long; what a body has, the application says.
+#: Backpressure counts connections, idle ones too. On SIGTERM, requests in flight get 5 s to finish.
+API_SERVER = (
+    *("--interface", "asginl", "--http", "1", "--no-ws", "--loop", "asyncio", "--log-level", "warning"),
+    *("--backlog", "2048", "--backpressure", "4096", "--http1-buffer-size", "65536"),
+    *(
+        "--http1-header-read-timeout",
+        "30000",
+        "--respawn-failed-workers",
+        "--respawn-interval",
+        "0.5",
+        "--workers-kill-timeout",
+        "5",
+    ),
+)
+API_PROCESSES = "2"
 PROVISION_TIMEOUT = 60.0
 
 
@@ -50,10 +63,9 @@ def product(config: LocalConfig, env: Mapping[str, str]) -> list[list[Service]]:
     """Two tiers: workers and sweeper, then the API, which therefore answers only when everything is up."""
     workers = [Service(f"worker-{n + 1}", (sys.executable, "-m", "workers"), env) for n in range(config.workers)]
     sweeper = Service("sweeper", (sys.executable, "-m", "chalicelib.sweeper"), env)
-    server = ("-m", "gunicorn", "--no-control-socket", "-b", f"{LOOPBACK}:{config.port}", *API_SERVER, *API_SIZE)
-    api = Service(
-        "api", (sys.executable, *server, "wsgi:application()"), env, is_ready=lambda: is_cart_service(config.port)
-    )
+    listen = ("--host", LOOPBACK, "--port", str(config.port), "--workers", API_PROCESSES)
+    command = (sys.executable, "-m", "granian", *listen, *API_SERVER, "asgi:application")
+    api = Service("api", command, env, is_ready=lambda: is_cart_service(config.port))
     return [[*workers, sweeper], [api]]
 
 
@@ -85,7 +97,7 @@ def _weed(config: LocalConfig, ports: Mapping[str, int], base: Mapping[str, str]
         "store",
         argv,
         {"GOMEMLIMIT": "400MiB", **base, **keys},
-        cwd=config.home.store,
+        cwd=store_security.prepare(config.home.store_config),
         is_ready=lambda: http_get(ports["s3"]) is not None,
         when_ready=_provisions(config, env, ["store"]),
     )

@@ -12,6 +12,9 @@ from tests.chaos.clients import CONNECTION_ERRORS, TIMEOUT, Client, Scenario
 from tests.chaos.site import BUCKET, Site
 
 BLOCK = 4096  # the space account rounds each file up to blocks of this size
+#: Those of carts that are over: deleted, expired, or unknown. A failed cart keeps its entries for ERROR_TTL.
+ENTRIES_LEFT = """SELECT DISTINCT cart_id FROM entries LEFT JOIN carts ON id = cart_id
+WHERE id IS NULL OR live IS NULL OR state = 'expired'"""
 UNFINISHED = ("waiting", "staging", "bundling")
 
 
@@ -50,7 +53,7 @@ def store(site: Site) -> Iterator[str]:
     rows = site.database.query("SELECT id, attempt FROM carts WHERE live = 1 AND state = 'ready'")
     ready = {f"carts/{cart}/{attempt}.tar" for cart, attempt in rows}
     with_jobs = {cart for (cart,) in site.database.query("SELECT DISTINCT cart_id FROM jobs")}
-    stored = set(objects(site))
+    stored = set(objects(site)) - uploaded_manifests(site)
     yield from (f"{key}: stray object" for key in sorted(stored - ready) if _cart_id(key) not in with_jobs)
     yield from (f"{key}: bundle of a ready cart is missing from the store" for key in sorted(ready - stored))
 
@@ -59,12 +62,23 @@ def leftovers(site: Site) -> Iterator[str]:
     """After the last cart is deleted and cleaned up, nothing of any cart is left."""
     yield from (f"job {row} is left" for row in site.database.query("SELECT id, cart_id, kind FROM jobs"))
     yield from (f"window {row} of a deleted cart is left" for row in site.database.query("SELECT cart_id FROM windows"))
-    entries = site.database.query("SELECT DISTINCT cart_id FROM entries JOIN carts ON id = cart_id WHERE live IS NULL")
-    yield from (f"entries of deleted cart {cart} are left" for (cart,) in entries)
-    yield from (f"{key}: stray object" for key in objects(site))
+    yield from (f"entries of cart {cart} are left" for (cart,) in site.database.query(ENTRIES_LEFT))
+    uncleared = site.database.query("SELECT id FROM carts WHERE live IS NULL AND cleared_at IS NULL")
+    yield from (f"deleted cart {cart} was cleaned up but not marked as cleared" for (cart,) in uncleared)
+    recalls = site.database.query("SELECT archive_id FROM recalls WHERE job_id NOT IN (SELECT id FROM jobs)")
+    yield from (f"recall of {archive_id} by a job that is gone is left" for (archive_id,) in recalls)
+    yield from (f"share of cart {cart} is left" for (cart,) in site.database.query("SELECT cart_id FROM shares"))
+    unread = "SELECT token FROM uploads JOIN carts ON carts.id = cart_id WHERE closed_at IS NULL AND live IS NULL"
+    yield from (f"upload {token} of a deleted cart is still open" for (token,) in site.database.query(unread))
+    yield from (f"{key}: stray object" for key in set(objects(site)) - uploaded_manifests(site))
     yield from (f"{key}: stray upload" for key in uploads(site))
     yield from _space_account(site)
     yield from _volume(site)
+
+
+def uploaded_manifests(site: Site) -> set[str]:
+    """Keys that the sweep will delete when their URLs have expired."""
+    return {f"manifests/{token}" for (token,) in site.database.query("SELECT token FROM uploads WHERE url_until > 0")}
 
 
 def objects(site: Site) -> list[str]:
@@ -91,7 +105,7 @@ def _bundle(scenario: Scenario, client: Client) -> Iterator[str]:
         yield f"{scenario.uid}: is ready but GET returned {status}"
         return
     actual = _sha256(headers["Location"])
-    expected = hashlib.sha256(reference.bundle(scenario.uid, scenario.final_files)).hexdigest()
+    expected = hashlib.sha256(reference.bundle(scenario.uid, scenario.final_files, scenario.sums)).hexdigest()
     if actual != expected:
         yield f"{scenario.uid}: the bundle does not match its manifest ({actual})"
 

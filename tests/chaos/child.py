@@ -31,9 +31,9 @@ def main() -> None:
         sys.argv = ["workers"]
         runpy.run_module("workers", run_name="__main__")
     else:
-        steps.install(steps.API, armed)  # gunicorn forks its workers from this process
-        sys.argv = ["gunicorn", *sys.argv[2:]]
-        runpy.run_module("gunicorn", run_name="__main__")
+        steps.install(steps.API, armed)  # Granian forks its workers from this process
+        sys.argv = ["granian", *sys.argv[2:]]
+        runpy.run_module("granian", run_name="__main__")
 
 
 def _offset_clock(file: Path) -> None:

@@ -30,6 +30,10 @@ class Scenario:
     #: Archive ids posted with a wrong hash.
     wrong_hashes: frozenset[str] = frozenset()
     hashed: bool = True
+    #: Whether the manifest is uploaded to the store instead of posted.
+    uploaded: bool = False
+    #: The hash of the checksum file that closes the bundle; empty for none.
+    sums: str = ""
     #: Number of times the same manifest is posted.
     posts: int = 1
     #: Files of the manifest that replaces the first one; empty: it is not replaced.
@@ -45,7 +49,8 @@ class Scenario:
         return self.replacement or self.files
 
     def body(self, files: Sequence[File]) -> bytes:
-        return json.dumps({"fileids": [self._entry(file) for file in files]}).encode()
+        options = {"sums": self.sums} if self.sums else {}
+        return json.dumps({**options, "fileids": [self._entry(file) for file in files]}).encode()
 
     def _entry(self, file: File) -> dict[str, str]:
         digest = reference.sha1(file.archive_id) if self.hashed else ""
@@ -63,11 +68,11 @@ class Client:
     def run(self, scenario: Scenario) -> None:
         """Send the scenario's POSTs and DELETE; does not wait for the cart."""
         for _ in range(scenario.posts):
-            self._retry(scenario, "POST", scenario.body(scenario.files), (201,))
+            self._post(scenario, scenario.files)
         if scenario.replacement or scenario.deleted:
             time.sleep(scenario.delay)
         if scenario.replacement:
-            self._retry(scenario, "POST", scenario.body(scenario.replacement), (201,))
+            self._post(scenario, scenario.replacement)
         if scenario.deleted:
             self._retry(scenario, "DELETE", None, (200, 404))
 
@@ -82,6 +87,24 @@ class Client:
             return response.status, response.headers, response.read()
         finally:
             connection.close()
+
+    def _post(self, scenario: Scenario, files: Sequence[File]) -> None:
+        body = scenario.body(files)
+        self._retry(scenario, "POST", self._upload(scenario.uid, body) if scenario.uploaded else body, (201,))
+
+    def _upload(self, uid: str, manifest: bytes) -> bytes:
+        """Upload a manifest, under a new URL after each error; the body of the POST that makes a cart of it."""
+        deadline = time.monotonic() + self._retry_for
+        while time.monotonic() < deadline:
+            try:
+                status, _, content = self.request("POST", f"{uid}/manifest")
+                slot = json.loads(content) if status == 200 else {}
+                if slot and _put(slot["url"], manifest) == 200:
+                    return json.dumps({"manifest": "uploaded", "upload": slot["upload"]}).encode()
+            except CONNECTION_ERRORS:
+                pass
+            time.sleep(0.2)
+        return b"the manifest could not be uploaded"
 
     def _retry(self, scenario: Scenario, method: str, body: bytes | None, accepted: tuple[int, ...]) -> None:
         """Retry connection errors and 5xx until the status is an accepted one; else set `scenario.failure`."""
@@ -102,6 +125,17 @@ class Client:
         scenario.failure = f"{method} got {result}"
 
 
+def _put(url: str, body: bytes) -> int:
+    """The status of a PUT."""
+    split = urlsplit(url)
+    connection = http.client.HTTPConnection(split.netloc, timeout=TIMEOUT)
+    try:
+        connection.request("PUT", f"{split.path}?{split.query}", body)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
 def round_scenarios(rng: random.Random, label: str) -> list[Scenario]:
     """The scenarios of a round: one of each kind that matters, and a few more at random."""
     shared = _small_files(rng, f"{label}-shared", rng.randint(1, 8))
@@ -109,6 +143,9 @@ def round_scenarios(rng: random.Random, label: str) -> list[Scenario]:
         Scenario(f"{label}-small", _small_files(rng, label, rng.randint(1, 40)), posts=rng.randint(1, 3)),
         Scenario(f"{label}-shared", [*shared, *_small_files(rng, f"{label}-b", 3)]),
         Scenario(f"{label}-parts", _large_files(rng, label), hashed=rng.random() < 0.8),
+        Scenario(f"{label}-up", _small_files(rng, f"{label}-u", 15), uploaded=True, posts=rng.randint(1, 2)),
+        Scenario(f"{label}-sums", _large_files(rng, f"{label}-s"), hashed=rng.random() < 0.8, sums="sha256"),
+        Scenario(f"{label}-sums1", _small_files(rng, f"{label}-t", rng.randint(1, 20)), sums="sha256"),
         _deleted(f"{label}-gone", _small_files(rng, f"{label}-g", 20), rng.uniform(0, 2)),
         Scenario(
             f"{label}-new",

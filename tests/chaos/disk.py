@@ -57,7 +57,8 @@ class Disk:
 
         @functools.wraps(call)
         def wrapper(path: Any = ".", *args: Any, **kwargs: Any) -> Any:
-            on_volume = isinstance(path, (str, os.PathLike)) and os.fspath(path).startswith(self._volume)
+            named = isinstance(path, (str, os.PathLike)) and os.fspath(path).startswith(self._volume)
+            on_volume = named or path in self._inodes or kwargs.get("dir_fd", kwargs.get("src_dir_fd")) in self._inodes
             if on_volume:
                 self._maybe_fail()
             result = call(path, *args, **kwargs)

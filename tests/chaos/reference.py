@@ -27,8 +27,11 @@ def sha1(archive_id: str) -> str:
     return hashlib.sha1(content(archive_id), usedforsecurity=False).hexdigest()
 
 
-def bundle(root: str, files: Sequence[File]) -> bytes:
-    """The whole tar. A directory precedes the first member that needs it and has that member's mtime."""
+def bundle(root: str, files: Sequence[File], sums: str = "") -> bytes:
+    """The whole tar. A directory precedes the first member that needs it and has that member's mtime.
+
+    With `sums`, the name of a hash, the last member lists those of all files.
+    """
     out, folders = io.BytesIO(), set[str]()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT, encoding="utf-8") as tar:
         for file in files:
@@ -43,7 +46,17 @@ def bundle(root: str, files: Sequence[File]) -> bytes:
             info = _info("/".join(names), source.mtime, tarfile.REGTYPE, 0o644)
             info.size = source.size
             tar.addfile(info, io.BytesIO(content(file.archive_id)))
+        if sums:
+            _add_sums(tar, root, files, sums)
     return out.getvalue()
+
+
+def _add_sums(tar: tarfile.TarFile, root: str, files: Sequence[File], sums: str) -> None:
+    lines = [f"{hashlib.new(sums, content(file.archive_id)).hexdigest()}  {file.path}\n" for file in files]
+    text = "".join(lines).encode()
+    info = _info(f"{root}/{sums.upper()}SUMS", 0, tarfile.REGTYPE, 0o644)
+    info.size = len(text)
+    tar.addfile(info, io.BytesIO(text))
 
 
 def _info(name: str, mtime: float, kind: bytes, mode: int) -> tarfile.TarInfo:

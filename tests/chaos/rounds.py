@@ -15,6 +15,7 @@ from tests.chaos.faults import TICKS_PER_SECOND, Fault
 from tests.chaos.faults_archive import ARCHIVE_FAULTS
 from tests.chaos.faults_database import DATABASE_FAULTS
 from tests.chaos.faults_network import SPLITS, Split
+from tests.chaos.faults_operator import OPERATOR_FAULTS
 from tests.chaos.faults_process import PROCESS_FAULTS, DeathAtStep
 from tests.chaos.faults_queue import QUEUE_FAULTS
 from tests.chaos.faults_store import STORE_FAULTS
@@ -44,6 +45,7 @@ def fault_factories(mounted: bool) -> dict[str, FaultFactory]:
     """All faults by name. `mounted`: include those that need a volume mounted by the suite."""
     faults = (
         *PROCESS_FAULTS, *QUEUE_FAULTS, *STORE_FAULTS, *ARCHIVE_FAULTS, *DATABASE_FAULTS, *VOLUME_FAULTS,
+        *OPERATOR_FAULTS,
     )  # fmt: skip
     plain: dict[str, FaultFactory] = {fault.__name__: fault for fault in faults if mounted or not fault.needs_mount}
     deaths = {f"DeathAtStep:{step}": partial(DeathAtStep, step=step) for step in (*steps.WORKER, *steps.API)}

@@ -150,7 +150,7 @@ class Site:
     def _wanted(self, api: int) -> LocalConfig:
         return LocalConfig(self.home, api, self.worker_count, own_store=True, own_queue=True, own_archive=False)
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         """The product's environment, without the proxies."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)}
         archive = {"ARCHIVE_INTERFACE_URL": f"http://{LOOPBACK}:{self.ports['archive']}/"}
@@ -159,7 +159,7 @@ class Site:
         return product_environment(inherited | own, self._wanted(self.ports["api"]), self.ports)
 
     def _start_stand_ins(self) -> None:
-        env, base = self._environment(), dict(os.environ)
+        env, base = self.environment(), dict(os.environ)
         for service in services.stand_ins(self._wanted(self.ports["api"]), self.ports, base, env):
             self.children[service.name] = self._child(service.name, service.argv, service.env, service.cwd)
             self._await(service.name, service.is_ready)
@@ -170,7 +170,7 @@ class Site:
 
     def _start_product(self) -> None:
         proxied = {"AWS_ENDPOINT_URL_S3": self.store_proxy.url, "AWS_ENDPOINT_URL_SQS": self.queue_proxy.url}
-        env = self._environment() | (proxied if self._proxied else {})
+        env = self.environment() | (proxied if self._proxied else {})
         for tier in services.product(self._wanted(self.ports["api"]), env):
             for service in tier:
                 argv, own = _with_hooks(service.name, service.argv), dict(service.env)
@@ -202,7 +202,7 @@ class Site:
         return child
 
     def _provision(self, what: str) -> None:
-        services.provision(self._environment(), self.home.log, [what])
+        services.provision(self.environment(), self.home.log, [what])
 
     def _await(self, name: str, ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + START_TIMEOUT
@@ -221,7 +221,7 @@ def _short_polls(body: bytes) -> bytes:
 def _with_hooks(name: str, argv: tuple[str, ...]) -> tuple[str, ...]:
     """The process's command line with chaos hooks (see child.py); worker-1 runs without them, as in production."""
     if name == "api":
-        return (sys.executable, "-m", "tests.chaos.child", "api", *argv[argv.index("gunicorn") + 1 :])
+        return (sys.executable, "-m", "tests.chaos.child", "api", *argv[argv.index("granian") + 1 :])
     if name.startswith("worker") and name != "worker-1":
         return (sys.executable, "-m", "tests.chaos.child", "worker")
     return argv

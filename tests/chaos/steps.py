@@ -15,16 +15,20 @@ from typing import Any, Literal
 
 from chalicelib.aws.bundle_store import BundleStore
 from chalicelib.aws.job_queue import JobQueue
+from chalicelib.aws.manifest_uploads import ManifestUploadStore
 from chalicelib.job_message import Claim
-from chalicelib.service import CartService
+from chalicelib.posting.new_cart import CartReplacer
 from chalicelib.stores.carts import CartStore
+from chalicelib.stores.ended_carts import EndedCartStore
 from chalicelib.stores.jobs import JobStore
+from chalicelib.stores.uploads import UploadStore
 from workers.bundling.plan_windows import WindowPlanner
 from workers.files.volume import Volume
 from workers.staging.eviction import Evictor
 from workers.staging.release import SpaceReleaser
 from workers.staging.reserve import Reserver
 from workers.staging.stage import Stager
+from workers.stores.layout_rows import LayoutRows
 from workers.stores.recalls import RecallStore
 from workers.stores.staged_files import StagedFileStore
 from workers.stores.windows import WindowStore
@@ -34,6 +38,9 @@ When = Literal["before", "after"]
 #: Steps of a worker, in the order of "The life of a cart" in docs/architecture.md; some are inside a transaction.
 WORKER: dict[str, tuple[type, str, When]] = {
     "job-claimed": (JobStore, "claim", "after"),
+    "manifest-recorded": (CartStore, "record_manifest", "after"),
+    "manifest-read": (ManifestUploadStore, "delete", "before"),
+    "manifest-deleted": (ManifestUploadStore, "delete", "after"),
     "staging-begun": (CartStore, "begin_staging", "after"),
     "recall-claimed": (RecallStore, "claim", "after"),
     "upload-begun": (BundleStore, "begin_upload", "after"),
@@ -45,12 +52,15 @@ WORKER: dict[str, tuple[type, str, When]] = {
     "file-written": (Volume, "keep", "before"),
     "file-renamed": (Volume, "keep", "after"),
     "files-recorded": (StagedFileStore, "record_staged", "after"),
+    "progress-marked": (CartStore, "mark_progress", "after"),
     "window-counted-as-staged": (CartStore, "count_window_staged", "after"),
     "window-staged": (Stager, "stage", "after"),
     "bundle-put": (BundleStore, "put", "after"),
     "part-uploaded": (BundleStore, "upload", "after"),
     "window-counted-as-done": (CartStore, "count_window_done", "after"),
     "last-window-done": (CartStore, "claim_completion", "after"),
+    "bytes-counted-as-sent": (CartStore, "count_uploaded", "after"),
+    "one-window-left": (CartStore, "is_last_window_left", "after"),
     "windows-became-jobs": (WindowPlanner, "next_jobs", "after"),
     "bundle-completed": (BundleStore, "complete", "after"),
     "cart-marked-ready": (CartStore, "mark_ready", "after"),
@@ -63,11 +73,15 @@ WORKER: dict[str, tuple[type, str, When]] = {
     "cart-failed": (CartStore, "fail", "after"),
     "reservations-released": (SpaceReleaser, "release_cart", "after"),
     "bundles-deleted": (BundleStore, "delete_all", "after"),
+    "rows-deleted": (LayoutRows, "delete_some", "after"),
+    "cart-cleared": (EndedCartStore, "mark_cleared", "after"),
 }
 #: Steps of the API.
 API: dict[str, tuple[type, str, When]] = {
-    "cart-committed-not-sent": (CartService, "_replace", "after"),
-    "cart-deleted-not-sent": (CartService, "_retire", "after"),
+    "cart-committed-not-sent": (CartReplacer, "replace", "after"),
+    "upload-named-not-answered": (UploadStore, "add", "after"),
+    "upload-bound": (UploadStore, "bind", "after"),
+    "cart-deleted-not-sent": (BundleStore, "delete_bundle", "before"),
     "posted-not-answered": (JobQueue, "send", "after"),
 }
 #: A worker dies whenever it starts to write a file whose archive id contains this.

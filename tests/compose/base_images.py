@@ -40,9 +40,9 @@ def provide(engine: Engine) -> None:
 def names() -> tuple[str, str]:
     """The full names of the Python image and the database image."""
     text = (ROOT / DOCKERFILES[0]).read_text()
-    (python,) = re.findall(r"^FROM (\S+)$", text, re.MULTILINE)
+    (python,) = re.findall(r"^ARG PYTHON_IMAGE=(\S+)$", text, re.MULTILINE)
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-    database = compose["services"]["cartmysql"]["image"]
+    database = compose["services"]["cartmysql"]["image"].removeprefix("${MARIADB_IMAGE:-").removesuffix("}")
     return f"docker.io/library/{python}", f"docker.io/library/{database}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import tarfile
@@ -21,6 +22,7 @@ from tests.e2e.cart_client import SEED
 #: Services with a health check, in their image or in docker-compose.yml.
 CHECKED = {"cartmysql", "cartqueue", "cartstore", "archiveinterface", "cartserver", "cartworkers", "cartsweeper"}
 BUILT = {"cartqueue", "cartstore", "cartsetup", "archiveinterface", "cartserver", "cartworkers", "cartsweeper"}
+PIN = re.compile(r"^[\w.-]+==[^\s;]+", re.MULTILINE)
 DEVELOPMENT_TOOLS = {"pytest", "mypy", "ruff", "hypothesis", "schemathesis"}
 
 
@@ -39,12 +41,12 @@ def test_a_cart_with_the_curl_commands_of_the_readme(system: System, tmp_path: P
     (tmp_path / "foo.json").write_text(json.dumps({"fileids": list(SEED)}))
 
     posted = curl(tmp_path, "-X", "POST", "--upload-file", "foo.json", cart)
-    assert json.loads(posted) == {"message": "Cart Processing has begun"}
+    assert json.loads(posted)["message"] == "Cart Processing has begun"
     assert header(wait(tmp_path, cart), "X-Pacifica-Message") == ""
 
     redirect = curl(tmp_path, f"{cart}?filename=my_cart.tar")
     assert f"http://127.0.0.1:{system.engine.environ['STORE_PORT']}/" in redirect, "must be reachable by the client"
-    curl(tmp_path, "-L", "-O", "-J", f"{cart}?filename=my_cart.tar")
+    curl(tmp_path, "-fL", "-C", "-", "-o", "my_cart.tar", cart)
     listed = subprocess.run(["tar", "tf", "my_cart.tar"], cwd=tmp_path, capture_output=True, text=True, check=True)
     root = cart.rpartition("/")[2]
     assert [name for name in listed.stdout.split() if name[-1] != "/"] == [f"{root}/{path}" for path in sums]
@@ -80,12 +82,16 @@ def test_no_built_image_runs_as_root_or_with_a_writable_root_file_system(system:
 
 @pytest.mark.parametrize("service", ["cartserver", "cartworkers", "cartqueue"])
 def test_an_image_contains_the_locked_versions_and_no_development_tools(system: System, service: str) -> None:
-    locked = set((ROOT / "requirements.lock").read_text().split())
+    locked = {normal(pin) for lock in (ROOT / "locks").glob("*.lock") for pin in PIN.findall(lock.read_text())}
     (name,) = system.engine.containers(service)
-    installed = set(system.engine.podman("exec", name, "python3", "-m", "pip", "freeze").split())
+    installed = {normal(pin) for pin in system.engine.podman("exec", name, "python3", "-m", "pip", "freeze").split()}
     assert len(installed) > 10
     assert installed <= locked
     assert not DEVELOPMENT_TOOLS & {line.partition("==")[0] for line in installed}
+
+
+def normal(pin: str) -> str:
+    return re.sub(r"[-_.]+", "-", pin.partition("==")[0]).lower() + "==" + pin.partition("==")[2]
 
 
 def wait(folder: Path, cart: str, timeout: float = 60.0) -> str:

@@ -18,7 +18,7 @@ from infra.local.archive_simulator import RunningSimulator, running_simulator
 from tests.doubles.archive import MemoryArchive
 from tests.unit.scripted_archive import nothing, status_of, whole
 from workers.archive.client import ArchiveClient, FileStatus
-from workers.archive.curl_handle import EnoughReceived
+from workers.archive.messages import EnoughReceived
 
 MTIME_NS = 1_500_000_000_000_000_000
 CONTENTS = {"1001": b"hello world", "empty": b"", "big": hashlib.shake_128(b"big").digest(300_000)}

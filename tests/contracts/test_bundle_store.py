@@ -194,14 +194,24 @@ def test_all_of_a_cart_is_deleted_and_nothing_of_another(store: BundleStore, car
     other_upload = store.begin_upload(other_key)
     for key in (*keys, other_key):
         put(store, key)
-    store.delete_all(cart_id)
-    store.delete_all(cart_id)
+    store.delete_all(cart_id, 2)
+    store.delete_all(cart_id, 2)
     for key, upload_id in zip(keys, uploads, strict=True):
         assert store.find(key) is None
         with pytest.raises(ObjectMissing):
             store.parts(key, upload_id)
     assert store.find(other_key) is not None
     assert store.parts(other_key, other_upload) == []
+
+
+def test_later_attempts_of_a_cart_stay(store: BundleStore, cart_id: int) -> None:
+    old, new = key_of(cart_id, 9), key_of(cart_id, 10)
+    upload_id = store.begin_upload(new)
+    for key in (old, new):
+        put(store, key)
+    store.delete_all(cart_id, 9)
+    assert (store.find(old), store.find(new) is None) == (None, False)
+    assert store.parts(new, upload_id) == []
 
 
 def put(store: BundleStore, key: str) -> None:

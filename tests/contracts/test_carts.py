@@ -7,8 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from chalicelib.errors import CartNotFound
-from chalicelib.stores.carts import Cart, CartState, LiveCartExists
-from chalicelib.stores.jobs import CleanupPass, JobKind
+from chalicelib.stores.cart_row import Cart, CartState
+from chalicelib.stores.carts import LiveCartExists
+from chalicelib.stores.job_row import CleanupPass, JobKind
+from chalicelib.stores.manifest_row import ManifestRow
 from tests.doubles.world import World
 
 LAYOUT = {"part_size": 5, "bytes_total": 100, "windows_total": 2, "bundle_size": 2048, "upload_id": "u"}
@@ -34,6 +36,15 @@ def test_there_is_one_live_cart_of_an_owner_and_uid(world: World) -> None:
     assert world.cart("a").id != cart.id
 
 
+def test_the_states_of_several_carts_are_those_of_the_live_ones(world: World) -> None:
+    one, other, deleted, unasked = world.cart("a"), world.cart("a", owner="else"), world.cart("b"), world.cart("c")
+    world.carts.begin_staging(one.id)
+    world.transaction(lambda: world.carts.retire(deleted.id))
+    many = {one.id, other.id, deleted.id, *range(unasked.id + 1, unasked.id + 3000)}
+    assert world.carts.states(many) == {one.id: CartState.STAGING, other.id: CartState.WAITING}
+    assert world.carts.states(set()) == {}
+
+
 def test_staging_begins_once(world: World) -> None:
     cart = world.cart()
     assert world.carts.begin_staging(cart.id)
@@ -44,11 +55,22 @@ def test_staging_begins_once(world: World) -> None:
 
 def test_an_uploaded_manifest_is_read_while_the_cart_waits(world: World) -> None:
     cart = world.cart()
-    assert world.transaction(lambda: world.carts.record_manifest(cart.id, "root", 9))
+    read = ManifestRow("root", "other", 9, names="portable", sums="sha256", warnings=["a", "b"], uploaded=True)
+    assert world.transaction(lambda: world.carts.record_manifest(cart.id, read))
     found = world.carts.get(cart.id)
     assert (found.root, found.files_total, found.uploaded) == ("root", 9, 1)
+    assert (found.names, found.sums, world.carts.warnings(cart.id)) == ("portable", "sha256", ["a", "b"])
+    assert found.digest == cart.digest, "it stays that of the upload"
     world.carts.begin_staging(cart.id)
-    assert not world.transaction(lambda: world.carts.record_manifest(cart.id, "root", 9))
+    assert not world.transaction(lambda: world.carts.record_manifest(cart.id, read))
+
+
+def test_options_and_warnings_of_a_posted_manifest_are_kept(world: World) -> None:
+    new = ManifestRow("r", "d", 1, names="portable", sums="sha256", warnings=["fileids[0].path: é"])
+    cart = world.carts.get(world.transaction(lambda: world.carts.insert("", "a", new)))
+    assert (cart.root, cart.names, cart.sums, cart.uploaded) == ("r", "portable", "sha256", 0)
+    assert world.carts.warnings(cart.id) == ["fileids[0].path: é"]
+    assert world.carts.warnings(world.cart("b").id) == []
 
 
 def test_a_layout_is_recorded_only_by_the_attempt_it_was_made_for(world: World) -> None:
@@ -105,6 +127,48 @@ def test_one_caller_counts_the_last_window_done(world: World) -> None:
     assert world.carts.get(cart.id).bundle_bytes == 2048
 
 
+def test_the_last_window_is_left_when_all_others_are_done(world: World) -> None:
+    cart = record_layout(world, windows_total=3, windows_staged=1)
+    assert world.carts.get(cart.id).windows_staged == 1
+    left = []
+    for _ in range(3):
+        world.transaction(lambda: world.carts.count_window_done(cart, 1))
+        left.append(world.transaction(lambda: world.carts.is_last_window_left(cart)))
+    assert left == [False, True, False]
+
+
+def test_marks_of_progress_are_ten_seconds_apart_and_start_over_after_a_stall(world: World) -> None:
+    cart, began = record_layout(world), world.clock()
+    marks = []
+    for seconds in (3, 8, 3, 8, 61):
+        world.advance(seconds)
+        world.transaction(lambda: world.carts.count_staged(cart, 0, 10))
+        world.transaction(lambda: world.carts.count_uploaded(cart, 5))
+        world.transaction(lambda: world.carts.mark_progress(cart))
+        found = world.carts.get(cart.id)
+        assert None not in (found.earlier_at, found.later_at, found.counted_at)
+        times = [round(float(at or 0) - began) for at in (found.earlier_at, found.later_at, found.counted_at)]
+        marks.append((times, found.earlier_bytes, found.later_bytes))
+    assert marks == [
+        ([0, 0, 3], 0, 0),
+        ([0, 11, 11], 0, 30),
+        ([0, 11, 14], 0, 30),
+        ([11, 22, 22], 30, 60),
+        ([83, 83, 83], 75, 75),
+    ]
+
+
+def test_a_void_layout_has_counted_nothing(world: World) -> None:
+    cart = record_layout(world)
+    world.transaction(lambda: world.carts.count_staged(cart, 3, 10))
+    world.transaction(lambda: world.carts.count_window_done(cart, 5))
+    world.transaction(lambda: world.carts.mark_progress(cart))
+    assert world.transaction(lambda: world.carts.void_layout(cart))
+    found = world.carts.get(cart.id)
+    counts = (found.files_staged, found.bytes_staged, found.windows_staged, found.windows_done, found.bundle_bytes)
+    assert (counts, found.counted_at) == ((0, 0, 0, 0, 0), None)
+
+
 def test_a_cart_becomes_ready_once(world: World) -> None:
     cart = record_layout(world)
     assert world.transaction(lambda: world.carts.mark_ready(cart, 2048, "etag", "crc64nvme=x"))
@@ -139,7 +203,7 @@ def test_only_a_ready_cart_without_a_valid_url_expires(world: World) -> None:
 
 CHANGES: dict[str, Callable[[World, Cart], object]] = {
     "begin_staging": lambda world, cart: world.carts.begin_staging(cart.id),
-    "manifest_read": lambda world, cart: world.carts.record_manifest(cart.id, "r", 1),
+    "manifest_read": lambda world, cart: world.carts.record_manifest(cart.id, ManifestRow("r", "d", 1)),
     "laid_out": lambda world, cart: world.carts.record_layout(cart, **LAYOUT),
     "void_layout": lambda world, cart: world.carts.void_layout(cart),
     "window_done": lambda world, cart: world.carts.count_window_done(cart, 1),
@@ -167,6 +231,15 @@ def test_nothing_changes_a_cart_that_was_retired_or_failed(world: World, name: s
     else:
         assert not changed
         assert world.carts.get(cart.id) == before
+
+
+def test_only_a_live_cart_can_be_locked(world: World) -> None:
+    failed, deleted = world.cart("a"), world.cart("b")
+    world.transaction(lambda: world.carts.fail(failed.id, "m"))
+    world.transaction(lambda: world.carts.retire(deleted.id))
+    assert world.transaction(lambda: world.carts.lock(failed.id))
+    assert not world.transaction(lambda: world.carts.lock(deleted.id))
+    assert not world.transaction(lambda: world.carts.lock(deleted.id + 100))
 
 
 def test_an_ending_stops_the_work_and_leaves_one_clean_up(world: World) -> None:

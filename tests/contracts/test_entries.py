@@ -62,6 +62,13 @@ def test_what_was_found_is_forgotten_but_errors_stay(world: World) -> None:
     assert world.entries.page(cart.id, 0, 1) == [replace(new, error="broken")]
 
 
+def test_entries_are_dropped_step_by_step_until_none_is_left(world: World) -> None:
+    cart, other = world.cart(files=7), world.cart("other", files=2)
+    dropped = [world.transaction(lambda: world.entries.drop_some(cart.id, 3)) for _ in range(5)]
+    assert dropped == [3, 3, 1, 0, 0]
+    assert len(world.entries.page(other.id, 0, 9)) == 2
+
+
 def test_dropping_a_carts_entries_leaves_those_of_others(world: World) -> None:
     cart, other = world.cart(files=2), world.cart("other", files=2)
     world.transaction(lambda: world.entries.drop(cart.id))

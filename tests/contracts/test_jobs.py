@@ -8,7 +8,8 @@ import pytest
 
 from chalicelib.errors import LeaseLost
 from chalicelib.job_message import Claim
-from chalicelib.stores.jobs import Job, JobKind
+from chalicelib.stores.job_row import Job, JobKind
+from chalicelib.stores.turns import Turn
 from tests.doubles.world import LEASE, World
 
 CART = 7
@@ -33,7 +34,7 @@ def test_an_unknown_job_cannot_be_claimed(world: World) -> None:
 def test_when_a_lease_ends_another_worker_claims_the_job_and_fences_the_first(world: World) -> None:
     first = world.claimed(CART)
     world.advance(LEASE + 1)
-    second = world.jobs.claim(first.id, 0)
+    second = world.jobs.claim(first.id, first.token)
     assert second is not None
     assert (second.attempts, second.token) == (2, first.token + 1)
     for write in (world.jobs.fenced, world.jobs.progressed, world.jobs.finish):
@@ -130,32 +131,35 @@ def test_a_finished_job_is_gone_together_with_its_last_write(world: World) -> No
         world.jobs.finish(job, lambda: None)
 
 
-def test_a_deferred_job_is_claimed_by_its_new_message_and_no_attempt_counts(world: World) -> None:
+def test_a_deferred_job_is_claimed_when_it_is_due_and_no_attempt_counts(world: World) -> None:
     job = world.claimed(CART)
     world.jobs.fail_attempt(job, 0, "ValueError")
     job = claimed_again(world, job)
     assert world.jobs.defer(job, 60, "on tape")
+    world.advance(60)
     found = claimed_again(world, job)
     assert (found.attempts, found.last_error) == (1, "")
 
 
-def test_an_old_copy_of_a_message_does_not_shorten_a_wait(world: World) -> None:
+def test_no_message_shortens_a_wait(world: World) -> None:
     for give_back in (world.jobs.defer, lambda job, delay: world.jobs.fail_attempt(job, delay, "ValueError")):
         job = world.claimed(CART)
         give_back(job, 60)
-        world.advance(61)
-        assert world.jobs.claim(job.id, 0) is None, "only its new message claims it for another lease"
-        world.advance(LEASE)
-        assert world.jobs.claim(job.id, 0) is not None
+        world.advance(59)
+        assert world.jobs.claim(job.id, job.token) is None
+        world.advance(1)
+        assert world.jobs.claim(job.id, job.token - 1) is None, "it was claimed since"
+        assert world.jobs.claim(job.id, job.token) is not None
 
 
-def test_a_parked_job_is_due_when_its_delay_is_over_with_its_new_window(world: World) -> None:
+def test_a_parked_job_is_due_when_the_sweep_has_sent_its_message_with_its_new_window(world: World) -> None:
     job = world.claimed(CART, JobKind.CLEANUP, 0)
     assert world.jobs.park(job, 60, "a worker may still be busy", 1)
-    assert world.jobs.claim(job.id, 0) is None
+    assert world.unsent_jobs.take_due(10, lambda: 0) == []
     world.advance(61)
-    found = world.jobs.claim(job.id, 0)
-    assert found is not None
+    assert world.jobs.claim(job.id, job.token) is None, "it has no message yet: other jobs need theirs"
+    assert [message.job_id for message in world.unsent_jobs.take_due(10, lambda: 0)] == [job.id]
+    found = claimed_again(world, job)
     assert (found.window, found.attempts) == (1, 1)
 
 
@@ -163,6 +167,7 @@ def test_a_failed_attempt_counts_and_keeps_its_error(world: World) -> None:
     job = world.claimed(CART)
     for attempt in range(2, 5):
         world.jobs.fail_attempt(job, 1, "x" * 2000)
+        world.advance(1)
         job = claimed_again(world, job)
         assert (job.attempts, job.last_error) == (attempt, "x" * 1024)
 
@@ -176,7 +181,7 @@ def test_a_requeued_job_is_as_if_it_had_never_been_claimed(world: World, progres
     for late in (world.jobs.fenced, world.jobs.finish):  # a handler that returns after its worker's drain
         with pytest.raises(LeaseLost):
             late(job, lambda: None)
-    found = world.jobs.claim(job.id, 0)  # its first message, which was requeued as well
+    found = world.jobs.claim(job.id, job.token + 1)
     assert found is not None
     assert found.attempts == 1
 
@@ -205,7 +210,7 @@ def test_a_claim_is_alive_while_its_lease_lasts(world: World) -> None:
 
 
 def claimed_again(world: World, job: Job) -> Job:
-    """Claim the job by the message that was sent after this claim."""
+    """Claim the job after this claim."""
     found = world.jobs.claim(job.id, job.token)
     assert found is not None
     return found
@@ -214,6 +219,7 @@ def claimed_again(world: World, job: Job) -> Job:
 def reclaimed(world: World, job: Job) -> Job:
     """The job as another worker claims it once its lease has ended."""
     world.advance(LEASE + 1)
-    found = world.jobs.claim(job.id, 0)
+    ((job_id, token),) = [claim for claim in world.due_jobs.next(Turn()) if claim.job_id == job.id]
+    found = world.jobs.claim(job_id, token)
     assert found is not None
     return found

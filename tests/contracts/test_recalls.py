@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from tests.doubles.world import LEASE, World
 from workers.stores.recalls import CLAIM_LIFE
 
@@ -54,6 +56,18 @@ def test_the_recalls_of_a_job_that_is_gone_are_void(world: World) -> None:
     assert world.recalls.claim(second.id, ["a"]) == [], "its row is there, lease or not"
     world.transaction(lambda: world.jobs.delete_all(1))
     assert world.recalls.claim(second.id, ["a"]) == ["a"]
+
+
+def test_the_recalls_of_jobs_that_are_gone_are_deleted_a_few_at_a_time(world: World) -> None:
+    kept, gone, other = (world.claimed(cart) for cart in (1, 2, 3))
+    world.recalls.claim(gone.id, ["a", "b", "c"])
+    world.recalls.claim(kept.id, ["d"])
+    world.recalls.claim(other.id, ["e"])
+    for cart in (2, 3):
+        world.transaction(partial(world.jobs.delete_all, cart))
+    deleted = [world.transaction(lambda: world.recalls.delete_abandoned(3)) for _ in range(3)]
+    assert deleted == [3, 1, 0]
+    assert world.recalls.claim(world.claimed(4).id, list("abcde")) == ["a", "b", "c", "e"]
 
 
 def test_no_file_is_claimed_where_none_is_named(world: World) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import chain
 
-from chalicelib.stores.jobs import JobKind
+from chalicelib.stores.job_row import JobKind
 from tests.doubles.world import LEASE, World
 from workers.stores.shared_files import LARGEST_TAKE, SMALLEST_TAKE
 

@@ -106,6 +106,20 @@ def test_the_least_recently_used_files_come_first(world: World) -> None:
     assert least_recently_used(world, 0, 9) == ["a", "c", "b"], "a pin is a use"
 
 
+def test_what_was_released_since_a_time_and_not_long_ago_is_summed(world: World) -> None:
+    stage(world, "a", "b", "c", "pinned")
+    unpin(world, "a")
+    world.advance(10)
+    since = world.clock()
+    world.advance(10)
+    unpin(world, "b")
+    world.advance(10)
+    unpin(world, "c")
+    assert [released_bytes(world, *when) // BLOCK for when in ((since, 60), (since, 5), (0, 60))] == [2, 1, 3]
+    world.advance(60)
+    assert released_bytes(world, since, 60) == 0
+
+
 def test_files_being_pulled_are_not_evictable(world: World) -> None:
     claim(world, world.claimed(1).id, spec("a"), pins=0)
     assert least_recently_used(world, 0, 9) == []
@@ -160,7 +174,7 @@ def test_the_account_names_the_oldest_cart_that_waits_for_space(world: World) ->
     assert world.transaction(world.account.lock).waiting_cart is None
     for cart_id in (7, 3):
         insert(world, cart_id, window(0, TAKEN))
-        world.transaction(partial(world.windows.wait_for_space, cart_id, 0))
+        world.transaction(partial(world.windows.wait_for_space, cart_id, 0, 1))
     assert world.transaction(world.account.lock) == SpaceAccount(0, 0, 3)
 
 
@@ -221,6 +235,10 @@ def least_recently_used(world: World, unused_for: float, limit: int) -> list[str
     found = world.transaction(lambda: world.staged_files.least_recently_used(unused_for, limit))
     assert all(size == BLOCK for _, size in found)
     return [name for name, _ in found]
+
+
+def released_bytes(world: World, since: float, within: float) -> int:
+    return int(world.transaction(lambda: world.staged_files.released_bytes(since, within)))
 
 
 def totals(world: World) -> tuple[int, int]:

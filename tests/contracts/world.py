@@ -5,11 +5,19 @@ from __future__ import annotations
 import peewee
 
 from chalicelib.db.database import Database
-from chalicelib.db.models import SchemaVersions, Table, Volume
+from chalicelib.db.models import SchemaVersions, Table
+from chalicelib.db.volume_models import Volume
+from chalicelib.stores.audit import AuditStore
+from chalicelib.stores.audit_log import AuditLog
+from chalicelib.stores.cart_history import CartHistoryStore
 from chalicelib.stores.carts import CartStore
+from chalicelib.stores.due_jobs import DueJobStore
+from chalicelib.stores.ended_carts import EndedCartStore
 from chalicelib.stores.entries import EntryStore
 from chalicelib.stores.jobs import JobStore
 from chalicelib.stores.space_account import SpaceAccountStore
+from chalicelib.stores.unsent_jobs import UnsentJobStore
+from chalicelib.stores.uploads import UploadStore
 from tests.doubles.world import LEASE, World
 from workers.stores.recalls import RecallStore
 from workers.stores.shared_files import SharedFileStore
@@ -40,17 +48,24 @@ class ShiftedDatabase(Database):
 
 
 def on_database(database: ShiftedDatabase) -> World:
-    account = SpaceAccountStore(database)
+    account, histories = SpaceAccountStore(database), CartHistoryStore(database)
     return World(
         database.transaction,
         database.clock,
         database.advance,
         JobStore(database, LEASE),
+        DueJobStore(database, LEASE),
+        UnsentJobStore(database, LEASE),
         CartStore(database),
+        EndedCartStore(database),
         EntryStore(database),
         WindowStore(database),
         RecallStore(database),
         account,
         StagedFileStore(database, account),
         SharedFileStore(database),
+        UploadStore(database),
+        AuditStore(database),
+        AuditLog(database),
+        lambda cart_id: [(row.event, row.cause) for row in histories.of_cart(cart_id)],
     )

@@ -8,7 +8,7 @@ import itertools
 from dataclasses import dataclass, field
 from typing import IO
 
-from chalicelib.aws.bundle_store import ChecksumMismatch, ObjectMissing, Part, Stored, prefix_of
+from chalicelib.aws.bundle_store import ChecksumMismatch, ObjectMissing, Part, Stored, attempt_of, prefix_of
 from chalicelib.errors import StoreUnavailable
 from workers.bundling.part_limits import MIN_PART
 from workers.files import crc64nvme
@@ -72,11 +72,14 @@ class MemoryBundleStore:
         self._check_up()
         return Stored(len(self.objects[key]), self._etags[key]) if key in self.objects else None
 
-    def delete_all(self, cart_id: int) -> None:
+    def delete_all(self, cart_id: int, attempt: int) -> None:
         self._check_up()
-        prefix = prefix_of(cart_id)
-        self.uploads = {name: upload for name, upload in self.uploads.items() if not upload.key.startswith(prefix)}
-        self.objects = {key: content for key, content in self.objects.items() if not key.startswith(prefix)}
+
+        def stays(key: str) -> bool:
+            return not key.startswith(prefix_of(cart_id)) or attempt_of(key) > attempt
+
+        self.uploads = {name: upload for name, upload in self.uploads.items() if stays(upload.key)}
+        self.objects = {key: content for key, content in self.objects.items() if stays(key)}
 
     def abort_upload(self, key: str, upload_id: str) -> None:
         self._check_up()

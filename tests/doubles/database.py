@@ -9,8 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from chalicelib.stores.carts import Cart
+from chalicelib.stores.audit_chain import AuditRow
+from chalicelib.stores.cart_row import Cart
 from chalicelib.stores.entries import CartEntry
+from chalicelib.stores.uploads import Upload
 from workers.stores.staged_files import StagedFile
 from workers.stores.windows import Window
 
@@ -30,7 +32,27 @@ class JobRow:
     token: int = 0
     last_error: str = ""
     wait_reason: str = ""
+    waits_since: float | None = None
+    waits_for: str = ""
     has_message: bool = True
+    due_at: float = 0.0
+    line: str = ""
+    small: int = 0
+    request: str = ""
+    uid: str = ""
+    owner: str = ""
+
+    def is_due(self, now: float) -> bool:
+        return self.has_message and max(self.due_at, self.lease_until) <= now
+
+
+@dataclass(frozen=True)
+class UploadRow:
+    upload: Upload
+    owner: str
+    uid: str
+    created_at: float
+    url_until: float
 
 
 @dataclass(frozen=True)
@@ -38,6 +60,11 @@ class WindowRow:
     window: Window
     checksum: str = ""
     waits_since: float | None = None
+    counted_map: str | None = None
+    sums: str | None = None
+    sums_length: int = 0
+    waits_for: int | None = None
+    passed_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,6 +95,14 @@ class Tables:
 
     carts: dict[int, Cart] = field(default_factory=dict)
     owners: dict[int, str] = field(default_factory=dict)
+    #: when carts ended: deleted_at, expired_at or ended_at
+    over: dict[int, float] = field(default_factory=dict)
+    #: by cart
+    warnings: dict[int, list[str]] = field(default_factory=dict)
+    requests: dict[int, str] = field(default_factory=dict)
+    #: by cart: events and causes
+    history: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
+    uploads: dict[int, UploadRow] = field(default_factory=dict)
     #: by cart and position
     entries: dict[tuple[int, int], CartEntry] = field(default_factory=dict)
     jobs: dict[int, JobRow] = field(default_factory=dict)
@@ -77,6 +112,7 @@ class Tables:
     recalls: dict[str, RecallRow] = field(default_factory=dict)
     #: by cart: the sharing job, next and stop
     shared_files: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+    audit: dict[int, AuditRow] = field(default_factory=dict)
     #: one row, of key 1
     volume: dict[int, VolumeRow] = field(default_factory=lambda: {1: VolumeRow()})
 

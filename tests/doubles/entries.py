@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from chalicelib.manifest.reader import Entry
@@ -16,7 +16,7 @@ class MemoryEntryStore:
     def __init__(self, database: MemoryDatabase) -> None:
         self._db = database
 
-    def add(self, cart_id: int, first: int, entries: Sequence[Entry]) -> None:
+    def add(self, cart_id: int, first: int, entries: Iterable[Entry]) -> None:
         self._db.require_transaction()
         for position, entry in enumerate(entries, first):
             row = CartEntry(cart_id, position, *entry, None, None, 0, "", 0.0, None)
@@ -38,6 +38,7 @@ class MemoryEntryStore:
                 error=entry.error,
                 failing_s=entry.failing_s,
                 failing_at=entry.failing_at,
+                failing_reason=entry.failing_reason,
             )
 
     def errors(self, cart_id: int) -> tuple[int, CartEntry | None]:
@@ -47,13 +48,21 @@ class MemoryEntryStore:
     def forget_found(self, cart_id: int) -> None:
         self._db.require_transaction()
         for entry in self._of(cart_id):
-            unknown = replace(entry, size=None, mtime_ns=None, on_tape=0, failing_s=0.0, failing_at=None)
+            unknown = replace(entry, size=None, mtime_ns=None, on_tape=0)
+            unknown = replace(unknown, failing_s=0.0, failing_at=None, failing_reason="")
             self._db.tables.entries[cart_id, entry.position] = unknown
 
     def drop(self, cart_id: int) -> None:
         self._db.require_transaction()
         for entry in self._of(cart_id):
             del self._db.tables.entries[cart_id, entry.position]
+
+    def drop_some(self, cart_id: int, most: int) -> int:
+        self._db.require_transaction()
+        some = self._of(cart_id)[:most]
+        for entry in some:
+            del self._db.tables.entries[cart_id, entry.position]
+        return len(some)
 
     def _of(self, cart_id: int) -> list[CartEntry]:
         rows = self._db.tables.entries

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -44,7 +45,7 @@ class MemoryJobQueue:
 
     def put(self, body: str, delay: float = 0) -> None:
         """Queue a message with any body."""
-        self._messages.append(_Queued(body, self._clock() + min(round(delay), LONGEST_DELAY)))
+        self._messages.append(_Queued(body, self._clock() + min(math.ceil(delay), LONGEST_DELAY)))
 
     def receive(self, most: int, wait: int, visibility: int) -> list[Message]:
         """Returns at once, whatever `wait` is."""
@@ -58,8 +59,10 @@ class MemoryJobQueue:
         return [Message(message.receipt, message.body) for message in received]
 
     def count_messages(self) -> int:
-        if self.is_down:
-            return 0
+        return 0 if self.is_down else self.depth()
+
+    def depth(self) -> int:
+        self._check_up()
         return sum(message.received or message.visible_at <= self._clock() for message in self._messages)
 
     def extend(self, receipts: Sequence[str], visibility: int) -> None:

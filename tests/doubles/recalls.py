@@ -13,7 +13,7 @@ class MemoryRecallStore:
     def __init__(self, database: MemoryDatabase) -> None:
         self._db = database
 
-    def claim(self, job_id: int, archive_ids: Collection[str]) -> list[str]:
+    def claim(self, job_id: int, archive_ids: Collection[str], owner: str = "") -> list[str]:
         free = [archive_id for archive_id in sorted(set(archive_ids)) if self._is_free(archive_id)]
         for archive_id in free:
             self._db.tables.recalls[archive_id] = RecallRow(job_id, self._db.now + CLAIM_LIFE)
@@ -30,6 +30,13 @@ class MemoryRecallStore:
 
     def forget_online(self, archive_ids: Collection[str]) -> None:
         self._delete(archive_ids)
+
+    def delete_abandoned(self, most: int) -> int:
+        self._db.require_transaction()
+        rows, jobs = self._db.tables.recalls, self._db.tables.jobs
+        abandoned = [archive_id for archive_id, row in rows.items() if row.job_id not in jobs][:most]
+        self._delete(abandoned)
+        return len(abandoned)
 
     def _is_free(self, archive_id: str) -> bool:
         row = self._db.tables.recalls.get(archive_id)

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from chalicelib.aws.job_queue import JobQueue
 from chalicelib.job_message import JobMessage
-from chalicelib.stores.jobs import JobKind
+from chalicelib.stores.job_row import JobKind
 from tests.doubles.database import JobRow, MemoryDatabase
 from tests.doubles.job_queue import MemoryJobQueue
 from tests.doubles.world import LEASE, in_memory
@@ -17,8 +17,10 @@ from workers.runtime.consumer import Consumer
 from workers.runtime.heartbeat import Heartbeat
 from workers.runtime.job_runner import Handler, JobRunner
 from workers.runtime.lease import Lease
+from workers.runtime.next_job import NextJob
 from workers.runtime.outcomes import Outcome
 from workers.runtime.policy import ConsumerPolicy
+from workers.runtime.wait_log import WaitLog
 
 VISIBILITY = 60
 POLICY = ConsumerPolicy(slots=2, visibility=VISIBILITY, poison_attempts=5, stalled_after=3600, newer_kind_delay=7)
@@ -52,7 +54,11 @@ class RunnerSite:
         queue = cast(JobQueue, self.queue)
         give_up = FailCart(self.world.jobs, self.world.endings, queue).run
         handlers = cast(Mapping[str, Handler], self.handlers)
-        self.runner = JobRunner(self.world.jobs, queue, handlers, give_up, self.database.clock, POLICY)
+        self.waits = WaitLog(clock=self.database.clock)
+        next_job = NextJob(self.world.jobs, self.world.due_jobs, POLICY.slots)
+        self.runner = JobRunner(
+            self.world.jobs, next_job, queue, handlers, give_up, self.database.clock, POLICY, self.waits
+        )
         heartbeat = Heartbeat(self.world.jobs, queue, self.runner.held, lease=LEASE, visibility=VISIBILITY)
         self.consumer = Consumer(queue, self.runner, heartbeat, self.database.clock, POLICY)
         self.cart = self.world.cart()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chalicelib.stores.jobs import JobKind
+from chalicelib.stores.job_row import JobKind
 from tests.doubles.database import MemoryDatabase
 from workers.stores.shared_files import LARGEST_TAKE, SMALLEST_TAKE, TAKEN_FRACTION
 

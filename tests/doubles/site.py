@@ -13,8 +13,9 @@ from typing import Any, cast
 from chalicelib.aws.bundle_store import key_of
 from chalicelib.db.states import WindowState
 from chalicelib.manifest.reader import Entry
-from chalicelib.stores.carts import Cart
-from chalicelib.stores.jobs import JobKind
+from chalicelib.stores.cart_row import Cart
+from chalicelib.stores.job_row import JobKind
+from chalicelib.stores.manifest_row import ManifestRow
 from tests.doubles.archive import MTIME_NS
 from tests.doubles.worker_parts import PART_SIZE, WorkerParts
 from tests.doubles.world import LEASE
@@ -43,7 +44,7 @@ class MemorySite(WorkerParts):
         ]
 
         def write() -> int:
-            cart_id = self.world.carts.insert("", uid, uid, "d" * 64, len(entries))
+            cart_id = self.world.carts.insert("", uid, ManifestRow(uid, "d" * 64, len(entries)))
             self.world.entries.add(cart_id, 0, entries)
             return cart_id
 
@@ -133,6 +134,6 @@ class MemorySite(WorkerParts):
 def expired(lease: Lease, site: MemorySite) -> Lease:
     """The lease of another worker, that claims the job once this one's has ended."""
     site.database.advance(LEASE + 1)
-    job = site.world.jobs.claim(lease.job.id, 0)
+    job = site.world.jobs.claim(lease.job.id, lease.job.token)
     assert job is not None
     return replace(lease, job=job, lost=threading.Event())

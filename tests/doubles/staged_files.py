@@ -63,6 +63,11 @@ class MemoryStagedFileStore:
         oldest = sorted(unused, key=lambda row: row.used_at)[:limit]
         return [(row.file.archive_id, row.file.size) for row in oldest]
 
+    def released_bytes(self, since: float, within: float) -> int:
+        rows = [row for row in self._rows.values() if _is_evictable(row.file)]
+        recent = [row for row in rows if row.used_at > since and row.used_at > self._db.now - within]
+        return sum(allocated_bytes(row.file.size) for row in recent)
+
     def anything_evictable(self) -> bool:
         return any(_is_evictable(row.file) for row in self._rows.values())
 

@@ -15,31 +15,42 @@ from typing import Any, cast
 
 from chalicelib.aws.bundle_store import BundleStore
 from chalicelib.aws.job_queue import JobQueue
+from chalicelib.aws.manifest_uploads import ManifestUploadStore
+from chalicelib.policy.everybody import Everybody
+from chalicelib.stores.cart_history import CartHistoryStore
 from tests.doubles.archive import MemoryArchive
 from tests.doubles.bundle_store import MemoryBundleStore
+from tests.doubles.cart_history import MemoryCartHistory
 from tests.doubles.database import MemoryDatabase
 from tests.doubles.job_queue import MemoryJobQueue
+from tests.doubles.manifest_uploads import MemoryManifestUploads
 from tests.doubles.world import in_memory
 from workers.archive.client import ArchiveClient
 from workers.bundling.complete import BundleCompleter
-from workers.bundling.part_limits import PartSizes
+from workers.bundling.part_limits import STORE_LIMIT, PartSizes
 from workers.bundling.plan_windows import WindowPlanner
-from workers.bundling.upload import WindowUploader
+from workers.bundling.upload import UploadPools, WindowUploader
+from workers.bundling.upload_progress import UploadRecorder
+from workers.bundling.window_runs import WindowRuns
 from workers.files.volume import Volume
 from workers.handlers.assist import AssistedPulls, AssistHandler
 from workers.handlers.cleanup import CleanupHandler
 from workers.handlers.finish_cart import CartFinisher
 from workers.handlers.recall import RecallHandler
 from workers.handlers.relayout import Relayout
+from workers.handlers.unread_uploads import UnreadUploads
 from workers.handlers.upload_window import WindowUpload
 from workers.handlers.watch_tape import TapePolicy, TapeWatch
 from workers.handlers.window import WindowHandler, WindowLoader
+from workers.runtime.repairs import Repairs
+from workers.runtime.time_slice import SlicePolicy, TimeSlices
 from workers.staging.eviction import Evictor
 from workers.staging.failed_files import FailedFiles
 from workers.staging.file_retries import FileRetries, FileRetryPolicy
 from workers.staging.find_files import FileFinder
 from workers.staging.metadata import MetadataLookup
 from workers.staging.pull_batch import BatchPuller, PullPools
+from workers.staging.reading_rights import ReadingRights
 from workers.staging.release import SpaceReleaser
 from workers.staging.reserve import Reserver
 from workers.staging.restage import Restager
@@ -89,12 +100,19 @@ class WorkerParts:
     staging: StagingPolicy = StagingPolicy(looks_at_others=5)
     retries_policy: FileRetryPolicy = FileRetryPolicy(patience=60)
     sharing_policy: SharingPolicy = SharingPolicy()
+    slices_policy: SlicePolicy = SlicePolicy()
     tape_policy: TapePolicy = TapePolicy(timeout=3600)
+    sizes: PartSizes = PartSizes(PART_SIZE, 16 * MIB, 1000)
+    max_bundle: int = STORE_LIMIT
+    upload_pools: UploadPools = field(default_factory=lambda: UploadPools(InlineExecutor(), InlineExecutor()))
     #: CPU seconds of this process
     busy: float = 0.0
     database: MemoryDatabase = field(default_factory=MemoryDatabase)
     archive: MemoryArchive = field(default_factory=MemoryArchive)
     bundles: MemoryBundleStore = field(default_factory=lambda: MemoryBundleStore(min_part=1))
+    manifests: MemoryManifestUploads = field(default_factory=MemoryManifestUploads)
+    history: MemoryCartHistory = field(default_factory=MemoryCartHistory)
+    repairs: Repairs = field(default_factory=Repairs)
 
     def __post_init__(self) -> None:
         self.world = in_memory(self.database)
@@ -118,12 +136,22 @@ class WorkerParts:
         return cast(BundleStore, self.bundles)
 
     @cached_property
+    def rights(self) -> ReadingRights:
+        """Nobody is asked: what asks the policy is tested on databases."""
+        none = cast(Any, None)
+        return ReadingRights(Everybody(), self.world.jobs, self.world.entries, rights=none, groups=none)
+
+    @cached_property
     def metadata(self) -> MetadataLookup:
         return MetadataLookup(self.archive_client, self.world.staged_files, self.world.recalls)
 
     @cached_property
     def retries(self) -> FileRetries:
-        return FileRetries(self.retries_policy, self.archive.alive, self.database.clock)
+        return FileRetries(self.retries_policy, self.archive.alive, self.database.clock, self.slices)
+
+    @cached_property
+    def slices(self) -> TimeSlices:
+        return TimeSlices(self.world.due_jobs.any_due, self.slices_policy, self.database.clock)
 
     @cached_property
     def sharing(self) -> WorkSharing:
@@ -132,7 +160,8 @@ class WorkerParts:
 
     @cached_property
     def finder(self) -> FileFinder:
-        return FileFinder(self.world.jobs, self.world.entries, self.metadata, self.retries, self.sharing)
+        w = self.world
+        return FileFinder(w.jobs, w.entries, self.metadata, self.retries, self.sharing, self.slices)
 
     @cached_property
     def releaser(self) -> SpaceReleaser:
@@ -141,8 +170,10 @@ class WorkerParts:
 
     @cached_property
     def planner(self) -> WindowPlanner:
-        w, sizes = self.world, PartSizes(PART_SIZE, 16 * MIB, 1000)
-        return WindowPlanner(w.jobs, w.carts, w.entries, w.windows, self.bundle_store, self.volume, sizes)
+        w, sizes = self.world, self.sizes
+        return WindowPlanner(
+            w.jobs, w.carts, w.entries, w.windows, self.bundle_store, self.volume, sizes, self.max_bundle
+        )
 
     @cached_property
     def reserver(self) -> Reserver:
@@ -151,7 +182,9 @@ class WorkerParts:
 
     @cached_property
     def puller(self) -> BatchPuller:
-        return BatchPuller(self.archive_client, self.volume, PullPools(InlineExecutor(), InlineExecutor()), 4)
+        return BatchPuller(
+            self.archive_client, self.volume, PullPools(InlineExecutor(), InlineExecutor()), 4, self.repairs
+        )
 
     @cached_property
     def stager(self) -> Stager:
@@ -160,7 +193,7 @@ class WorkerParts:
             w.staged_files,
             self.puller,
             self.sharing,
-            StagingRecorder(w.jobs, w.carts, w.windows, w.staged_files),
+            StagingRecorder(w.jobs, w.carts, w.entries, w.windows, w.staged_files),
             FailedFiles(w.jobs, w.entries, self.metadata, self.retries),
             self.staging,
             self.database.clock,
@@ -177,15 +210,19 @@ class WorkerParts:
             self.planner,
             self.tape_policy,
             self.database.clock,
+            self.slices,
         )
 
     @cached_property
     def recall_handler(self) -> RecallHandler:
-        return RecallHandler(self.world.carts, self.finder, self.planner, self.tape, self.job_queue)
+        return RecallHandler(self.world.carts, self.rights, self.finder, self.planner, self.tape, self.job_queue)
 
     @cached_property
     def uploader(self) -> WindowUploader:
-        return WindowUploader(self.bundle_store, self.world.staged_files, self.volume, InlineExecutor(), 4)
+        w = self.world
+        runs = WindowRuns(w.staged_files, w.entries, w.windows)
+        recorder = UploadRecorder(w.jobs, w.carts, w.windows, clock=self.database.clock)
+        return WindowUploader(self.bundle_store, runs, self.volume, recorder, self.upload_pools, 4)
 
     @cached_property
     def completer(self) -> BundleCompleter:
@@ -207,7 +244,16 @@ class WorkerParts:
             self.uploader,
             self.finisher,
             self.releaser,
-            Restager(w.jobs, w.carts, w.windows, w.account, w.staged_files, self.volume),
+            Restager(
+                w.jobs,
+                w.carts,
+                w.windows,
+                w.account,
+                w.staged_files,
+                self.volume,
+                cast(CartHistoryStore, self.history),
+                self.repairs,
+            ),
         )
 
     @cached_property
@@ -218,8 +264,10 @@ class WorkerParts:
     def window_handler(self) -> WindowHandler:
         w = self.world
         loader = WindowLoader(w.carts, w.entries, w.windows)
-        relayout = Relayout(w.jobs, w.carts, self.layout_rows, self.bundle_store, self.releaser)
-        return WindowHandler(w.jobs, loader, self.reserver, self.stager, self.releaser, self.upload, relayout)
+        relayout = Relayout(w.jobs, w.carts, self.layout_rows, self.bundle_store, self.releaser, self.repairs)
+        return WindowHandler(
+            w.jobs, loader, self.rights, self.reserver, self.stager, self.releaser, self.upload, relayout
+        )
 
     @cached_property
     def assist_handler(self) -> AssistHandler:
@@ -231,4 +279,15 @@ class WorkerParts:
     @cached_property
     def cleanup_handler(self) -> CleanupHandler:
         w, after = self.world, self.workers_stopped_after
-        return CleanupHandler(w.jobs, w.carts, self.layout_rows, self.bundle_store, self.releaser, after)
+        uploads = UnreadUploads(w.uploads, cast(ManifestUploadStore, self.manifests))
+        return CleanupHandler(
+            w.jobs,
+            w.carts,
+            w.ended_carts,
+            self.layout_rows,
+            self.bundle_store,
+            uploads,
+            self.releaser,
+            after,
+            self.slices,
+        )

@@ -9,18 +9,32 @@ from typing import Any, cast
 from chalicelib.endings import CartEndings
 from chalicelib.job_message import JobMessage
 from chalicelib.manifest.reader import Entry
-from chalicelib.stores.carts import Cart, CartStore
+from chalicelib.stores.audit import AuditStore
+from chalicelib.stores.audit_log import AuditLog
+from chalicelib.stores.cart_row import Cart
+from chalicelib.stores.carts import CartStore
+from chalicelib.stores.due_jobs import DueJobStore
+from chalicelib.stores.ended_carts import EndedCartStore
 from chalicelib.stores.entries import EntryStore
-from chalicelib.stores.jobs import Job, JobKind, JobStore
+from chalicelib.stores.job_row import Job, JobKind
+from chalicelib.stores.jobs import JobStore
+from chalicelib.stores.manifest_row import ManifestRow
 from chalicelib.stores.space_account import SpaceAccountStore
+from chalicelib.stores.unsent_jobs import UnsentJobStore
+from chalicelib.stores.uploads import UploadStore
+from tests.doubles.audit import MemoryAuditLog, MemoryAuditStore
 from tests.doubles.carts import MemoryCartStore
 from tests.doubles.database import MemoryDatabase
+from tests.doubles.due_jobs import MemoryDueJobStore
+from tests.doubles.ended_carts import MemoryEndedCartStore
 from tests.doubles.entries import MemoryEntryStore
 from tests.doubles.jobs import MemoryJobStore
 from tests.doubles.recalls import MemoryRecallStore
 from tests.doubles.shared_files import MemorySharedFileStore
 from tests.doubles.space_account import MemorySpaceAccountStore
 from tests.doubles.staged_files import MemoryStagedFileStore
+from tests.doubles.unsent_jobs import MemoryUnsentJobStore
+from tests.doubles.uploads import MemoryUploadStore
 from tests.doubles.windows import MemoryWindowStore
 from workers.stores.recalls import RecallStore
 from workers.stores.shared_files import SharedFileStore
@@ -38,24 +52,33 @@ class World:
     clock: Callable[[], float]
     advance: Callable[[float], None]
     jobs: JobStore
+    due_jobs: DueJobStore
+    unsent_jobs: UnsentJobStore
     carts: CartStore
+    ended_carts: EndedCartStore
     entries: EntryStore
     windows: WindowStore
     recalls: RecallStore
     account: SpaceAccountStore
     staged_files: StagedFileStore
     shared_files: SharedFileStore
+    uploads: UploadStore
+    audit: AuditStore
+    audit_log: AuditLog
+    #: events and causes of a cart, the oldest first
+    history: Callable[[int], list[tuple[str, str]]]
 
     def __post_init__(self) -> None:
-        self.endings = CartEndings(self.carts, self.jobs)
+        self.endings = CartEndings(self.carts, self.jobs, self.uploads)
 
     def job(self, cart_id: int, kind: str = JobKind.WINDOW, window: int = 0) -> JobMessage:
         message: JobMessage = self.transaction(lambda: self.jobs.add(cart_id, kind, window))
         return message
 
     def claimed(self, cart_id: int, kind: str = JobKind.WINDOW, window: int = 0) -> Job:
-        """A job that was added and claimed."""
-        job = self.jobs.claim(self.job(cart_id, kind, window).job_id, 0)
+        """A job that was added and claimed, whoever's turn it is."""
+        message = self.job(cart_id, kind, window)
+        job = self.jobs.claim(message.job_id, message.token)
         assert job is not None
         return job
 
@@ -63,7 +86,7 @@ class World:
         """A new cart with `files` entries: files f0, f1 and so on."""
 
         def write() -> int:
-            cart_id = self.carts.insert(owner, uid, uid, "d" * 64, files)
+            cart_id = self.carts.insert(owner, uid, ManifestRow(uid, "d" * 64, files))
             self.entries.add(cart_id, 0, [entry(number) for number in range(files)])
             return cart_id
 
@@ -82,11 +105,18 @@ def in_memory(database: MemoryDatabase | None = None, lease: float = LEASE) -> W
         database.clock,
         database.advance,
         cast(JobStore, MemoryJobStore(database, lease)),
+        cast(DueJobStore, MemoryDueJobStore(database)),
+        cast(UnsentJobStore, MemoryUnsentJobStore(database, lease)),
         cast(CartStore, MemoryCartStore(database)),
+        cast(EndedCartStore, MemoryEndedCartStore(database)),
         cast(EntryStore, MemoryEntryStore(database)),
         cast(WindowStore, MemoryWindowStore(database)),
         cast(RecallStore, MemoryRecallStore(database)),
         cast(SpaceAccountStore, account),
         cast(StagedFileStore, MemoryStagedFileStore(database, account)),
         cast(SharedFileStore, MemorySharedFileStore(database)),
+        cast(UploadStore, MemoryUploadStore(database)),
+        MemoryAuditStore(database),
+        cast(AuditLog, MemoryAuditLog(database)),
+        lambda cart_id: database.tables.history.get(cart_id, []),
     )

@@ -54,12 +54,12 @@ class LocalSystem:
         assert requests.get(self.url, timeout=5).status_code == 200, self.output()
         return self
 
-    def launch(self, what: str, output: Path) -> subprocess.Popen[bytes]:
+    def launch(self, what: str, output: Path, **environ: str) -> subprocess.Popen[bytes]:
         """Start `python -m infra.local` with the command `what` in this system's environment."""
         with output.open("wb") as out:
             command = [sys.executable, "-m", "infra.local", what]
             return subprocess.Popen(
-                command, env=self._environ, cwd=ROOT, stdout=out, stderr=out, start_new_session=True
+                command, env=self._environ | environ, cwd=ROOT, stdout=out, stderr=out, start_new_session=True
             )
 
     def stop(self, signum: signal.Signals = signal.SIGTERM) -> float:

@@ -13,7 +13,7 @@ from tests.e2e.cart_client import SEED, Cart
 from tests.e2e.local_system import LocalSystem, alive, eventually
 
 Make = Callable[..., LocalSystem]
-CHILDREN = ("weed", "moto.server", "pacifica.archiveinterface", "-m workers", "chalicelib.sweeper", "wsgi:application")
+CHILDREN = ("weed", "moto.server", "pacifica.archiveinterface", "-m workers", "chalicelib.sweeper", "asgi:application")
 
 
 def test_every_listener_is_on_the_loopback(system: LocalSystem) -> None:

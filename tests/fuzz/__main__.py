@@ -1,9 +1,11 @@
 """Reproducible fuzzing of the API's server, the manifest parser and the archive client.
 
-Of 100 inputs, 10 are raw requests, 70 manifests and 20 archive responses. Violations are: a status of 500 or above (501
-and 505 are allowed: the request is not valid HTTP); a traceback in a response; an accepted manifest with a path that
-leaves its cart; an archive response that takes longer than the timeouts, or raises anything except ArchiveRefused and
-ArchiveUnavailable. Last, many clients never finish their requests, and another client must still be served.
+Of 100 inputs, 10 are raw requests, 70 manifests and 20 archive responses. Half of the manifests are read whole, half
+also in blocks and gzipped. Violations are: a status of 500 or above (501 and 505 are allowed: the request is not valid
+HTTP); a traceback in a response; an accepted manifest with a path that leaves its cart; a manifest that means something
+else in blocks or gzipped; an archive response that takes longer than the timeouts, or raises anything except
+ArchiveRefused and ArchiveUnavailable. Last, many clients never finish their requests, and another client must still be
+served.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import boto3
 from moto.server import ThreadedMotoServer
 
 from tests.fuzz import targets
-from tests.integration.api.server import gunicorn
+from tests.integration.api.server import granian
 
 NAME = "fuzz"
 SHOWN = 30
@@ -32,10 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     rng, tenth = random.Random(options.seed), max(1, options.inputs // 10)
     began = time.monotonic()
-    with _environment() as environ, gunicorn(environ) as server:
+    with _environment() as environ, granian(environ) as server:
         found = list(
             chain(
-                targets.manifests(rng, tenth * 7),
+                targets.manifests(rng, tenth * 7 // 2),
+                targets.two_ways_in(rng, tenth * 7 // 2),
                 targets.archive_answers(rng, tenth * 2),
                 targets.requests(rng, server.port, tenth),
                 targets.slow_clients(server.port),

@@ -25,7 +25,8 @@ HEADERS = (
 TEXTS = (
     "", "a", "../x", "/", "//", "a/../b", ".", "..", "a\0b", "a\nb", "é", "\ud800", "x" * 300, "a/" * 2000, " ", "a ",
     "%2e",
-    "C:\\x", "~", "$(id)", "'; --", "\u202e", "a//b", "./a", "\t",
+    "C:\\x", "CON", "caf\u00e9", "cafe\u0301", "CAF\u00c9", "SHA256SUMS", "sha256sums/a",
+    "b.", "a:b", "~", "$(id)", "'; --", "\u202e", "a//b", "./a", "\t",
 )  # fmt: skip
 ODD: tuple[Any, ...] = (None, True, 0, -1, 1 << 70, 1.5, 1e300, [], {}, [[]], {"fileids": []})
 
@@ -33,7 +34,7 @@ ODD: tuple[Any, ...] = (None, True, 0, -1, 1 << 70, 1.5, 1e300, [], {}, [[]], {"
 def request(rng: random.Random) -> bytes:
     """A request, possibly malformed."""
     lines = [rng.choice(METHODS) + b" " + rng.choice(TARGETS) + b" " + _version(rng)]
-    lines += [b"Host: x"] * (rng.random() < 0.9) + [rng.choice(HEADERS) for _ in range(rng.randint(0, 4))]
+    lines += [b"Host: localhost"] * (rng.random() < 0.9) + [rng.choice(HEADERS) for _ in range(rng.randint(0, 4))]
     body = manifest(rng) if rng.random() < 0.6 else rng.randbytes(rng.randint(0, 200))
     if rng.random() < 0.7:
         lines.append(b"Content-Length: %d" % len(body))
@@ -46,10 +47,23 @@ def manifest(rng: random.Random) -> bytes:
     entries: Any = [_entry(rng) for _ in range(rng.choice((0, 1, 2, 5)))]
     document: Any = {"fileids": entries if rng.random() < 0.9 else rng.choice(ODD)}
     if rng.random() < 0.2:
-        document["root"] = _value(rng)
+        document |= _options(rng)
+    if rng.random() < 0.2:
+        document = _options(rng) | document
     if rng.random() < 0.05:
         document = rng.choice(ODD)
-    body = json.dumps(document, ensure_ascii=rng.random() < 0.5).encode("utf-8", "surrogatepass")
+    text = json.dumps(document, ensure_ascii=rng.random() < 0.5, indent=rng.choice((None, None, 1)))
+    body = rng.choice((b"", b"", b"", b"\xef\xbb\xbf")) + text.encode("utf-8", "surrogatepass")
+    return _mutated(rng, body) if rng.random() < 0.3 else body
+
+
+def manifest_lines(rng: random.Random) -> bytes:
+    """A manifest as JSON lines, possibly with errors."""
+    lines: list[Any] = [_options(rng)] if rng.random() < 0.5 else []
+    lines += [_entry(rng) for _ in range(rng.choice((1, 2, 5)))]
+    ends = rng.choice(("\n", "\r\n", "\n\n", " \n", "\r"))
+    text = ends.join(json.dumps(line, ensure_ascii=rng.random() < 0.5) for line in lines)
+    body = rng.choice((b"", b"", b"\xef\xbb\xbf")) + text.encode("utf-8", "surrogatepass")
     return _mutated(rng, body) if rng.random() < 0.3 else body
 
 
@@ -79,6 +93,12 @@ def _entry(rng: random.Random) -> Any:
     if rng.random() < 0.2:
         del entry[rng.choice(sorted(entry))]
     return entry
+
+
+def _options(rng: random.Random) -> dict[str, Any]:
+    given = {"root": _value(rng), "names": rng.choice(("portable", "portable", None, "x", 1))}
+    given["sums"] = rng.choice(("sha256", "sha256", None, "md5", []))
+    return {key: value for key, value in given.items() if rng.random() < 0.5}
 
 
 def _value(rng: random.Random) -> Any:

@@ -26,9 +26,14 @@ def block(text: str, opening: str) -> str:
     raise AssertionError(f"{opening} is not closed")
 
 
+def all_variables() -> str:
+    """The text of all variables' files."""
+    return "".join(source(path.name) for path in sorted(INFRA.glob("variables*.tf")))
+
+
 def default(variable: str) -> str:
     """A variable's default, as written, without quotes."""
-    body = block(source("variables.tf") + source("variables_capacity.tf"), f'variable "{variable}" {{')
+    body = block(all_variables(), f'variable "{variable}" {{')
     value: str
     (value,) = re.findall(r"^\s+default\s+= (.+)$", body, re.MULTILINE)
     return value.strip('"')
@@ -36,7 +41,7 @@ def default(variable: str) -> str:
 
 def variables() -> dict[str, bool]:
     """Variable -> whether it has a default."""
-    text = source("variables.tf") + source("variables_capacity.tf")
+    text = all_variables()
     names = re.findall(r'^variable "(\w+)" \{', text, re.MULTILINE)
     return {name: bool(re.search(r"^\s+default\s+=", block(text, f'variable "{name}" {{'), re.M)) for name in names}
 
@@ -49,7 +54,8 @@ def routes() -> set[tuple[str, str]]:
 
 def set_settings() -> set[str]:
     """Environment variables that the module sets."""
-    return set(re.findall(r"^\s+([A-Z][A-Z0-9_]+)\s+=", source("settings.tf"), re.MULTILINE))
+    text = source("settings.tf").replace(block(source("settings.tf"), "worker_secrets = {"), "")
+    return set(re.findall(r"^\s+([A-Z][A-Z0-9_]+)\s+=", text, re.MULTILINE))
 
 
 def allowed_settings() -> set[str]:

@@ -17,7 +17,7 @@ POLICIES = ("policy", "assume_role_policy")
 #: Allowed wildcards: one bucket or prefix, the streams of one log group, one API stage, one type of EC2 resource.
 ALLOWED_WILDCARDS = re.compile(
     r"arn:aws:(s3:::[^*/]+/([^*]+/)?|(logs:[^*:]+:\d+:log-group:[^*:]+:)"
-    r"|execute-api:[^*:]+:\d+:\w+/\w+/|ec2:[^*:]+:\d+:[a-z-]+/)\*"
+    r"|execute-api:[^*:]+:\d+:\w+/\w+/(OPTIONS/|(GET|HEAD)/-/shared/)?|ec2:[^*:]+:\d+:[a-z-]+/)\*"
 )
 
 

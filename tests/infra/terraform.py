@@ -29,6 +29,10 @@ PLANNED = {
     "small": ("small", ""),
     "large": ("large", ""),
     "vpn": ("small", 'module "cart" {\n  archive_route  = "vpn"\n  vpn_gateway_id = "vgw-0123456789abcdef0"\n}\n'),
+    "iam": (
+        "small",
+        'module "cart" {\n  auth           = "iam"\n  share_links    = true\n  download_cidrs = ["192.0.2.0/24"]\n}\n',
+    ),
 }
 SERVE = "import sys; from moto.server import main; main(sys.argv[1:])"
 

@@ -17,11 +17,12 @@ import pytest
 import requests
 from botocore.exceptions import ClientError
 
-from chalicelib import command
+from chalicelib.admin import command
 from chalicelib.config.settings import Settings, load
 from chalicelib.wiring import build
 from infra import package
 from infra.local.archive_simulator import running_simulator
+from tests.callers import ANYONE
 from tests.infra import policies, terraform
 from tests.infra.terraform import KEYS, Terraform
 from tests.infra.test_permissions import ACTIONS
@@ -46,9 +47,11 @@ module "cart" {
   archive_cidrs     = ["192.0.2.0/24"]
   api_allowed_cidrs = ["198.51.100.0/24"]
   cors_origins      = ["https://data.example.org"]
+  auth              = "none"
+  auth_none_i_know  = true
   alarm_emails      = ["cart-operators@example.org"]
   rehearsal         = true
-  protect           = false
+  protect           = { database = false, backups = false, bundles = false }
 }
 
 output "cart" {
@@ -119,7 +122,7 @@ def database(
         for statement in (
             "CREATE DATABASE pacifica_cartd",
             f"CREATE USER {user} IDENTIFIED BY '{login['password']}'",
-            f"GRANT ALL ON pacifica_cartd.* TO {user}",
+            f"GRANT ALL ON *.* TO {user} WITH GRANT OPTION",
         ):
             mariadb.run(variables, statement)
         yield {name: variables[name] for name in ("MYSQL_HOST", "MYSQL_PORT")}
@@ -132,7 +135,7 @@ def test_no_deployed_policy_has_a_broad_wildcard(deployed: Deployed) -> None:
     assert [(where, wide) for where, statement in known if (wide := policies.too_wide(statement))] == []
 
 
-@pytest.mark.parametrize("role", ["api", "sweep", "workers"])
+@pytest.mark.parametrize("role", ["api", "sweep", "workers", "migrate"])
 def test_a_role_of_the_code_works_only_from_the_vpc(deployed: Deployed, role: str) -> None:
     name: Any = {"RoleName": f"{NAME}-{role}", "PolicyName": "from-here-only"}
     document: Any = deployed.client("iam").get_role_policy(**name)["PolicyDocument"]
@@ -208,7 +211,7 @@ def run_worker_until_the_cart_ends(environ: dict[str, str]) -> None:
     threading.Thread(target=worker.consumer.run, daemon=True).start()
     threading.Event().wait(0.1)
     for _ in range(300):
-        if system.service.find("", "cart").state in ("ready", "error"):
+        if system.service.find(ANYONE, "cart").state in ("ready", "error"):
             break
         threading.Event().wait(0.1)
     worker.consumer.stop()

@@ -55,17 +55,25 @@ def idle(plan: dict[str, Any]) -> dict[str, float]:
     worker = int(task["cpu"]) / 1024 * CPU + int(task["memory"]) / 1024 * MEMORY
     (database,) = by_type["aws_db_instance"]
     one_database = DATABASE[database["instance_class"]] * MONTH + database["allocated_storage"] * DISK
-    endpoints = [e for e in by_type["aws_vpc_endpoint"] if e["vpc_endpoint_type"] == "Interface"]
     gateways = len(by_type.get("aws_nat_gateway", [])) * (NAT + ADDRESS)
     gateways += len(by_type.get("aws_ec2_transit_gateway_vpc_attachment", [])) * TRANSIT
     log_metrics = {f["metric_transformation"][0]["name"] for f in by_type["aws_cloudwatch_log_metric_filter"]}
     return {
         "workers": by_type["aws_ecs_service"][0]["desired_count"] * worker * MONTH,
         "database": one_database * (2 if database["multi_az"] else 1),
-        "endpoints": len(endpoints) * int(argument(plan, "endpoint_zones")) * ENDPOINT * MONTH,
+        "endpoints": zones_of_endpoints(plan) * ENDPOINT * MONTH,
         "way out": gateways * MONTH,
         "alarms": alarm_metrics(by_type) * ALARM + len(log_metrics) * METRIC + LOGS,
     }
+
+
+def zones_of_endpoints(plan: dict[str, Any]) -> int:
+    """For each interface endpoint its zones: all, or those of the workers; a plan does not know the subnets' ids."""
+    zones = int(argument(plan, "zones"))
+    of_workers = 1 if argument(plan, "volume_one_zone") in (True, "true") else zones
+    planned = policies.resources(plan["planned_values"]["root_module"])
+    names = [r["index"] for r in planned if r["type"] == "aws_vpc_endpoint" and r["name"] == "interface"]
+    return sum(zones if name in ("secretsmanager", "sqs", "sts") else of_workers for name in names)
 
 
 def alarm_metrics(by_type: dict[str, list[Any]]) -> int:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import logging
 import math
 import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
 import app
 from chalicelib import job_message
-from chalicelib.config import logs
 from chalicelib.config.settings import Settings
 from infra import package
 from infra.local import provision
-from tests.infra import hcl
+from tests.infra import filters, hcl
 from tests.infra.hcl import ROOT, block, default, source
 
 DOCS = ROOT / "docs"
@@ -30,6 +30,17 @@ NOT_DEPLOYED = {
     "AWS_ENDPOINT_URL_S3": "the store is S3 itself",
     "BUNDLE_PUBLIC_ENDPOINT": "the store is S3 itself",
     "MAX_BODY": "its default in Lambda is the limit of an event",
+    "OIDC_JWKS_FILE": "a Lambda has no such file: it asks the issuer",
+    "POLICY_FILE": "a Lambda has no such file",
+    "POLICY_TOKEN": "it is in a secret",
+    "ARCHIVE_TOKEN": "it is in a secret",
+    "NOTIFY_SIGNING_KEY": "it is in a secret",
+    "SMTP_URL": "it is in a secret",
+    "ARCHIVE_CLIENT_CERT": "the workers have no such file",
+    "ARCHIVE_CLIENT_KEY": "the workers have no such file",
+    "METRICS_ADDRESS": "CloudWatch reads metrics from the logs",
+    "AWS_LAMBDA_FUNCTION_NAME": "Lambda sets it",
+    "CART_REVISION": "the workers' image sets it",
 }
 #: Variables read by boto3.
 OF_BOTO3 = {"AWS_DEFAULT_REGION", "AWS_STS_REGIONAL_ENDPOINTS"}
@@ -69,7 +80,7 @@ def test_the_defaults_are_those_of_the_settings() -> None:
     assert float(default("recall_days")) * 86400 == settings.recall_timeout
     assert float(default("cart_days")) * 86400 == settings.cart_deadline
     assert float(default("bundle_days")) * 86400 == settings.bundle_ttl
-    assert f'"JOB_CONCURRENCY", "{settings.job_concurrency}"' in source("variables_capacity.tf")
+    assert f'"JOB_CONCURRENCY", "{settings.job_concurrency}"' in source("variables_database.tf")
 
 
 def test_a_message_is_dead_lettered_after_as_many_receives_as_locally() -> None:
@@ -80,7 +91,7 @@ def test_the_functions_match_the_chalice_configuration() -> None:
     config = json.loads((ROOT / ".chalice/config.json").read_text())
     for name, value in re.findall(r"^\s+lambda_(memory|timeout)\s+= (\d+)$", source("lambda.tf"), re.MULTILINE):
         assert config[{"memory": "lambda_memory_size", "timeout": "lambda_timeout"}[name]] == int(value)
-    assert f'stage = "{config["api_gateway_stage"]}"' in source("api.tf")
+    assert f'stage = "{config["api_gateway_stage"]}"' in re.sub(" +", " ", source("api.tf"))
 
 
 def test_the_handlers_and_the_schedule_are_those_of_the_app() -> None:
@@ -105,42 +116,30 @@ def test_the_volume_has_the_path_and_the_user_of_the_image() -> None:
     assert "pacifica-cartd-cmd" in image
 
 
-def terms(name: str) -> list[str]:
-    """The terms that a metric filter requires in a log line."""
-    body = block(source("alarms.tf"), "logged = {")
-    (listed,) = re.findall(rf"^\s+{name}\s+= .*terms = \[(.*?)\]", body, re.MULTILINE)
-    return re.findall(r'"(.*?)"', listed)
+#: Runs a job that fails, and one that ends its cart in error, with the log of a worker.
+WORKER = """
+from chalicelib.config import logs
+from chalicelib.errors import PermanentError
+from tests.doubles.runner_site import RunnerSite, raises
+logs.configure("INFO", "json")
+site = RunnerSite()
+for error in (ValueError("a mistake"), PermanentError("the archive has no file 7")):
+    site.send()
+    site.on("window", raises(error))
+    site.handle_next()
+"""
 
 
-def logged(module: str, level: int, call: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A line in the log format of the workers, from the log call in the module's source that matches `call`."""
-    config: dict[str, Any] = {}
-    monkeypatch.setattr(logging, "basicConfig", lambda **options: config.update(options))
-    level_before = logging.getLogger().level
-    logs.configure("INFO")
-    logging.getLogger().setLevel(level_before)
-    (message,) = re.findall(
-        r'log\.\w+\("([^"]*' + call + '[^"]*)"', (ROOT / f"{module.replace('.', '/')}.py").read_text()
-    )
-    filled = re.sub(r"%[rsd]", "7", message)
-    return logging.Formatter(config["format"]).format(logging.LogRecord(module, level, "", 1, filled, (), None))
+def test_the_filters_of_the_workers_count_what_a_worker_prints() -> None:
+    """Those of the sweep: tests/integration/test_lambda_logs.py."""
+    ran = subprocess.run([sys.executable, "-c", WORKER], cwd=ROOT, capture_output=True, text=True, check=True)
+    lines = ran.stderr.splitlines()
+    counted = {name: sum(filters.matches(name, line) for line in lines) for name in filters.names()}
+    assert counted == {"carts-failed": 1, "jobs-failed": 1, "carts-given-up": 0, "dead-letters": 0}, lines
 
 
-@pytest.mark.parametrize(
-    ("name", "module", "level", "call"),
-    [
-        ("carts-failed", "workers.handlers.fail_cart", logging.WARNING, "failed: "),
-        ("carts-given-up", "chalicelib.sweep.fail_cart", logging.WARNING, "failed: "),
-        ("jobs-failed", "workers.runtime.job_runner", logging.ERROR, "failed [(]attempt"),
-        ("dead-letters", "chalicelib.sweep.dead_letters", logging.WARNING, "dead letter %r"),
-    ],
-)
-def test_a_log_alarm_matches_the_real_log_line(
-    name: str, module: str, level: int, call: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    line = logged(module, level, call, monkeypatch)
-    assert terms(name)
-    assert [term for term in terms(name) if term not in line] == []
+def test_the_deployed_log_is_json_because_the_filters_read_its_fields() -> None:
+    assert re.search(r'LOG_FORMAT\s+= "json"', source("settings.tf"))
 
 
 def test_the_runbook_has_a_section_for_every_alarm_and_no_other() -> None:

@@ -17,28 +17,43 @@ ACTIONS = {
     "create_multipart_upload": "s3:PutObject",
     "delete_message": "sqs:DeleteMessage",
     "delete_object": "s3:DeleteObject",
+    "delete_objects": "s3:DeleteObject",
     "generate_presigned_url": None,  # signs locally
+    "get_bucket_lifecycle_configuration": "s3:GetLifecycleConfiguration",
     "get_object": "s3:GetObject",
     "get_paginator": None,  # the call it pages through is listed itself
     "get_queue_attributes": "sqs:GetQueueAttributes",
     "get_queue_url": None,  # in AWS the settings are queue URLs
     "get_secret_value": "secretsmanager:GetSecretValue",
+    "head_bucket": "s3:ListBucket",
     "head_object": "s3:GetObject",
     "list_multipart_uploads": "s3:ListBucketMultipartUploads",
     "list_objects_v2": "s3:ListBucket",
     "list_parts": "s3:ListMultipartUploadParts",
     "put_object": "s3:PutObject",
+    "put_secret_value": "secretsmanager:PutSecretValue",
     "receive_message": "sqs:ReceiveMessage",
     "send_message_batch": "sqs:SendMessage",
     "upload_part": "s3:PutObject",
 }
-CALLERS = ("aws/bundle_store", "aws/manifest_uploads", "aws/job_queue", "aws/url_signing", "db/credentials")
+CALLERS = (
+    "admin/check_store",
+    "admin/database_users",
+    "aws/bucket_listing",
+    "aws/bundle_store",
+    "aws/job_queue",
+    "aws/manifest_uploads",
+    "aws/queue_view",
+    "aws/secret_settings",
+    "aws/url_signing",
+    "db/credentials",
+)
 
 
 def calls(module: str) -> set[str]:
     """The boto3 calls in a module of chalicelib."""
     text = (ROOT / "chalicelib" / f"{module}.py").read_text()
-    names = re.findall(r'client(?:\("\w+"\))?\.(\w+)\(', text) + re.findall(r'get_paginator\("(\w+)"', text)
+    names = re.findall(r'(?:client|\bs3)(?:\("\w+"\))?\.(\w+)\(', text) + re.findall(r'get_paginator\("(\w+)"', text)
     return {name for name in names if name != "client"}
 
 
@@ -73,21 +88,46 @@ def test_workers_may_make_the_calls_of_the_bundle_store_and_the_queue() -> None:
         (
             "lambda.tf",
             "api",  # POST and DELETE; with ListBucket, a missing object answers 404
-            {"sqs:SendMessage", "s3:GetObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListBucket"}
-            | {"sts:AssumeRole", "logs:CreateLogStream", "logs:PutLogEvents"},
+            {
+                "sqs:SendMessage",
+                "sqs:GetQueueAttributes",
+                "s3:GetObject",
+                "s3:DeleteObject",
+                "s3:AbortMultipartUpload",
+                "s3:ListBucket",
+            }
+            | {"sts:AssumeRole", "logs:CreateLogStream", "logs:PutLogEvents"}
+            | {"secretsmanager:GetSecretValue"},  # the policy's token, if there is one
         ),
         (
             "schedule.tf",
             "sweep",  # see chalicelib/sweep/sweep.py
             {"sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
-            | {"s3:ListBucketMultipartUploads", "s3:AbortMultipartUpload", "logs:CreateLogStream", "logs:PutLogEvents"},
+            | {"s3:ListBucketMultipartUploads", "s3:AbortMultipartUpload", "s3:DeleteObject"}
+            | {"logs:CreateLogStream", "logs:PutLogEvents"},
         ),
-        ("signing.tf", "signing", {"s3:GetObject", "s3:PutObject"}),
-        ("database.tf", "database_secret", {"secretsmanager:GetSecretValue"}),
+        ("database_users.tf", "database_secret", {"secretsmanager:GetSecretValue"}),
+        ("database_users.tf", "migrate", {"secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"}),
     ],
 )
 def test_a_role_may_make_exactly_these_calls(file: str, document: str, needed: set[str]) -> None:
     assert allowed(file, document) == needed
+
+
+def test_the_signing_role_may_do_only_what_urls_need() -> None:
+    body = block(source("signing.tf"), 'data "aws_iam_policy_document" "signing" {')
+    assert set(re.findall(r'"(s3:\w+)"', body)) == {"s3:GetObject", "s3:PutObject"}
+
+
+def test_the_migration_task_alone_logs_in_as_the_tables_owner() -> None:
+    settings = re.sub(" +", " ", source("settings.tf"))
+    assert settings.count("local.database_secret_arn") == 1
+    assert (
+        "migrate_settings = merge(local.worker_settings, { MYSQL_SECRET_ARN = local.database_secret_arn })" in settings
+    )
+    assert "local.database_secret_arn" not in block(
+        source("database_users.tf"), 'data "aws_iam_policy_document" "database_secret" {'
+    )
 
 
 def test_the_endpoints_of_s3_and_sqs_allow_every_action_used() -> None:

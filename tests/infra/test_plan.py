@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import zipfile
 from pathlib import Path
@@ -65,19 +66,22 @@ def test_only_the_api_is_public_and_everything_is_encrypted(plans: dict[str, Any
 @pytest.mark.parametrize(
     ("example", "gateway"), [("small", "nat_gateway_id"), ("vpn", "gateway_id"), ("large", "transit_gateway_id")]
 )
-def test_private_subnets_have_routes_only_to_the_archive(plans: dict[str, Any], example: str, gateway: str) -> None:
+def test_private_subnets_have_routes_only_to_what_is_configured(
+    plans: dict[str, Any], example: str, gateway: str
+) -> None:
     changes = [c for c in plans[example]["resource_changes"] if c["type"] == "aws_route"]
-    private = [c["change"] for c in changes if c["name"] == "archive"]
+    private = [c["change"] for c in changes if c["name"] == "outside"]
     networks = {change["after"]["destination_cidr_block"] for change in private}
     call = plans[example]["configuration"]["root_module"]["module_calls"]["cart"]
-    assert networks == set(call["expressions"]["archive_cidrs"]["constant_value"])
+    named = [call["expressions"].get(f"{name}_cidrs", {}) for name in ("archive", "issuer", "policy")]
+    assert networks == {cidr for expression in named for cidr in expression.get("constant_value", [])}
     assert len(private) == len(networks) * (3 if example == "large" else 2)
     for change in private:
         known = {name for name in GATEWAYS if change["after"].get(name)}
         unknown = {name for name in GATEWAYS if change["after_unknown"].get(name)}
         assert known | unknown >= {gateway}
         assert known <= {gateway}
-    others = [(c["name"], c["change"]["after"]["destination_cidr_block"]) for c in changes if c["name"] != "archive"]
+    others = [(c["name"], c["change"]["after"]["destination_cidr_block"]) for c in changes if c["name"] != "outside"]
     assert others == ([("internet", "0.0.0.0/0")] if example == "small" else [])
 
 
@@ -88,3 +92,59 @@ def test_more_workers_than_database_connections_are_rejected(folder: Path, endpo
     with pytest.raises(AssertionError, match="Too few for api_concurrency"):
         Terraform(root, endpoint).plan()
     (root / "many_override.tf").unlink()
+
+
+@pytest.mark.usefixtures("plans")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ('auth = "none"', "auth_none_i_know"),
+        ('auth = "basic"', "Must be oidc, token"),
+        ("issuer_cidrs = []", "required by auth = oidc"),
+        ('oidc = { issuers = ["http://login.example.org/"], audience = ["cart"] }', "Issuers must be https"),
+        ('policy_url = "https://policy.example.org/"', "set together"),
+        ('policy_cidrs = ["192.0.2.0/24"]', "set together"),
+        ('iam_principals = ["arn:aws:iam::123456789012:role/*"]', "without"),
+        ('settings = { POLICY_TOKEN = "secret" }', "unknown setting"),
+        (f'settings = {{ LIMITS = "{"x" * 3000}" }}', "Too long"),
+    ],
+)
+def test_what_would_be_open_or_broken_is_rejected(folder: Path, endpoint: str, arguments: str, message: str) -> None:
+    root = folder / "examples" / "small"
+    (root / "bad_override.tf").write_text(f'module "cart" {{\n  {arguments}\n}}\n')
+    try:
+        with pytest.raises(AssertionError, match=message):
+            Terraform(root, endpoint).plan()
+    finally:
+        (root / "bad_override.tf").unlink()
+
+
+def test_with_iam_only_signed_requests_reach_carts(plans: dict[str, Any]) -> None:
+    planned = list(policies.resources(plans["iam"]["planned_values"]["root_module"]))
+    methods = {r["index"]: r["values"]["authorization"] for r in planned if r["type"] == "aws_api_gateway_method"}
+    unsigned = {call for call, authorization in methods.items() if authorization == "NONE"}
+    shared = {call for call in methods if " /-/shared/" in call}
+    ownerless = {"GET /", "GET /-/healthz", "GET /-/readyz", "GET /-/notify-keys"}
+    assert unsigned == ownerless | shared | {call for call in methods if call.startswith("OPTIONS ")}
+    assert {methods[call] for call in methods.keys() - unsigned} == {"AWS_IAM"}
+
+
+def test_signed_urls_work_only_from_where_they_may(plans: dict[str, Any]) -> None:
+    for name, addresses in (("iam", ["192.0.2.0/24"]), ("small", None)):
+        planned = list(policies.resources(plans[name]["planned_values"]["root_module"]))
+        (policy,) = [r["values"]["policy"] for r in planned if r["address"].endswith("aws_iam_role_policy.signing")]
+        for statement in json.loads(policy)["Statement"]:
+            condition = statement.get("Condition", {}).get("IpAddress", {}).get("aws:SourceIp")
+            assert ([condition] if isinstance(condition, str) else condition) == addresses
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_no_secret_is_in_a_plan(plans: dict[str, Any], example: str) -> None:
+    planned = list(policies.resources(plans[example]["planned_values"]["root_module"]))
+    kinds = {resource["type"] for resource in planned}
+    assert "aws_secretsmanager_secret" in kinds
+    assert "aws_secretsmanager_secret_version" not in kinds
+    for function in [r["values"] for r in planned if r["type"] == "aws_lambda_function"]:
+        for environment in function["environment"]:
+            names = set(environment.get("variables") or {})
+            assert not names & {"POLICY_TOKEN", "ARCHIVE_TOKEN", "MYSQL_PASSWORD"}

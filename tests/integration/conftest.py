@@ -20,9 +20,10 @@ from moto.sqs.models import Queue
 from chalicelib.config.settings import load
 from chalicelib.db import schema
 from chalicelib.db.database import Database
-from chalicelib.stores.carts import UNFINISHED, Cart
+from chalicelib.stores.cart_row import UNFINISHED, Cart
 from chalicelib.wiring import System, build
 from infra.local.archive_simulator import RunningSimulator, running_simulator
+from tests.callers import ANYONE
 from tests.integration import mariadb
 from workers.files.volume import Volume
 from workers.policies import policies_of
@@ -141,14 +142,14 @@ class Site:
     def wait(self, uid: str, within: float = 30.0) -> Cart:
         """Wait until the cart is ready or in error, at most `within` seconds, and return it."""
         deadline = time.monotonic() + within
-        while (cart := self.system.service.find("", uid)).state in UNFINISHED:
+        while (cart := self.system.service.find(ANYONE, uid)).state in UNFINISHED:
             assert time.monotonic() < deadline, f"cart {uid} is still {cart.state}"
             time.sleep(0.03)
         return cart
 
     def bundle(self, uid: str) -> bytes:
         """The bundle's bytes from the store."""
-        cart = self.system.service.find("", uid)
+        cart = self.system.service.find(ANYONE, uid)
         s3 = boto3.client("s3", endpoint_url=self.variables["AWS_ENDPOINT_URL_S3"])
         response: Any = s3.get_object(Bucket=self.variables["BUNDLE_BUCKET"], Key=f"carts/{cart.id}/{cart.attempt}.tar")
         body: bytes = response["Body"].read()

@@ -6,7 +6,7 @@ from typing import Any
 
 from chalicelib.db.database import Database, execute
 from chalicelib.job_message import JobMessage
-from chalicelib.stores.jobs import Job
+from chalicelib.stores.job_row import Job
 
 LEASE = 30
 

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.programs import skip_or_fail
+
 WSGI = "pacifica.archiveinterface.wsgi:application"
 WORKERS = 4
 START_TIMEOUT = 30.0
@@ -35,12 +37,9 @@ def archive_python() -> str:
     """The interpreter that has the archive interface; skips or fails the test if there is none."""
     python = os.environ.get("ARCHIVE_PYTHON") or sys.executable
     check = "import gunicorn, cherrypy, importlib.util as u; assert u.find_spec('pacifica.archiveinterface')"
-    if subprocess.run([python, "-c", check], capture_output=True, check=False).returncode == 0:
-        return python
-    reason = f"{python} has no pacifica-archiveinterface and gunicorn: install them or set ARCHIVE_PYTHON"
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
+    if subprocess.run([python, "-c", check], capture_output=True, check=False).returncode:
+        skip_or_fail(f"{python} has no pacifica-archiveinterface and gunicorn: install them or set ARCHIVE_PYTHON")
+    return python
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.callers import ANYONE
 from tests.integration.conftest import Site
 from tests.integration.worker_site import assert_ready, manifest
 
@@ -11,5 +12,5 @@ def test_a_cart_becomes_a_verified_tar(site: Site) -> None:
     for name, content in files.items():
         site.put(name, content)
     site.start_worker()
-    site.system.service.create("", "first", manifest(files))
+    site.system.service.create(ANYONE, "first", manifest(files))
     assert_ready(site, "first", files)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import json
 import subprocess
@@ -14,19 +15,21 @@ from pathlib import Path
 import peewee
 import pytest
 
-from chalicelib import command
+from chalicelib.admin import command, operator
 from chalicelib.config.settings import load
 from chalicelib.db import schema
 from chalicelib.db.database import Database, execute
-from chalicelib.db.models import Carts, Jobs, StagedFiles, Table
+from chalicelib.db.models import Carts, Jobs, Table
+from chalicelib.db.volume_models import StagedFiles
 from chalicelib.errors import CartNotFound, DatabaseUnavailable, InvalidManifest, SchemaOutdated, TransientError
-from chalicelib.manifest.reader import parse
 from chalicelib.stores.carts import CartStore, LiveCartExists
-from chalicelib.stores.jobs import JobKind
+from chalicelib.stores.job_row import JobKind
+from tests.callers import ANYONE
 from tests.integration.posting import Posting, body
+from tests.manifests import read
 
 ROOT = Path(__file__).parents[2]
-DBSYNC = (sys.executable, "-m", "chalicelib.command", "dbsync")
+DBSYNC = (sys.executable, "-m", "chalicelib.admin", "dbsync")
 
 
 @pytest.fixture
@@ -68,6 +71,30 @@ def test_missing_tables_count_as_outdated(run: Callable[[str], tuple[int, str]])
     assert run("dbsync")[0] == 0
     assert run("dbchk")[0] == 0
     assert run("dbsync")[0] == 0
+
+
+def test_the_database_is_named_but_not_its_password(
+    run: Callable[[str], tuple[int, str]], database_variables: dict[str, str]
+) -> None:
+    _, output = run("dbsync")
+    if host := database_variables.get("MYSQL_HOST"):
+        name = f"database {database_variables['MYSQL_DATABASE']} at {host}:{database_variables['MYSQL_PORT']}"
+    else:
+        name = f"SQLite database {database_variables['SQLITE_PATH']}"
+    assert output.splitlines().count(f"using {name}") == 1
+    secret = database_variables.get("MYSQL_PASSWORD")
+    assert not secret or secret not in output
+
+
+def test_a_database_that_nobody_named_is_said_to_be_the_default(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for name in ("MYSQL_HOST", "SQLITE_PATH", "DATABASE_PORT_3306_TCP_ADDR"):
+        monkeypatch.delenv(name, raising=False)
+    unset = dataclasses.replace(load({}), sqlite_path=tmp_path / "cart.db")  # not the default, which other runs share
+    monkeypatch.setattr(operator, "load", lambda environ: unset)
+    command.main(["dbsync"])
+    assert f"{tmp_path}/cart.db (neither MYSQL_HOST nor SQLITE_PATH is set)" in capsys.readouterr().err
 
 
 def test_outdated_tables_are_refused_and_can_be_migrated(database: Database) -> None:
@@ -162,7 +189,7 @@ def test_uids_differ_by_case_and_accent(posting: Posting) -> None:
 
 def test_paths_are_stored_byte_for_byte(posting: Posting) -> None:
     path = "Ünï/" + "é" * 127 + "/🚀 \u0065\u0301"
-    posting.service.create("", "uid", json.dumps({"fileids": [{"id": 1, "path": path}]}).encode())
+    posting.service.create(ANYONE, "uid", json.dumps({"fileids": [{"id": 1, "path": path}]}).encode())
     assert [entry.path for entry in posting.entries.page(posting.carts.find("", "uid").id, 0, 10)] == [path]
 
 
@@ -170,7 +197,7 @@ def test_archive_ids_that_differ_by_a_trailing_space_are_distinct(database: Data
     """If manifests accept such ids, the staged file of one must not be used for the other."""
     body = {"fileids": [{"id": "a", "path": "a"}, {"id": "a ", "path": "b"}]}
     try:
-        ids = [entry.archive_id for entry in parse(json.dumps(body).encode(), "uid").entries]
+        ids = [entry.archive_id for entry in read(json.dumps(body).encode()).entries]
     except InvalidManifest:
         return
     with database.session() as db:
@@ -183,7 +210,7 @@ def test_archive_ids_that_differ_by_a_trailing_space_are_distinct(database: Data
 def test_concurrent_posts_of_one_uid_make_one_live_cart(database: Database, posting: Posting) -> None:
     def post(number: int) -> None:
         try:
-            posting.service.create("", "uid", body(f"file-{number % 4}"))
+            posting.service.create(ANYONE, "uid", body(f"file-{number % 4}"))
         finally:
             database.close()
 
@@ -204,7 +231,7 @@ def test_a_post_that_loses_every_race_may_be_retried(posting: Posting, monkeypat
 
     monkeypatch.setattr(CartStore, "insert", lose)
     with pytest.raises(TransientError, match="at the same time"):
-        posting.service.create("", "uid", body("file"))
+        posting.service.create(ANYONE, "uid", body("file"))
 
 
 def test_times_are_utc_from_the_databases_clock(database: Database) -> None:
@@ -215,7 +242,7 @@ def test_times_are_utc_from_the_databases_clock(database: Database) -> None:
 
 
 def test_queries_are_logged_if_set(database: Database, database_variables: dict[str, str]) -> None:
-    check = (sys.executable, "-m", "chalicelib.command", "dbchk")
+    check = (sys.executable, "-m", "chalicelib.admin", "dbchk")
     quiet = subprocess.run(check, cwd=ROOT, env=database_variables, capture_output=True, text=True, check=True)
     loud = subprocess.run(
         check, cwd=ROOT, env=database_variables | {"DATABASE_LOGGING": "1"}, capture_output=True, text=True, check=True

@@ -12,7 +12,8 @@ from chalicelib.config.settings import load
 from chalicelib.db.database import ConnectionPolicy, Database, execute
 from chalicelib.db.models import Jobs
 from chalicelib.errors import DatabaseUnavailable
-from chalicelib.stores.jobs import JobKind, JobStore
+from chalicelib.stores.job_row import JobKind
+from chalicelib.stores.jobs import JobStore
 
 
 @pytest.fixture

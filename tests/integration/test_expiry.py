@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib.db.models import Carts
 from chalicelib.errors import CartExpired
+from tests.callers import ANYONE
 from tests.integration.conftest import Site
 from tests.integration.worker_site import manifest
 
@@ -23,7 +24,7 @@ def age(site: Site, uid: str, seconds: float) -> None:
 def ready(site: Site, *uids: str, size: int = 10) -> None:
     for uid in uids:
         site.put(uid, uid[:1].encode() * size)
-        site.system.service.create("", uid, manifest({uid: uid[:1].encode() * size}))
+        site.system.service.create(ANYONE, uid, manifest({uid: uid[:1].encode() * size}))
     for uid in uids:
         assert site.wait(uid).state == "ready"
 
@@ -42,9 +43,9 @@ def test_an_unused_bundle_expires_and_can_be_posted_again(site_of: Callable[...,
     age(site, "old", 101)
     site.system.sweep.run()
     with pytest.raises(CartExpired, match="expired"):
-        site.system.service.find("", "old")
+        site.system.service.find(ANYONE, "old")
     assert stored_in_time(site, 1)
-    assert site.system.service.find("", "new").state == "ready"
+    assert site.system.service.find(ANYONE, "new").state == "ready"
     ready(site, "old")
 
 
@@ -53,11 +54,11 @@ def test_a_bundle_with_a_valid_url_does_not_expire(site_of: Callable[..., Site])
     site.start_worker()
     ready(site, "held")
     age(site, "held", 1000)
-    site.system.service.download("", "held", None)
+    site.system.service.download(ANYONE, "held", None)
     with site.system.database.session() as db:
         Carts.update(used_at=0).execute(db)
     site.system.sweep.run()
-    assert site.system.service.find("", "held").state == "ready"
+    assert site.system.service.find(ANYONE, "held").state == "ready"
 
 
 def test_over_the_limit_the_least_recently_used_bundle_expires(site_of: Callable[..., Site]) -> None:
@@ -69,8 +70,8 @@ def test_over_the_limit_the_least_recently_used_bundle_expires(site_of: Callable
     age(site, "c", 10)
     site.system.sweep.run()
     with pytest.raises(CartExpired):
-        site.system.service.find("", "b")
-    assert {site.system.service.find("", uid).state for uid in ("a", "c")} == {"ready"}
+        site.system.service.find(ANYONE, "b")
+    assert {site.system.service.find(ANYONE, uid).state for uid in ("a", "c")} == {"ready"}
     assert stored_in_time(site, 2)
 
 
@@ -80,4 +81,4 @@ def test_no_bundle_expires_within_the_buffer_time(site_of: Callable[..., Site]) 
     ready(site, "a")
     age(site, "a", 30)
     site.system.sweep.run()
-    assert site.system.service.find("", "a").state == "ready"
+    assert site.system.service.find(ANYONE, "a").state == "ready"

@@ -15,15 +15,18 @@ from typing import Any
 import pytest
 
 from chalicelib.db.database import Database, execute
+from chalicelib.stores.cart_survey import CartSurvey
 from chalicelib.stores.unsent_jobs import UnsentJobStore
 from tests.integration.posting import RETENTION, DatabaseSweep, Posting
 
 HISTORY = int(os.environ.get("HISTORY", "20000"))
-MOST = 40  # rows one call may read
+MOST = 60  # rows one call may read
 DAY = 86400.0
-PAST = """INSERT INTO carts (uid, live, state, root, digest, files_total, created_at, used_at, bundle_size)
+PAST = """INSERT INTO carts (uid, live, state, root, digest, files_total, created_at, used_at, bundle_size, ended_at,
+ deleted_at, expired_at, cleared_at)
 SELECT CONCAT('old-', n), IF(MOD(n, 4), 1, NULL), ELT(MOD(n, 4) + 1, 'ready', 'ready', 'error', 'expired'), 'r', 'd', 1,
-       UNIX_TIMESTAMP(), UNIX_TIMESTAMP(), 1000
+       UNIX_TIMESTAMP(), UNIX_TIMESTAMP(), 1000, UNIX_TIMESTAMP(), IF(MOD(n, 4), NULL, UNIX_TIMESTAMP()),
+       IF(MOD(n, 4) = 3, UNIX_TIMESTAMP(), NULL), IF(MOD(n, 4) = 1, NULL, UNIX_TIMESTAMP())
 FROM (WITH RECURSIVE numbers AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})
       SELECT n FROM numbers) every"""
 
@@ -44,13 +47,16 @@ def calls(database: Database) -> dict[str, Callable[[], Any]]:
     numbers = iter(range(10**6))
     return {
         "HEAD of a cart": lambda: posting.carts.find("", "old-1"),
+        "the sweep's rows to clear": sweep.clear_carts.run,
+        "the sweep's old rows": sweep.old_carts.run,
         "POST of a new cart": lambda: posting.post(f"new-{next(numbers)}", 1),
         "POST that replaces": lambda: posting.post("new-0", next(numbers)),
         "the sweep's jobs": lambda: UnsentJobStore(database, 30).take_due(1000, lambda: 0),
         "the sweep's deadlines": sweep.overdue_carts.run,
         "the sweep's expiry": sweep.expired_bundles.run,
-        "the sweep's dead letters": lambda: sweep.dead_letters.fail_cart_of(10**9, 0),
-        "the sweep's uploads": lambda: posting.carts.upload_ids([1, 2, 3]),
+        "the sweep's dead letters": lambda: UnsentJobStore(database, 30).unclaimed(10**9, 0),
+        "the sweep's uploaded manifests": sweep.expired_uploads.run,
+        "the sweep's uploads": lambda: CartSurvey(database).upload_ids([1, 2, 3]),
     }
 
 

@@ -11,7 +11,8 @@ from chalicelib.db.database import Database
 from chalicelib.db.models import Jobs
 from chalicelib.errors import LeaseLost
 from chalicelib.job_message import JobMessage
-from chalicelib.stores.jobs import JobKind, JobStore
+from chalicelib.stores.job_row import JobKind
+from chalicelib.stores.jobs import JobStore
 from chalicelib.stores.unsent_jobs import ResendPolicy, UnsentJobStore
 
 CART, LEASE = 7, 30
@@ -102,7 +103,7 @@ def test_a_parked_job_is_sent_when_due_however_long_the_queue_is(
     assert job is not None
     assert store.park(job, 300, "not urgent", window=job.window)
     assert unsent.take_due(10, lambda: 3) == []
-    change(messages[3], next_send_at=1)
+    change(messages[3], next_send_at=1, due_at=1)
     [message] = unsent.take_due(10, lambda: 100)
     assert (message.job_id, message.token) == (job.id, job.token)
     assert unsent.take_due(10, lambda: 4) == []

@@ -14,6 +14,7 @@ from chalicelib import job_message
 from chalicelib.config.settings import load
 from chalicelib.db import schema
 from chalicelib.db.database import Database, execute
+from tests.callers import ANYONE
 from tests.integration.conftest import Site
 from tests.integration.worker_site import assert_ready, generated, manifest, until
 from workers.runtime.job_runner import JobRunner
@@ -99,13 +100,13 @@ def test_workers_of_two_versions_share_one_queue(site_of: Callable[..., Site], m
     site = site_of(LEASE="2")
     old = site.start_worker()
     newer, older = generated(1, 1000, "newer"), generated(1, 1000, "older")
+    site.system.service.create(ANYONE, "older", manifest(older))
+    assert_ready(site, "older", older)
     with monkeypatch.context() as patch:
         patch.setattr(job_message, "encode", lambda sent: f'{{"v": 2, "job": {sent.job_id}, "token": {sent.token}}}')
-        site.system.service.create("", "newer", manifest(newer))
-    site.system.service.create("", "older", manifest(older))
-    assert_ready(site, "older", older)
+        site.system.service.create(ANYONE, "newer", manifest(newer))
     time.sleep(3.5)  # the old worker receives it repeatedly
-    assert site.system.service.find("", "newer").state == "waiting"
+    assert site.system.service.find(ANYONE, "newer").state == "waiting"
     old.consumer.stop()
     old.consumer.drain(5)
     monkeypatch.setattr(job_message, "VERSION", 2)
@@ -142,7 +143,7 @@ def test_a_new_worker_understands_messages_of_an_old_api(
 ) -> None:
     site = site_of()
     files = generated(1, 1000, "old")
-    site.system.service.create("", "old", manifest(files))
+    site.system.service.create(ANYONE, "old", manifest(files))
     monkeypatch.setattr(job_message, "VERSION", 2)
     site.start_worker()
-    until(lambda: site.system.service.find("", "old").state == "ready", 20)
+    until(lambda: site.system.service.find(ANYONE, "old").state == "ready", 20)

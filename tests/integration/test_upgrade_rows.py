@@ -7,9 +7,13 @@ import pytest
 from chalicelib.config.settings import load
 from chalicelib.db import schema
 from chalicelib.db.database import Database, execute
-from chalicelib.job_message import JobMessage
-from chalicelib.stores.jobs import CleanupPass, Job, JobKind, JobStore
+from chalicelib.job_message import Claim, JobMessage
+from chalicelib.stores.due_jobs import DueJobStore
+from chalicelib.stores.job_row import CleanupPass, Job, JobKind
+from chalicelib.stores.jobs import JobStore
+from chalicelib.stores.turns import Turn
 from chalicelib.stores.unsent_jobs import UnsentJobStore
+from tests.callers import ANYONE
 from tests.integration.conftest import Site
 from tests.integration.previous_release import LEASE, PreviousRelease
 from tests.integration.test_uploaded_manifest import DOCUMENT, UPLOADED, upload
@@ -48,8 +52,9 @@ def followed(job: Job | None) -> JobMessage:
 
 
 def test_values_that_other_releases_read_do_not_change() -> None:
-    assert list(JobKind) == ["manifest", "recall", "window", "cleanup", "reconcile", "assist"]
-    assert list(CleanupPass) == [0, 1]
+    kinds = ["manifest", "upload", "recall", "window", "cleanup", "reconcile", "assist", "policy", "evict", "restart"]
+    assert sorted(JobKind) == sorted(kinds)  # an older worker leaves kinds that it does not know to newer ones
+    assert list(CleanupPass) == [0, 1, 2]  # an older worker takes 2 for 1, and keeps the rows of a failed cart
 
 
 def test_a_job_parked_by_the_previous_release_is_sent_when_due(
@@ -134,9 +139,37 @@ def test_the_previous_release_reads_the_error_of_a_failed_attempt(
     assert (taken.attempts, taken.last_error) == (2, "ValueError: 7")
 
 
+def test_rows_of_the_previous_release_are_due_as_it_means_them(
+    database: Database, old: PreviousRelease, jobs: JobStore, message: JobMessage
+) -> None:
+    due = DueJobStore(database, LEASE)
+    with database.session() as db:  # as a row that the previous release inserts
+        execute(db, "UPDATE jobs SET due_at = 0, ready = 1, line = '', small = 0")
+    assert due.next(Turn()) == [Claim(message.job_id, 0)]
+    job = old.claim(message)
+    assert job is not None
+    assert due.next(Turn()) == [], "it is held"
+    assert old.park(job, "a worker may still be at it", 1)
+    assert due.next(Turn()) == [], "it has no message"
+    with database.session() as db:  # deferred for a minute
+        execute(db, f"UPDATE jobs SET sends = 0, next_send_at = {database.now.sql} + 60 + {LEASE}")
+    assert due.next(Turn()) == []
+    assert not due.any_due()
+    with database.session() as db:
+        execute(db, f"UPDATE jobs SET next_send_at = {database.now.sql} + {LEASE}")
+    assert due.next(Turn()) == [job.claim]
+    taken = jobs.claim(*job.claim)
+    assert taken is not None
+    assert old.claim(followed(job)) is None, "the previous release sees that it is held"
+    assert jobs.defer(taken, 60, "tape")
+    assert old.claim(JobMessage(taken.id, taken.token - 1, "cart-7")) is None
+    assert old.claim(followed(taken)) is not None, "by its message, which is delayed"
+    assert due.next(Turn()) == []
+
+
 def test_an_upload_posted_and_read_by_the_previous_release_is_no_new_work_when_posted_again(site: Site) -> None:
     upload(site, "up", DOCUMENT)
-    site.system.service.create("", "up", UPLOADED)
+    site.system.service.create(ANYONE, "up", UPLOADED)
     site.start_worker()
     cart = site.wait("up")
     with site.system.database.session() as db:  # the previous release sets no such column
@@ -144,8 +177,8 @@ def test_an_upload_posted_and_read_by_the_previous_release_is_no_new_work_when_p
         assert execute(db, "SELECT digest FROM carts").fetchone()[0].startswith("upload-"), (
             "the previous release reads the prefix"
         )
-    site.system.service.create("", "up", UPLOADED)
-    again = site.system.service.find("", "up")
+    site.system.service.create(ANYONE, "up", UPLOADED)
+    again = site.system.service.find(ANYONE, "up")
     assert (again.id, again.state) == (cart.id, "ready")
 
 

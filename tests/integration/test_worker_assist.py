@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from chalicelib.db.models import Jobs, Shares
+from chalicelib.db.models import Jobs
+from chalicelib.db.volume_models import Shares
 from chalicelib.errors import LeaseLost
+from tests.callers import ANYONE
 from tests.integration.conftest import Site
 from tests.integration.worker_site import (
     assert_ready,
@@ -59,7 +61,7 @@ def test_workers_share_the_files_of_a_cart_with_one_window(
 ) -> None:
     for _ in range(3):
         slow.start_worker()
-    slow.system.service.create("", "shared", manifest(FILES, hash_name))
+    slow.system.service.create(ANYONE, "shared", manifest(FILES, hash_name))
     assert_ready(slow, "shared", FILES)
     assert all(count > len(FILES) // 4 for count in assisted.values()), assisted
     totals = slow.simulator.stats()["totals"]
@@ -76,7 +78,7 @@ def test_an_assistant_that_is_late_does_not_change_the_layout(slow: Site, monkey
     original = AssistHandler._record
 
     def late(self: AssistHandler, lease: Lease, found: list[object]) -> None:
-        until(lambda: slow.system.service.find("", "late").windows_total, 20)
+        until(lambda: slow.system.service.find(ANYONE, "late").windows_total, 20)
         try:
             original(self, lease, found)  # type: ignore[arg-type]
         except LeaseLost:
@@ -86,7 +88,7 @@ def test_an_assistant_that_is_late_does_not_change_the_layout(slow: Site, monkey
     monkeypatch.setattr(AssistHandler, "_record", late)
     for _ in range(2):
         slow.start_worker()
-    slow.system.service.create("", "late", manifest(FILES))
+    slow.system.service.create(ANYONE, "late", manifest(FILES))
     assert_ready(slow, "late", FILES)
     assert discarded.wait(10)
     until(lambda: not rows(slow, Jobs.id), 20, "assistants are left")
@@ -97,7 +99,7 @@ def test_a_cart_without_assistants_becomes_ready(slow: Site) -> None:
     """Their messages are lost, or every worker is busy."""
     slow.policies["sharing"] = {"worth": 0.3, "assistants": 0}
     slow.start_worker()
-    slow.system.service.create("", "alone", manifest(FILES))
+    slow.system.service.create(ANYONE, "alone", manifest(FILES))
     assert_ready(slow, "alone", FILES)
     assert gets(slow) == len(FILES)
     assert_volume_consistent(slow)
@@ -106,7 +108,7 @@ def test_a_cart_without_assistants_becomes_ready(slow: Site) -> None:
 def test_other_workers_finish_the_files_of_a_stopped_assistant(slow: Site, assisted: dict[str, int]) -> None:
     for _ in range(2):
         slow.start_worker()
-    slow.system.service.create("", "orphaned", manifest(FILES))
+    slow.system.service.create(ANYONE, "orphaned", manifest(FILES))
     until(lambda: any(assisted.values()))
     slow.stop()
     slow.start_worker()
@@ -122,7 +124,7 @@ def test_a_file_that_an_assistant_cannot_stage_ends_its_cart_with_the_reason(
     last = list(FILES)[-1]
     for _ in range(2):
         slow.start_worker()
-    slow.system.service.create("", "wrong", manifest(FILES, wrong=[last]))
+    slow.system.service.create(ANYONE, "wrong", manifest(FILES, wrong=[last]))
     cart = slow.wait("wrong")
     assert cart.state == "error"
     assert last in cart.message
@@ -131,9 +133,9 @@ def test_a_file_that_an_assistant_cannot_stage_ends_its_cart_with_the_reason(
 def test_deleting_a_cart_ends_its_assistants(slow: Site, assisted: dict[str, int]) -> None:
     for _ in range(2):
         slow.start_worker()
-    slow.system.service.create("", "deleted", manifest(FILES))
+    slow.system.service.create(ANYONE, "deleted", manifest(FILES))
     until(lambda: assisted["looked up"])
-    slow.system.service.delete("", "deleted")
+    slow.system.service.delete(ANYONE, "deleted")
     assert [kind for (kind,) in rows(slow, Jobs.kind) if kind != "reconcile"] == ["cleanup"]
     until(lambda: not jobs_left(slow), 40, "jobs are left")
     assert rows(slow, Shares.cart_id) == []

@@ -10,6 +10,7 @@ import peewee
 import pytest
 
 from chalicelib.aws.job_queue import JobQueue
+from tests.callers import ANYONE
 from tests.integration.conftest import Site
 from tests.integration.worker_site import assert_ready, assert_volume_consistent, generated, manifest
 
@@ -54,7 +55,7 @@ def messages(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
 
 @pytest.mark.parametrize("hash_name", ["sha1", ""])
-def test_a_thousand_entries_cost_forty_statements_five_messages_and_two_requests_per_file(
+def test_a_thousand_entries_cost_48_statements_five_messages_and_two_requests_per_file(
     site_of: Callable[..., Site], statements: list[str], messages: list[object], hash_name: str
 ) -> None:
     # On a busy machine the cart must not call assistants, as it would for a slow archive.
@@ -62,7 +63,8 @@ def test_a_thousand_entries_cost_forty_statements_five_messages_and_two_requests
     site.start_worker()
     post(site, "many", manifest(FILES, hash_name))
     assert_ready(site, "many", FILES)
-    assert len(statements) <= 40, "\n".join(sql[:100] for sql in statements)
+    own = [sql for sql in statements if "switches" not in sql]  # read every few seconds, for all carts
+    assert len(own) <= 48, "\n".join(sql[:100] for sql in own)
     assert len(messages) <= 5
     totals = site.simulator.stats()["totals"]
     assert totals["heads"] + totals["gets"] <= 2 * len(FILES)
@@ -72,16 +74,16 @@ def test_a_thousand_entries_cost_forty_statements_five_messages_and_two_requests
 
 def test_a_second_cart_of_the_same_files_sends_no_request_to_the_archive(site: Site) -> None:
     site.start_worker()
-    site.system.service.create("", "first", manifest(FILES))
+    site.system.service.create(ANYONE, "first", manifest(FILES))
     site.wait("first")
     site.simulator.reset()
-    site.system.service.create("", "second", manifest(FILES))
+    site.system.service.create(ANYONE, "second", manifest(FILES))
     assert_ready(site, "second", FILES)
     assert site.simulator.stats()["totals"] == {"heads": 0, "recalls": 0, "gets": 0, "bytes": 0}
 
 
 def post(site: Site, uid: str, body: bytes) -> None:
     """Post the cart from a thread whose statements are counted."""
-    thread = threading.Thread(target=site.system.service.create, args=["", uid, body], name="test-post")
+    thread = threading.Thread(target=site.system.service.create, args=[ANYONE, uid, body], name="test-post")
     thread.start()
     thread.join()

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from chalicelib.db.models import StagedFiles
+from chalicelib.db.volume_models import StagedFiles
 from infra.local.archive_simulator import running_simulator
+from tests.callers import ANYONE
 from tests.integration.conftest import Site
 from tests.integration.worker_site import assert_ready, cart_states, generated, manifest, rows, until
 
@@ -29,7 +30,7 @@ def test_a_jumping_clock_does_not_use_up_the_patience_for_a_failing_file(site: S
     files = generated(3, 2000)
     site.simulator.control(fail={name: {"error": 4} for name in files})
     site.start_worker()
-    site.system.service.create("", "patient", manifest(files))
+    site.system.service.create(ANYONE, "patient", manifest(files))
     assert_ready(site, "patient", files)
 
 
@@ -37,7 +38,7 @@ def test_a_jumping_clock_does_not_time_out_a_recall(site_of: Callable[..., Site]
     with running_simulator(tape=1.0, recall=0.5) as library:
         site = site_of({"tape": {"shortest_interval": 0.5}}, ARCHIVE_INTERFACE_URL=library.url)
         site.start_worker()
-        site.system.service.create("", "tape", manifest(generated(3, 100), hash_name=""))
+        site.system.service.create(ANYONE, "tape", manifest(generated(3, 100), hash_name=""))
         until(lambda: cart_states(site) == [("tape", "ready", "")], 20)
         assert library.stats()["totals"]["recalls"] == 3
         site.stop()
@@ -48,7 +49,7 @@ def test_files_last_used_by_a_worker_with_a_fast_clock_are_evicted(site_of: Call
     site.start_worker()
     for round_ in range(3):
         files = generated(2, 1 << 20, f"round{round_}-")
-        site.system.service.create("", f"cart-{round_}", manifest(files))
+        site.system.service.create(ANYONE, f"cart-{round_}", manifest(files))
         assert_ready(site, f"cart-{round_}", files, 60)
     now = site.system.database.clock()
     assert all(abs(now - used_at) < 60 for (used_at,) in rows(site, StagedFiles.used_at))

@@ -11,7 +11,8 @@ import pytest
 from chalicelib.aws.bundle_store import BundleStore
 from chalicelib.db.models import Jobs
 from chalicelib.errors import CartNotFound, StoreUnavailable
-from chalicelib.stores.jobs import CleanupPass, JobKind
+from chalicelib.stores.job_row import CleanupPass, JobKind
+from tests.callers import ANYONE
 from tests.integration.conftest import Site
 from tests.integration.worker_site import (
     MIB,
@@ -41,15 +42,15 @@ def quick(site_of: Callable[..., Site]) -> Site:
 
 def delete(site: Site, uid: str) -> None:
     """Delete the cart; it must be gone at once."""
-    site.system.service.delete("", uid)
+    site.system.service.delete(ANYONE, uid)
     with pytest.raises(CartNotFound):
-        site.system.service.find("", uid)
+        site.system.service.find(ANYONE, uid)
     with pytest.raises(CartNotFound):
-        site.system.service.delete("", uid)
+        site.system.service.delete(ANYONE, uid)
 
 
 def test_a_waiting_cart_can_be_deleted(quick: Site) -> None:
-    quick.system.service.create("", "gone", manifest(SMALL))
+    quick.system.service.create(ANYONE, "gone", manifest(SMALL))
     delete(quick, "gone")
     quick.start_worker()
     assert_nothing_remains(quick)
@@ -60,7 +61,7 @@ def test_a_waiting_cart_can_be_deleted(quick: Site) -> None:
 def test_a_cart_can_be_deleted_while_the_archive_stalls(quick: Site, files: dict[str, bytes]) -> None:
     quick.simulator.control(fail={name: {"stall": 100} for name in files}, stall_seconds=2)
     quick.start_worker()
-    quick.system.service.create("", "gone", manifest(files))
+    quick.system.service.create(ANYONE, "gone", manifest(files))
     until(lambda: quick.simulator.stats()["faults"].get("stall", 0) >= 2)
     delete(quick, "gone")
     assert uploads(quick) == []
@@ -73,7 +74,7 @@ def test_a_cart_can_be_deleted_while_it_is_uploaded(
 ) -> None:
     begun, go_on = blocked(monkeypatch, "put" if files is SMALL else "upload")
     quick.start_worker()
-    quick.system.service.create("", "gone", manifest(files))
+    quick.system.service.create(ANYONE, "gone", manifest(files))
     assert begun.wait(20)
     delete(quick, "gone")
     go_on.set()
@@ -83,7 +84,7 @@ def test_a_cart_can_be_deleted_while_it_is_uploaded(
 def test_a_cart_deleted_while_its_upload_begins_leaves_no_upload(quick: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, go_on = blocked(monkeypatch, "begin_upload", after=True)
     quick.start_worker()
-    quick.system.service.create("", "gone", manifest(LARGE))
+    quick.system.service.create(ANYONE, "gone", manifest(LARGE))
     assert begun.wait(20)
     delete(quick, "gone")
     go_on.set()
@@ -92,7 +93,7 @@ def test_a_cart_deleted_while_its_upload_begins_leaves_no_upload(quick: Site, mo
 
 def test_a_ready_cart_can_be_deleted(quick: Site) -> None:
     quick.start_worker()
-    quick.system.service.create("", "gone", manifest(SMALL))
+    quick.system.service.create(ANYONE, "gone", manifest(SMALL))
     quick.wait("gone")
     delete(quick, "gone")
     assert quick.stored() == []
@@ -102,11 +103,11 @@ def test_a_ready_cart_can_be_deleted(quick: Site) -> None:
 def test_a_deleted_cart_can_be_posted_again_at_once(quick: Site) -> None:
     quick.simulator.control(stall=1, stall_seconds=1)
     quick.start_worker()
-    quick.system.service.create("", "again", manifest(SMALL))
+    quick.system.service.create(ANYONE, "again", manifest(SMALL))
     until(lambda: state(quick, "again") == "staging")
     delete(quick, "again")
     quick.simulator.control(stall=0)
-    quick.system.service.create("", "again", manifest(SMALL))
+    quick.system.service.create(ANYONE, "again", manifest(SMALL))
     assert_ready(quick, "again", SMALL)
 
 
@@ -118,10 +119,10 @@ def test_another_manifest_replaces_a_cart_at_any_moment(quick: Site) -> None:
         lambda: state(quick, "moving") == "ready",
     ]
     for count, reached in enumerate(moments, 1):
-        quick.system.service.create("", "moving", manifest(generated(count, 6 * MIB)))
+        quick.system.service.create(ANYONE, "moving", manifest(generated(count, 6 * MIB)))
         until(reached)
     files = generated(5, 1000, "last")
-    quick.system.service.create("", "moving", manifest(files))
+    quick.system.service.create(ANYONE, "moving", manifest(files))
     assert_ready(quick, "moving", files)
     delete(quick, "moving")
     assert_nothing_remains(quick)
@@ -131,7 +132,7 @@ def test_a_clean_up_is_retried_after_the_store_failed(quick: Site, monkeypatch: 
     """A PUT in flight when the cart is deleted ends after the first pass; only the second can remove its object."""
     put_begun, finish_put = blocked(monkeypatch, "put")
     quick.start_worker()
-    quick.system.service.create("", "gone", manifest(SMALL))
+    quick.system.service.create(ANYONE, "gone", manifest(SMALL))
     assert put_begun.wait(20)
     failing_deletes(monkeypatch, 2)
     delete(quick, "gone")
@@ -144,7 +145,7 @@ def test_a_clean_up_is_retried_after_the_store_failed(quick: Site, monkeypatch: 
 def test_a_bundle_put_after_the_clean_up_of_its_cart_is_deleted(quick: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     put_begun, finish_put = blocked(monkeypatch, "put")
     quick.start_worker()
-    quick.system.service.create("", "gone", manifest(SMALL))
+    quick.system.service.create(ANYONE, "gone", manifest(SMALL))
     assert put_begun.wait(10)
     delete(quick, "gone")
     until(lambda: not jobs_left(quick))

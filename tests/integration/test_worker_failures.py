@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.callers import ANYONE
 from tests.integration.conftest import Site
 from tests.integration.worker_site import (
     MTIME_NS,
@@ -34,14 +35,14 @@ def impatient(site_of: Callable[..., Site]) -> Site:
 def test_a_missing_file_ends_its_cart_and_the_same_manifest_works_when_the_archive_has_it(impatient: Site) -> None:
     impatient.simulator.control(missing=[SECOND, "gen-3000-4"])
     impatient.start_worker()
-    impatient.system.service.create("", "lost", manifest(FILES))
+    impatient.system.service.create(ANYONE, "lost", manifest(FILES))
     cart = impatient.wait("lost")
     assert cart.state == "error"
     assert f"d/{SECOND}" in cart.message
     assert "2 of 6 files failed" in cart.message
     assert_nothing_remains(impatient)
     impatient.simulator.control(missing=[])
-    impatient.system.service.create("", "lost", manifest(FILES))
+    impatient.system.service.create(ANYONE, "lost", manifest(FILES))
     assert_ready(impatient, "lost", FILES)
     assert_volume_consistent(impatient)
 
@@ -49,20 +50,20 @@ def test_a_missing_file_ends_its_cart_and_the_same_manifest_works_when_the_archi
 def test_a_file_that_cannot_be_read_ends_its_cart(impatient: Site) -> None:
     impatient.simulator.control(fail={SECOND: {"error": 1000}})
     impatient.start_worker()
-    impatient.system.service.create("", "lost", manifest(FILES))
+    impatient.system.service.create(ANYONE, "lost", manifest(FILES))
     cart = impatient.wait("lost")
     assert cart.state == "error"
     assert f"d/{SECOND}" in cart.message
     assert "1 of 6 files failed" in cart.message
     assert_nothing_remains(impatient)
     impatient.simulator.control(fail={})
-    impatient.system.service.create("", "lost", manifest(FILES))
+    impatient.system.service.create(ANYONE, "lost", manifest(FILES))
     assert_ready(impatient, "lost", FILES)
 
 
 def test_a_file_with_a_wrong_hash_is_pulled_three_times_and_named(impatient: Site) -> None:
     impatient.start_worker()
-    impatient.system.service.create("", "wrong", manifest(FILES, wrong=[FIRST, SECOND]))
+    impatient.system.service.create(ANYONE, "wrong", manifest(FILES, wrong=[FIRST, SECOND]))
     cart = impatient.wait("wrong")
     assert cart.state == "error"
     assert f"d/{FIRST}" in cart.message
@@ -75,7 +76,7 @@ def test_a_file_with_a_wrong_hash_is_pulled_three_times_and_named(impatient: Sit
 def test_a_file_that_arrives_with_wrong_bytes_twice_is_pulled_a_third_time(impatient: Site) -> None:
     impatient.simulator.control(fail={FIRST: {"wrong": 2}})
     impatient.start_worker()
-    impatient.system.service.create("", "recovered", manifest(FILES))
+    impatient.system.service.create(ANYONE, "recovered", manifest(FILES))
     assert_ready(impatient, "recovered", FILES)
     assert gets(impatient, FIRST) == 3
 
@@ -85,7 +86,7 @@ def test_a_temporary_fault_is_retried(site_of: Callable[..., Site], fault: str) 
     site = site_of(ARCHIVE_READ_TIMEOUT="1")
     site.simulator.control(fail={FIRST: {fault: 2}, SECOND: {fault: 1}})
     site.start_worker()
-    site.system.service.create("", "shaken", manifest(FILES))
+    site.system.service.create(ANYONE, "shaken", manifest(FILES))
     assert_ready(site, "shaken", FILES)
     assert_volume_consistent(site)
 
@@ -96,7 +97,7 @@ def test_a_cart_becomes_ready_although_a_tenth_of_all_requests_fail(site_of: Cal
     site = site_of()
     site.simulator.control(**{fault: 0.1})
     site.start_worker()
-    site.system.service.create("", "shaken", manifest(files))
+    site.system.service.create(ANYONE, "shaken", manifest(files))
     assert_ready(site, "shaken", files)
     assert_volume_consistent(site)
 
@@ -104,7 +105,7 @@ def test_a_cart_becomes_ready_although_a_tenth_of_all_requests_fail(site_of: Cal
 def test_time_in_which_the_archive_is_down_does_not_use_up_patience(impatient: Site) -> None:
     impatient.simulator.control(down=True)
     impatient.start_worker()
-    impatient.system.service.create("", "patient", manifest(FILES))
+    impatient.system.service.create(ANYONE, "patient", manifest(FILES))
     with pytest.raises(AssertionError, match="is still"):
         impatient.wait("patient", 2.5)
     impatient.simulator.control(down=False)
@@ -124,7 +125,7 @@ def test_a_file_that_changes_between_recall_and_pull_is_laid_out_again(
 
     before_reading(monkeypatch, change)
     impatient.start_worker()
-    impatient.system.service.create("", "changed", manifest(files))
+    impatient.system.service.create(ANYONE, "changed", manifest(files))
     assert_ready(impatient, "changed", files)
     assert_volume_consistent(impatient)
 
@@ -138,7 +139,7 @@ def test_a_file_that_changes_all_the_time_ends_its_cart(impatient: Site, monkeyp
 
     before_reading(monkeypatch, grow)
     impatient.start_worker()
-    impatient.system.service.create("", "growing", manifest({"log": b""}, ""))
+    impatient.system.service.create(ANYONE, "growing", manifest({"log": b""}, ""))
     cart = impatient.wait("growing", 40)
     assert cart.state == "error"
     assert "change" in cart.message
@@ -148,11 +149,11 @@ def test_a_file_that_changes_all_the_time_ends_its_cart(impatient: Site, monkeyp
 def test_a_touched_file_named_twice_with_a_known_and_an_unknown_hash_is_bundled(impatient: Site) -> None:
     impatient.put("twice", b"content")
     impatient.start_worker()
-    impatient.system.service.create("", "first", manifest({"twice": b"content"}))
+    impatient.system.service.create(ANYONE, "first", manifest({"twice": b"content"}))
     impatient.wait("first")
     os.utime(impatient.folder / "archive" / "twice", ns=(MTIME_NS, MTIME_NS))
     body = manifest({"twice": b"content"})[:-2] + b", " + manifest({"twice": b"content"}, "md5")[13:]
-    impatient.system.service.create("", "second", body.replace(b"d/twice", b"e/twice", 1))
+    impatient.system.service.create(ANYONE, "second", body.replace(b"d/twice", b"e/twice", 1))
     assert impatient.wait("second", 10).state == "ready"
 
 

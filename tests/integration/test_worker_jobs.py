@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from collections.abc import Callable
@@ -12,7 +13,8 @@ import pytest
 
 from chalicelib.aws.job_queue import JobQueue
 from chalicelib.db.models import Jobs
-from chalicelib.job_message import JobMessage
+from chalicelib.job_message import Claim, JobMessage
+from tests.callers import ANYONE
 from tests.integration.conftest import Site
 from tests.integration.worker_site import (
     MIB,
@@ -24,11 +26,11 @@ from tests.integration.worker_site import (
     manifest,
     rows,
     send_idle_jobs,
-    staged_path,
     state,
     temporaries,
     until,
 )
+from workers.files.volume import Volume
 
 FILES = generated(6, 3000)
 
@@ -45,8 +47,14 @@ def make_due(site: Site) -> None:
         Jobs.update(next_send_at=0).where(Jobs.lease_until == 0).execute(db)
 
 
+def end_waits(site: Site) -> None:
+    """Make every deferred job due."""
+    with site.system.database.session() as db:
+        Jobs.update(due_at=0, next_send_at=0).where(Jobs.lease_until == 0).execute(db)
+
+
 def test_the_sweep_sends_a_lost_message_again(site: Site) -> None:
-    site.system.service.create("", "lost", manifest(FILES))
+    site.system.service.create(ANYONE, "lost", manifest(FILES))
     site.system.sweep.run()
     purge(site)
     assert site.system.sweep.run() == 0
@@ -68,7 +76,7 @@ def test_a_worker_receives_one_message_at_a_time(site: Site, monkeypatch: pytest
 
     monkeypatch.setattr(JobQueue, "receive", counted)
     for number in range(6):
-        site.system.service.create("", f"together-{number}", manifest(FILES))
+        site.system.service.create(ANYONE, f"together-{number}", manifest(FILES))
     site.start_worker()
     for number in range(6):
         assert_ready(site, f"together-{number}", FILES)
@@ -76,7 +84,7 @@ def test_a_worker_receives_one_message_at_a_time(site: Site, monkeypatch: pytest
 
 
 def test_a_job_with_many_messages_at_once_runs_once(site: Site) -> None:
-    site.system.service.create("", "many", manifest(FILES))
+    site.system.service.create(ANYONE, "many", manifest(FILES))
     for _ in range(10):
         send_idle_jobs(site)
     site.start_worker()
@@ -92,10 +100,10 @@ def test_late_and_foreign_messages_are_deleted(site: Site) -> None:
     for body in ("{}", "[]", "null", '{"v": 1, "job": "x"}', '{"v": 1, "job": -1}', "[" * 100_000):
         sqs.send_message(QueueUrl=url, MessageBody=body)
     site.start_worker()
-    site.system.service.create("", "one", manifest(FILES))
+    site.system.service.create(ANYONE, "one", manifest(FILES))
     assert_ready(site, "one", FILES)
     site.system.queue.send([JobMessage(number, 0, "cart-1") for number in range(1, 9)])
-    site.system.service.create("", "two", manifest(FILES))
+    site.system.service.create(ANYONE, "two", manifest(FILES))
     assert_ready(site, "two", FILES)
     until(lambda: message_counts(site) == (0, 0), 10, "messages are left")
 
@@ -105,7 +113,7 @@ def test_extra_messages_do_not_make_a_waiting_job_run_more_often(
 ) -> None:
     site = site_of({"retries": {"while_down": 1.0, "first_retry": 0.05}})
     site.simulator.control(down=True)
-    site.system.service.create("", "waits", manifest(FILES))
+    site.system.service.create(ANYONE, "waits", manifest(FILES))
     site.start_worker()
     for _ in range(10):
         runs = runs_of_the_job(site)
@@ -120,7 +128,7 @@ def test_a_stopped_worker_requeues_its_job_and_another_takes_it_at_once(site_of:
     site = site_of()  # the lease is 30 s
     site.simulator.control(stall=1, stall_seconds=2, latency_ms=100)
     stopped = site.start_worker()
-    site.system.service.create("", "requeued", manifest(FILES))
+    site.system.service.create(ANYONE, "requeued", manifest(FILES))
     until(lambda: gets(site) > 0, 15)
     stopped.consumer.stop()
     began = time.monotonic()
@@ -137,7 +145,7 @@ def test_a_stopped_worker_requeues_its_job_and_another_takes_it_at_once(site_of:
 
 def test_a_job_that_is_requeued_many_times_does_not_fail(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.simulator.control(stall=1, stall_seconds=0.6)
-    site.system.service.create("", "requeued", manifest(FILES))
+    site.system.service.create(ANYONE, "requeued", manifest(FILES))
     for _ in range(7):
         worker = site.start_worker()
         until(lambda: [True for (lease,) in rows(site, Jobs.lease_until) if lease > 0])
@@ -150,19 +158,27 @@ def test_a_job_that_is_requeued_many_times_does_not_fail(site: Site, monkeypatch
 
 
 def test_five_attempts_without_progress_end_a_cart_while_others_continue(
-    site_of: Callable[..., Site],
+    site_of: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site = site_of({"workers_stopped_after": 30.5})
     poisoned, *_ = FILES
+    keep = Volume.keep
+
+    def refusing(volume: Volume, archive_id: str, claim: Claim, mtime_ns: int) -> None:
+        if archive_id == poisoned:
+            raise IsADirectoryError(errno.EISDIR, "nobody expected this")
+        keep(volume, archive_id, claim, mtime_ns)
+
+    monkeypatch.setattr(Volume, "keep", refusing)
     site.start_worker()
-    (staged_path(site, poisoned) / "in the way").mkdir(parents=True)
-    site.system.service.create("", "poison", manifest(FILES))
+    site.system.service.create(ANYONE, "poison", manifest(FILES))
     others = generated(3, 1000, "other")
-    site.system.service.create("", "other", manifest(others))
+    site.system.service.create(ANYONE, "other", manifest(others))
     assert_ready(site, "other", others)
     for attempt in range(1, 8):
         until(lambda count=attempt: gets(site, poisoned) >= count or state(site, "poison") == "error", 5)  # type: ignore[misc]
         until(lambda: not a_job_is_leased(site), 5)
+        end_waits(site)
         send_idle_jobs(site)
         if state(site, "poison") == "error":
             break
@@ -175,12 +191,12 @@ def test_a_job_that_kills_its_worker_every_time_ends_its_cart(
     site_of: Callable[..., Site],
 ) -> None:
     site = site_of({"workers_stopped_after": 0.5}, LEASE="2")
-    site.system.service.create("", "deadly", manifest(FILES))
+    site.system.service.create(ANYONE, "deadly", manifest(FILES))
     job_id = rows(site, Jobs.id)[0][0]
     for token in range(5):
         assert site.system.jobs.claim(job_id, token) is not None
         with site.system.database.session() as db:
-            Jobs.update(lease_until=0, next_send_at=0).execute(db)  # the lease has expired
+            Jobs.update(lease_until=0, next_send_at=0, due_at=0).execute(db)  # the lease has expired
     site.start_worker()
     cart = site.wait("deadly")
     assert cart.state == "error"
@@ -192,10 +208,10 @@ def test_a_worker_that_lost_its_lease_writes_nothing(site_of: Callable[..., Site
     site = site_of(LEASE="2")
     site.simulator.control(stall=1, stall_seconds=1)
     slow = site.start_worker()
-    site.system.service.create("", "taken", manifest(FILES))
+    site.system.service.create(ANYONE, "taken", manifest(FILES))
     until(lambda: gets(site) > 0)
     with site.system.database.session() as db:
-        Jobs.update(lease_until=0).execute(db)
+        Jobs.update(lease_until=0, due_at=0, next_send_at=0).execute(db)
     job = site.system.jobs.claim(*rows(site, Jobs.id, Jobs.token)[0])
     assert job is not None
     until(lambda: not slow.consumer.is_busy)
@@ -215,7 +231,7 @@ def test_sweeps_finish_a_large_cart_whose_messages_are_all_lost(
     site = site_of(PART_SIZE="5M", WINDOW_SIZE="5M")
     worker = site.start_worker()
     monkeypatch.setattr(worker.system.queue, "send", lambda *_, **__: None)
-    site.system.service.create("", "sparse", manifest(files))
+    site.system.service.create(ANYONE, "sparse", manifest(files))
     done = threading.Event()
 
     def sweep() -> None:

@@ -12,7 +12,8 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from chalicelib.db.models import StagedFiles
+from chalicelib.db.volume_models import StagedFiles
+from tests.callers import ANYONE
 from tests.integration.conftest import Site
 from tests.integration.worker_site import (
     MIB,
@@ -68,7 +69,7 @@ def sizes(site: Site) -> dict[int, int]:
 
 def test_a_file_larger_than_the_volume_ends_its_cart(small: Site) -> None:
     small.start_worker()
-    small.system.service.create("", "huge", manifest(generated(2, 30 * MIB)))
+    small.system.service.create(ANYONE, "huge", manifest(generated(2, 30 * MIB)))
     cart = small.wait("huge")
     assert cart.state == "error"
     assert cart.message.startswith("No Space Available")
@@ -80,7 +81,7 @@ def test_a_cart_larger_than_the_volume_becomes_ready(small: Site) -> None:
     small.start_worker()
     small.start_worker()
     with watched(small) as samples:
-        small.system.service.create("", "wide", manifest(files))
+        small.system.service.create(ANYONE, "wide", manifest(files))
         assert_ready(small, "wide", files, 60)
     assert max(samples) <= 19 * MIB
     assert gets(small) == len(files)
@@ -93,7 +94,7 @@ def test_carts_that_compete_for_the_volume_all_become_ready(small: Site) -> None
     small.start_worker()
     with watched(small) as samples:
         for uid, files in carts.items():
-            small.system.service.create("", uid, manifest(files))
+            small.system.service.create(ANYONE, uid, manifest(files))
         for uid, files in carts.items():
             assert_ready(small, uid, files, 90)
     assert max(samples) <= 19 * MIB
@@ -104,11 +105,11 @@ def test_the_least_recently_used_files_are_evicted_first(small: Site) -> None:
     small.start_worker()
     one, two, three = (generated(1, 6 * MIB, name) for name in ("a", "b", "c"))
     for uid, files in {"one": one, "two": two, "three": three, "one-again": one}.items():
-        small.system.service.create("", uid, manifest(files))
+        small.system.service.create(ANYONE, uid, manifest(files))
         assert_ready(small, uid, files)
         time.sleep(0.05)
     more = generated(1, 6 * MIB, "d")
-    small.system.service.create("", "more", manifest(more))
+    small.system.service.create(ANYONE, "more", manifest(more))
     assert_ready(small, "more", more)
     assert {row[0] for row in rows(small, StagedFiles.archive_id)} == {*one, *three, *more}
     assert_volume_consistent(small)
@@ -118,10 +119,10 @@ def test_nothing_is_evicted_within_the_buffer_time(site_of: Callable[..., Site])
     site = site_of(VOLUME_LIMIT="8M", PART_SIZE="5M", LRU_BUFFER_TIME="3")
     site.start_worker()
     first, second = generated(1, 5 * MIB, "a"), generated(1, 5 * MIB, "b")
-    site.system.service.create("", "first", manifest(first))
+    site.system.service.create(ANYONE, "first", manifest(first))
     assert_ready(site, "first", first)
     ((used_at,),) = rows(site, StagedFiles.used_at)
-    site.system.service.create("", "second", manifest(second))
+    site.system.service.create(ANYONE, "second", manifest(second))
     while volume_files(site) == [staged_path(site, *first)]:
         send_idle_jobs(site)  # the waiting window tries again
         time.sleep(0.1)
@@ -144,6 +145,6 @@ def test_a_cart_of_large_files_becomes_ready_on_a_small_disk(
     for _ in range(2):
         site.start_worker()
     with watched(site) as samples:
-        site.system.service.create("", "large", manifest(files))
+        site.system.service.create(ANYONE, "large", manifest(files))
         assert_ready(site, "large", files, 60)
     assert max(samples) <= 0.95 * 44 * MIB

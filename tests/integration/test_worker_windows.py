@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from chalicelib.aws.bundle_store import BundleStore
-from chalicelib.db.models import Jobs, StagedFiles
+from chalicelib.db.models import Jobs
+from chalicelib.db.volume_models import StagedFiles
 from chalicelib.errors import StoreUnavailable
+from tests.callers import ANYONE
 from tests.integration.conftest import Site
 from tests.integration.worker_site import (
     MIB,
@@ -42,7 +44,7 @@ def windowed(site_of: Callable[..., Site]) -> Site:
 def test_two_workers_make_one_tar(windowed: Site, files: dict[str, bytes]) -> None:
     windowed.start_worker()
     windowed.start_worker()
-    windowed.system.service.create("", "large", manifest(files))
+    windowed.system.service.create(ANYONE, "large", manifest(files))
     assert_ready(windowed, "large", files)
     assert gets(windowed) == len(files)
     until(lambda: not rows(windowed, Jobs.id))
@@ -53,7 +55,7 @@ def test_one_worker_with_one_slot_finishes_a_cart_of_many_windows(site_of: Calla
     files = generated(14, 5 * MIB)
     site = site_of(PART_SIZE="5M", WINDOW_SIZE="5M", JOB_CONCURRENCY="1")
     site.start_worker()
-    site.system.service.create("", "large", manifest(files))
+    site.system.service.create(ANYONE, "large", manifest(files))
     assert_ready(site, "large", files)
 
 
@@ -61,7 +63,7 @@ def test_a_staged_file_that_vanished_is_staged_again(windowed: Site, monkeypatch
     victim = list(WINDOWS)[2]
     once(monkeypatch, WindowUpload, "run", lambda: staged_path(windowed, victim).unlink(missing_ok=True))
     windowed.start_worker()
-    windowed.system.service.create("", "holed", manifest(WINDOWS))
+    windowed.system.service.create(ANYONE, "holed", manifest(WINDOWS))
     assert_ready(windowed, "holed", WINDOWS)
     assert_volume_consistent(windowed)
 
@@ -87,7 +89,7 @@ def test_a_staged_file_that_was_changed_is_never_bundled(
 
     once(monkeypatch, WindowUpload, "run", change)
     windowed.start_worker()
-    windowed.system.service.create("", "changed", manifest(files))
+    windowed.system.service.create(ANYONE, "changed", manifest(files))
     if damage == "a directory":
         until(lambda: staged_path(windowed, victim).is_dir())
         staged_path(windowed, victim).rmdir()
@@ -110,7 +112,7 @@ def test_bytes_changed_with_the_same_size_and_time_are_never_bundled(
 
     once(monkeypatch, WindowUpload, "run", rot)
     windowed.start_worker()
-    windowed.system.service.create("", "rotten", manifest(ONE))
+    windowed.system.service.create(ANYONE, "rotten", manifest(ONE))
     assert_ready(windowed, "rotten", ONE)
     assert gets(windowed, victim) == 2
 
@@ -122,7 +124,7 @@ def test_a_store_that_fails_once_is_retried(windowed: Site, monkeypatch: pytest.
 
     once(monkeypatch, BundleStore, method, fail)
     windowed.start_worker()
-    windowed.system.service.create("", "retried", manifest(WINDOWS))
+    windowed.system.service.create(ANYONE, "retried", manifest(WINDOWS))
     assert_ready(windowed, "retried", WINDOWS)
     assert_volume_consistent(windowed)
 
@@ -136,7 +138,7 @@ def test_a_lost_response_of_the_store_does_no_harm(
 
     once(monkeypatch, BundleStore, method, fail, after=True)
     windowed.start_worker()
-    windowed.system.service.create("", "retried", manifest(WINDOWS))
+    windowed.system.service.create(ANYONE, "retried", manifest(WINDOWS))
     assert_ready(windowed, "retried", WINDOWS)
     assert gets(windowed) == len(WINDOWS)
 
@@ -144,12 +146,12 @@ def test_a_lost_response_of_the_store_does_no_harm(
 def test_an_upload_that_was_aborted_from_outside_starts_over(windowed: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     def abort() -> None:
         until(lambda: [state for (state,) in rows(windowed, StagedFiles.state)] == ["staged"] * len(WINDOWS))
-        cart = windowed.system.service.find("", "aborted")
+        cart = windowed.system.service.find(ANYONE, "aborted")
         windowed.system.bundles.abort_upload(f"carts/{cart.id}/{cart.attempt}.tar", cart.upload_id)
 
     once(monkeypatch, BundleStore, "upload", abort)
     windowed.start_worker()
-    windowed.system.service.create("", "aborted", manifest(WINDOWS))
+    windowed.system.service.create(ANYONE, "aborted", manifest(WINDOWS))
     assert_ready(windowed, "aborted", WINDOWS)
     assert gets(windowed) == len(WINDOWS)
     assert_volume_consistent(windowed)

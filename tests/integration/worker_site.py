@@ -13,10 +13,12 @@ from typing import Any
 
 import boto3
 
-from chalicelib.db.models import Carts, Jobs, StagedFiles, Volume
+from chalicelib.db.models import Carts, Jobs
+from chalicelib.db.volume_models import StagedFiles, Volume
 from chalicelib.job_message import JobMessage
-from chalicelib.stores.jobs import NO_CART
+from chalicelib.stores.job_row import NO_CART
 from infra.local.archive_simulator_files import find
+from tests.callers import ANYONE
 from tests.integration.conftest import Site
 from workers.files.volume import allocated_bytes, name_of
 
@@ -161,7 +163,7 @@ def gets(site: Site, archive_id: str = "") -> int:
 
 
 def state(site: Site, uid: str) -> str:
-    return site.system.service.find("", uid).state
+    return site.system.service.find(ANYONE, uid).state
 
 
 def cart_states(site: Site) -> list[tuple[Any, ...]]:

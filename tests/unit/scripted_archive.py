@@ -51,9 +51,16 @@ class ScriptedServer:
 
 @contextmanager
 def archive_at(
-    url: str, *, concurrency: int = 4, connect_timeout: float = 5.0, read_timeout: float = 5.0
+    url: str,
+    *,
+    concurrency: int = 4,
+    connect_timeout: float = 5.0,
+    read_timeout: float = 5.0,
+    min_rate: int = 0,
 ) -> Iterator[ArchiveClient]:
-    archive = ArchiveClient(url, concurrency=concurrency, connect_timeout=connect_timeout, read_timeout=read_timeout)
+    archive = ArchiveClient(
+        url, concurrency=concurrency, connect_timeout=connect_timeout, read_timeout=read_timeout, min_rate=min_rate
+    )
     try:
         yield archive
     finally:
@@ -74,6 +81,13 @@ def response(status: str, body: bytes = b"", **headers: str) -> bytes:
     """The bytes of a response; an underscore in a header's name becomes a hyphen."""
     lines = [f"HTTP/1.1 {status}", *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items())]
     return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def status_with(header: str, value: str | None) -> bytes:
+    """A good answer to HEAD but for one header; None leaves it out."""
+    headers = {**GOOD_HEADERS, header: value}
+    lines = [f"{name}: {content}" for name, content in headers.items() if content is not None]
+    return "\r\n".join(["HTTP/1.1 204 No Content", *lines, "", ""]).encode("latin-1")
 
 
 def nothing() -> None:

@@ -24,7 +24,11 @@ def expected_rows() -> dict[str, str]:
 
 def users() -> dict[str, set[str]]:
     """Variable -> the files that read the setting."""
-    files = [ROOT / "app.py", ROOT / "wsgi.py", *(ROOT / "chalicelib").rglob("*.py"), *(ROOT / "workers").rglob("*.py")]
+    files = [
+        *(ROOT / f"{name}.py" for name in ("app", "asgi", "wsgi")),
+        *(ROOT / "chalicelib").rglob("*.py"),
+        *(ROOT / "workers").rglob("*.py"),
+    ]
     sources = {str(path.relative_to(ROOT)): path.read_text() for path in files}
     return {
         field.metadata["env"]: {
@@ -36,8 +40,10 @@ def users() -> dict[str, set[str]]:
 
 def _default(field: dataclasses.Field[Any]) -> str:
     value: Any = field.default
-    if value in (None, ""):
+    if value in (None, "", ()):
         return "not set"
+    if isinstance(value, tuple):
+        return f"`{','.join(value)}`"
     if isinstance(value, bool):
         return "on" if value else "off"
     if field.metadata["parse"] in (parsers.size, parsers.part_size):
@@ -48,7 +54,7 @@ def _default(field: dataclasses.Field[Any]) -> str:
 
 
 def _short(size: int) -> str:
-    for factor, suffix in ((parsers.GIB, "G"), (parsers.MIB, "M"), (parsers.KIB, "K")):
+    for factor, suffix in ((parsers.TIB, "T"), (parsers.GIB, "G"), (parsers.MIB, "M"), (parsers.KIB, "K")):
         if size and size % factor == 0:
             return f"{size // factor}{suffix}"
     return str(size)

@@ -161,6 +161,12 @@ def test_a_missing_id_answers_500_and_a_damaged_one_reports_media_error() -> Non
     assert b"Storage-Media: error" in written(steps(simulator, "HEAD", "/gen-1-2"))
 
 
+def test_a_file_has_the_time_it_is_given_and_drips_at_the_pace_it_is_given() -> None:
+    simulator = simulated(mtimes={"gen-3-1": "-86400.5"}, drip={"gen-3-1": 9.0})
+    assert b"Last-Modified: -86400.5\r\n" in written(steps(simulator, "HEAD", "/gen-3-1"))
+    assert [step.seconds for step in steps(simulator, "GET", "/gen-3-1") if isinstance(step, Wait)] == [9.0] * 3
+
+
 @pytest.mark.parametrize(
     "bad", [{"eror": 0.1}, {"error": 2}, {"error": "x"}, {"fail": {"1": {"burn": 1}}}, {"fail": 3}]
 )

@@ -20,7 +20,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")])
 PACKAGES = ("chalicelib", "workers", "infra", "bench", "tests")
-SOURCES = [ROOT / "app.py", ROOT / "wsgi.py", *(path for top in PACKAGES for path in (ROOT / top).rglob("*.py"))]
+SOURCES = [
+    *(ROOT / f"{name}.py" for name in ("app", "asgi", "wsgi")),
+    *(path for top in PACKAGES for path in (ROOT / top).rglob("*.py")),
+]
 #: Files whose words count as names too: Terraform variables and outputs, container settings, make variables.
 PLAIN = ("infra/**/*.tf", "infra/**/Dockerfile*", "workers/Dockerfile", "Dockerfile*", "*.yml", "Makefile", ".ci/run")
 PLAIN_FILES = [path for glob in PLAIN for path in ROOT.glob(glob)]

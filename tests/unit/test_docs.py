@@ -21,7 +21,8 @@ API = (DOCS / "api.md").read_text()
 OPENAPI = json.loads((DOCS / "openapi.json").read_text())
 SETTINGS = (DOCS / "settings.md").read_text()
 VARIABLES = [field.metadata["env"] for field in dataclasses.fields(Settings)]
-ROUTES = {(path, method) for path, methods in app.app.routes.items() for method in methods}
+ALL_ROUTES = {(path, method) for path, methods in app.app.routes.items() for method in methods}
+ROUTES = {(path, method) for path, method in ALL_ROUTES if method != "OPTIONS"}  # that has one chapter for all
 
 
 @pytest.mark.parametrize("variable", VARIABLES)
@@ -51,16 +52,26 @@ def test_every_route_has_a_chapter_and_every_chapter_a_route() -> None:
     assert {(path, method) for method, path in chapters} == ROUTES
 
 
+def test_every_address_has_options_and_a_chapter_says_so() -> None:
+    assert {path for path, method in ALL_ROUTES if method == "OPTIONS"} == {path for path, _ in ROUTES}
+    assert "\n## OPTIONS\n" in API
+
+
 def test_the_first_table_links_to_every_chapter() -> None:
     links = re.findall(r"^\| \[`(\w+) (\S+)`\]\(#(\S+)\)", API, re.M)
     assert {(path, method) for method, path, _ in links} == ROUTES
     for method, path, anchor in links:
-        assert anchor == f"{method}-{re.sub(r'[^a-z]', '', path)}".lower()
+        assert anchor == f"{method}-{re.sub(r'[^a-z-]', '', path)}".lower()
 
 
 def test_openapi_has_every_route_and_no_other() -> None:
     calls = {(path, method) for path, item in OPENAPI["paths"].items() for method in item if method != "parameters"}
-    assert {(path, method.upper()) for path, method in calls} == ROUTES
+    assert {(path, method.upper()) for path, method in calls} == ALL_ROUTES
+
+
+def test_openapi_says_401_of_every_call_since_any_login_must_be_valid() -> None:
+    for path, method in ALL_ROUTES:
+        assert "401" in OPENAPI["paths"][path][method.lower()]["responses"], (path, method)
 
 
 def test_openapi_is_a_valid_description() -> None:
@@ -77,7 +88,7 @@ def test_a_schema_is_the_same_in_both_documents(name: str) -> None:
     assert block(f"schema {name}") == OPENAPI["components"]["schemas"][name]
 
 
-@pytest.mark.parametrize("name", ["Status", "Files"])
+@pytest.mark.parametrize("name", ["Status", "Files", "Carts", "Readiness", "Unreadiness"])
 def test_an_example_conforms_to_its_schema(name: str) -> None:
     schema = OPENAPI["components"]["schemas"][name]
     jsonschema_rs.Draft202012Validator(schema, validate_formats=True).validate(block(name.lower()))
@@ -96,6 +107,15 @@ def test_every_response_of_openapi_is_documented() -> None:
         text = chapter[1] + API.partition("\n## Errors")[2]
         for status in OPENAPI["paths"][path][method.lower()]["responses"]:
             assert status in text or status == "200", (method, path, status)
+
+
+def test_openapi_has_the_refusals_that_come_before_every_route() -> None:
+    """A wrong login, a foreign Host, and what cannot be asked about the login."""
+    for path, method in ALL_ROUTES:
+        answers = OPENAPI["paths"][path][method.lower()]["responses"]
+        assert {"401", "421", "503"} <= set(answers), (method, path)
+        if "{" in path and method != "OPTIONS":
+            assert "403" in answers, (method, path)
 
 
 @pytest.mark.parametrize("name", ["api.md", "settings.md"])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.stores.jobs import JobKind
+from chalicelib.stores.job_row import Job, JobKind
 from tests.doubles.runner_site import RunnerSite, raises
 from workers.runtime.lease import Lease, WorkerStopping
 from workers.runtime.outcomes import Done, Outcome
@@ -55,6 +55,28 @@ def test_a_drain_waits_for_handlers_that_return(site: RunnerSite) -> None:
     assert site.consumer.drain(5)
     thread.join()
     assert (len(site.queue), site.database.tables.jobs) == (0, {})
+
+
+def test_a_drain_waits_for_a_claim_that_is_under_way(site: RunnerSite) -> None:
+    message = site.send()
+    claiming, release, claim = threading.Event(), threading.Event(), site.world.jobs.claim
+
+    def slowly(job_id: int, token: int) -> Job | None:
+        job = claim(job_id, token)
+        claiming.set()
+        release.wait(5)
+        return job
+
+    site.world.jobs.claim = slowly  # type: ignore[method-assign]
+    site.on(JobKind.WINDOW, lambda lease, work: lease.check() or Done())  # type: ignore[func-returns-value]
+    thread = threading.Thread(target=site.handle_next)
+    thread.start()
+    assert claiming.wait(5)
+    threading.Timer(0.05, release.set).start()
+    assert site.consumer.drain(5)
+    assert site.row(message).lease_until == 0
+    assert not site.consumer.is_busy
+    thread.join()
 
 
 def test_a_drain_requeues_what_a_handler_still_holds_and_fences_its_writes(site: RunnerSite) -> None:

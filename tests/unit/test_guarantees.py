@@ -35,3 +35,8 @@ def test_every_fault_is_named_and_no_other() -> None:
 
 def test_the_number_of_steps_is_right() -> None:
     assert f"{len(steps.WORKER)} named steps" in TEXT
+
+
+def test_the_steps_at_which_processes_die_exist() -> None:
+    for name, (owner, method, _) in {**steps.WORKER, **steps.API}.items():
+        assert callable(getattr(owner, method, None)), f"{name}: {owner.__name__}.{method}"

@@ -9,7 +9,8 @@ from typing import Any, cast
 import pytest
 
 from chalicelib.errors import DatabaseUnavailable
-from chalicelib.stores.jobs import Job, JobKind, JobStore
+from chalicelib.stores.job_row import Job, JobKind
+from chalicelib.stores.jobs import JobStore
 from tests.doubles.runner_site import VISIBILITY, RunnerSite
 from tests.doubles.world import LEASE
 from workers.runtime.heartbeat import Heartbeat
@@ -90,7 +91,7 @@ def test_a_lease_that_another_worker_took_is_lost_and_its_message_not_extended(b
         database.advance(LEASE - 1)
         beats.site.world.jobs.renew([beats.leases[1].job])
         database.advance(1)
-        assert beats.site.world.jobs.claim(first.job.id, 0) is not None
+        assert beats.site.world.jobs.claim(first.job.id, first.job.token) is not None
 
     beats.run(taken)
     assert beats.lost() == [True, False]

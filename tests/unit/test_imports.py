@@ -14,11 +14,12 @@ from tests.unit.house import LAYERS, ROOT, imported, modules, package_of
 
 #: Top-level packages that a top-level package must not import.
 FORBIDDEN = {
-    "chalicelib": {"app", "wsgi", "workers", "infra", "bench", "tests"},
-    "workers": {"app", "wsgi", "infra", "bench", "tests"},
-    "app": {"wsgi", "workers", "infra", "bench", "tests"},
-    "wsgi": {"workers", "infra", "bench", "tests"},
-    "infra": {"app", "wsgi", "bench", "tests"},
+    "chalicelib": {"app", "asgi", "wsgi", "workers", "infra", "bench", "tests"},
+    "workers": {"app", "asgi", "wsgi", "infra", "bench", "tests"},
+    "app": {"asgi", "wsgi", "workers", "infra", "bench", "tests"},
+    "wsgi": {"asgi", "workers", "infra", "bench", "tests"},
+    "asgi": {"wsgi", "workers", "infra", "bench", "tests"},
+    "infra": {"app", "asgi", "wsgi", "bench", "tests"},
 }
 TOPS = ("chalicelib", "workers", "infra")
 ROW = {package: number for number, row in enumerate(LAYERS) for package in row}

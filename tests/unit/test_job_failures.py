@@ -12,8 +12,8 @@ from chalicelib.errors import (
     PermanentError,
     StoreUnavailable,
 )
-from chalicelib.stores.carts import CartState
-from chalicelib.stores.jobs import JobKind
+from chalicelib.stores.cart_row import CartState
+from chalicelib.stores.job_row import JobKind
 from tests.doubles.runner_site import RunnerSite, raises, returns
 from tests.doubles.world import LEASE
 from workers.runtime.lease import Lease
@@ -66,8 +66,8 @@ def test_a_job_that_makes_progress_between_failures_is_not_given_up(site: Runner
 
 def test_a_job_whose_worker_dies_each_time_is_given_up(site: RunnerSite) -> None:
     message = site.send()
-    for _ in range(5):
-        assert site.world.jobs.claim(message.job_id, 0) is not None
+    for token in range(5):
+        assert site.world.jobs.claim(message.job_id, token) is not None
         site.database.advance(LEASE + 1)
     site.on(JobKind.WINDOW, raises(AssertionError("it must not run")))
     site.handle_next()

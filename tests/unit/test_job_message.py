@@ -26,3 +26,9 @@ def test_a_message_of_a_newer_version_is_recognised() -> None:
 def test_the_format_does_not_change() -> None:
     assert encode(JobMessage(7, 3, "cart-1")) == '{"v": 1, "job": 7, "token": 3}'
     assert group_of(1) == "cart-1"
+
+
+def test_a_message_may_name_the_request_and_readers_ignore_it() -> None:
+    body = encode(JobMessage(7, 3, "cart-1", "5f3c"))
+    assert body == '{"v": 1, "job": 7, "token": 3, "request": "5f3c"}'
+    assert decode(body) == (7, 3)

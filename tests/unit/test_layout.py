@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import subprocess
 import tarfile
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.programs import need
 from workers.tar.headers import Member, end_length, headers, member_length
 from workers.tar.layout import Run, Span
 
@@ -186,8 +186,7 @@ UTF8 = {**os.environ, "LC_ALL": "C.UTF-8"}
 
 
 def skip_without(program: str) -> None:
-    if not shutil.which(program):
-        pytest.skip(f"{program} is not installed")
+    need(program)
 
 
 @readers

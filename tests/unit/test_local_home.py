@@ -74,6 +74,24 @@ def test_the_access_key_is_created_once_and_readable_only_by_its_owner(home: Hom
     assert stat.S_IMODE((home.root / "keys.json").stat().st_mode) == 0o600
 
 
+def test_a_home_is_private_also_one_that_an_earlier_release_made(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    old = [home.root, home.log, home.store, home.volume]
+    for folder in old:
+        folder.mkdir(mode=0o755, exist_ok=True)
+    (home.root / "cart.db-wal").touch(mode=0o644)
+    (home.root / "keys.json").touch(mode=0o644)
+    (home.root / "mine").touch(mode=0o644)
+    home.create()
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in home.root.iterdir()}
+    assert modes.pop("mine") == 0o644
+    assert {modes.pop("cart.db-wal"), modes.pop("keys.json")} == {0o600}
+    assert set(modes.values()) == {0o700}
+    new = Home(tmp_path / "new")
+    new.create()
+    assert stat.S_IMODE(new.root.stat().st_mode) == 0o700
+
+
 def test_the_product_uses_the_stand_ins_and_the_homes_folders(home: Home) -> None:
     env = environment_of(home)
     assert env["VOLUME_PATH"] == str(home.volume)

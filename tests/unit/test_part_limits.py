@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.errors import PermanentError
-from workers.bundling.part_limits import PartSizes, cut_windows, fit_part_limit, split_window
+from workers.bundling.part_limits import (
+    PartSizes,
+    check_bundle_size,
+    cut_bundle,
+    cut_windows,
+    fit_part_limit,
+    split_window,
+)
 from workers.tar.headers import end_length
 
 KIB, MIB, GIB, TB = 1 << 10, 1 << 20, 1 << 30, 10**12
@@ -47,10 +54,9 @@ def repeated(pattern: list[int], max_bytes: int, max_files: int) -> list[int]:
     return list(lengths())
 
 
-def parts_of(lengths: list[int], cutting: PartSizes) -> list[int]:
-    windows = [size for _, size in cut_windows(lengths, cutting)]
-    windows[-1] += end_length(sum(lengths))
-    return [part for size in windows for part in split_window(size, cutting.part_size)]
+def parts_of(lengths: list[int], cutting: PartSizes, generated: int = 0) -> list[int]:
+    windows = cut_bundle(lengths, generated, end_length(sum(lengths) + generated), cutting)
+    return [part for _, size in windows for part in split_window(size, cutting.part_size)]
 
 
 def assert_store_accepts(parts: list[int]) -> None:
@@ -60,13 +66,14 @@ def assert_store_accepts(parts: list[int]) -> None:
 
 
 @settings(max_examples=60)
-@given(st.lists(lengths, min_size=1, max_size=6), st.integers(MIB, 50 * TB), any_settings)
+@given(st.lists(lengths, min_size=1, max_size=6), st.integers(MIB, 50 * TB), any_settings, st.just(0) | lengths)
 def test_no_bundle_has_parts_that_the_store_rejects(
-    pattern: list[int], max_bytes: int, plan_settings: dict[str, int]
+    pattern: list[int], max_bytes: int, plan_settings: dict[str, int], generated: int
 ) -> None:
     members = repeated(pattern, max_bytes, 30_000) or [KIB]
-    total = sum(members)
-    parts = parts_of(members, fit_part_limit(total, len(members), PartSizes(**plan_settings)))
+    generated = min(generated, 50 * TB - sum(members))
+    total = sum(members) + generated
+    parts = parts_of(members, fit_part_limit(total, len(members), PartSizes(**plan_settings)), generated)
     assert sum(parts) == total + end_length(total)
     assert_store_accepts(parts)
 
@@ -101,9 +108,19 @@ def test_a_bundle_that_fits_is_cut_by_the_settings(total: int, entries: int) -> 
     assert fit_part_limit(total, entries, PartSizes(**DEFAULTS)) == PartSizes(**DEFAULTS)
 
 
-def test_a_bundle_too_large_for_the_store_is_refused_with_its_size() -> None:
-    with pytest.raises(PermanentError, match="50000000000001"):
-        fit_part_limit(50 * TB + 1, 1, PartSizes(**DEFAULTS))
+@pytest.mark.parametrize(
+    ("size", "most", "message"),
+    [
+        (50 * TB + 1, 99 * TB, "50.0 TB (50000000000001 bytes); the store holds 50.0 TB (50000000000000 bytes)"),
+        (2_100_000_000_000, TB, "2.1 TB (2100000000000 bytes); MAX_BUNDLE allows 1.0 TB (1000000000000 bytes)"),
+        (11, 10, "11 bytes; MAX_BUNDLE allows 10 bytes"),
+    ],
+)
+def test_a_bundle_that_is_too_large_is_refused_with_both_sizes(size: int, most: int, message: str) -> None:
+    check_bundle_size(min(most, 50 * TB), most)
+    with pytest.raises(PermanentError) as caught:
+        check_bundle_size(size, most)
+    assert caught.value.message == f"The bundle would have {message}. Post the files in several carts."
 
 
 @pytest.mark.parametrize(
@@ -132,6 +149,37 @@ def test_windows_cover_all_members_in_order(members: list[int], size: int, files
         at += count
     assert at == len(members)
     assert all(length >= 5 * MIB for _, length in windows[:-1])
+
+
+@given(st.lists(st.integers(512, 30 * MIB), min_size=1, max_size=40), st.integers(1, 40 * MIB), st.integers(1, 20))
+def test_a_generated_member_is_in_the_last_window_alone_unless_all_files_are_in_one(
+    members: list[int], size: int, files: int
+) -> None:
+    windows = cut_bundle(members, 700, 1024, PartSizes(5 * MIB, size, files))
+    assert sum(count for count, _ in windows) == len(members)
+    assert sum(length for _, length in windows) == sum(members) + 1724
+    assert windows[-1] == (0, 1724) or windows == [(len(members), sum(members) + 1724)]
+    assert all(length >= 5 * MIB for _, length in windows[:-1])
+
+
+@pytest.mark.parametrize(
+    ("members", "windows"),
+    [
+        ([512], [(1, 512 + 3)]),
+        ([15 * MIB, 6 * MIB], [(1, 15 * MIB), (1, 6 * MIB), (0, 3)]),
+        ([15 * MIB, 14 * MIB, 4 * MIB], [(1, 15 * MIB), (2, 18 * MIB), (0, 3)]),
+        ([18 * MIB, 4 * MIB], [(2, 22 * MIB + 3)]),
+    ],
+)
+def test_a_window_too_short_for_a_part_joins_the_one_before_if_a_generated_one_follows(
+    members: list[int], windows: list[tuple[int, int]]
+) -> None:
+    assert cut_bundle(members, 2, 1, SMALL) == windows
+
+
+def test_the_last_window_may_be_too_short_for_a_part_if_none_follows() -> None:
+    windows = [(1, 15 * MIB), (2, 20 * MIB), (1, MIB + 1)]
+    assert cut_bundle([15 * MIB, 14 * MIB, 6 * MIB, MIB], 0, 1, SMALL) == windows
 
 
 @given(st.integers(1, 50 * TB), st.integers(5 * MIB, 5 * GIB))

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from chalicelib.api import responses
-from chalicelib.manifest.reader import parse
-from chalicelib.stores.carts import UNFINISHED, CartState
+from chalicelib.stores.cart_row import UNFINISHED, CartState
 from infra.local import environment
 from infra.local.archive import SAMPLES
+from tests.manifests import read
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -45,7 +45,7 @@ def test_every_named_make_target_exists(page: Path) -> None:
 
 def test_the_manifest_in_the_readme_names_the_sample_files() -> None:
     (body,) = re.findall(r"<<'EOF'\n(.*?)^EOF$", README, re.MULTILINE | re.DOTALL)
-    assert [entry.archive_id for entry in parse(body.encode(), "cart").entries] == list(SAMPLES)
+    assert [entry.archive_id for entry in read(body.encode()).entries] == list(SAMPLES)
     assert json.loads(body)["fileids"][0] == {
         "id": "foo.txt",
         "path": "1/2/3/foo.txt",
@@ -73,10 +73,16 @@ def test_the_readme_has_the_defaults_of_make_run(tmp_path: Path, monkeypatch: py
     assert tmp_path / documented["CART_HOME"] == config.home.root
 
 
-def test_every_download_in_the_readme_follows_redirects() -> None:
-    downloads = [line for line in README.splitlines() if line.startswith("curl ") and "filename=" in line]
-    assert downloads
-    assert all(" -L " in line for line in downloads)
+def test_every_download_in_the_readme_follows_redirects_and_fails_on_an_error() -> None:
+    downloads = [line for line in README.splitlines() if line.startswith("curl ") and " -X " not in line]
+    assert len(downloads) == 2
+    assert all(" -fL " in line for line in downloads)
+
+
+def test_no_line_of_the_readme_asks_for_an_empty_uid() -> None:
+    lines = [line for line in README.splitlines() if "127.0.0.1:8081/" in line and "MY_CART_UUID" in line]
+    assert len(lines) > 6
+    assert all('"http://127.0.0.1:8081/${MY_CART_UUID:?}' in line for line in lines)
 
 
 @pytest.mark.parametrize("top", ["chalicelib", "workers"])

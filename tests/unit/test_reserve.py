@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.db.states import WindowState
 from chalicelib.errors import LeaseLost, NoSpaceAvailable
-from chalicelib.stores.carts import Cart
+from chalicelib.stores.cart_row import Cart
 from tests.doubles.site import MemorySite, expired
 from workers.files.volume import BLOCK
 from workers.runtime.lease import WorkerStopping
@@ -135,9 +135,15 @@ def test_a_window_larger_than_the_volume_fails_with_the_figures(site: MemorySite
     with pytest.raises(NoSpaceAvailable) as caught:
         attempt(site, site.lay_out("huge", blocks("h", 5)))
     assert caught.value.message == (
-        f"No Space Available: {5 * BLOCK} bytes are needed at once, the volume can hold {LIMIT}"
+        "No Space Available: files need 20.5 KB at once, the volume holds 16.4 KB; the largest is 'h0' (4.1 KB)"
     )
     assert site.used() == (0, 0)
+
+
+def test_a_file_larger_than_the_volume_is_named_with_both_sizes(site: MemorySite) -> None:
+    with pytest.raises(NoSpaceAvailable) as caught:
+        attempt(site, site.lay_out("huge", {"small": b"s", "d/big.dat": b"x" * 2_100_000}))
+    assert caught.value.message == "No Space Available: file 'd/big.dat' (2.1 MB) does not fit the volume (16.4 KB)"
 
 
 def test_a_window_fails_when_something_else_fills_the_volume(site: MemorySite, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.api import responses
-from chalicelib.stores.carts import Cart
+from chalicelib.cart_views import CartStatus
+from chalicelib.stores.cart_history import Happened
+from chalicelib.stores.cart_row import Cart
+from chalicelib.stores.progress import Counts, FilePage
 
 NUMBERS = {
     "id": 1,
@@ -60,10 +63,39 @@ def test_only_503_asks_for_a_retry(status: int, again: bool) -> None:
         assert ("Retry-After" in responses.failure(method, status, "m").headers) == again
 
 
-def test_get_of_an_unfinished_cart_has_a_sentence() -> None:
-    answer = responses.not_ready(cart("staging"))
-    assert (answer.status_code, answer.body) == (202, "The cart is not ready for download.")
+NOT_READY = "The cart is not ready for download."
+
+
+@pytest.mark.parametrize(
+    "accept",
+    ["", "*/*", "text/plain", "application/x-tar, */*;q=0.5", "application/json;q=0", "text/html;q=0.1, */*", "text/*",
+     "application/json;q=nan", "application/json;q=2", "application/json;q=", "application/jsonx", ";;,,q=1"],
+)  # fmt: skip
+def test_get_of_an_unfinished_cart_has_no_body_that_could_begin_a_tar(accept: str) -> None:
+    answer = responses.not_ready(cart("staging"), accept)
+    assert (answer.status_code, answer.body) == (202, "")
+    assert (answer.headers["X-Pacifica-Status"], answer.headers["X-Pacifica-Message"]) == ("staging", NOT_READY)
     assert answer.headers["Retry-After"]
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("application/json", "application/json"),
+        ("APPLICATION/JSON; charset=utf-8", "application/json"),
+        ("application/json, text/plain, */*", "application/json"),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "text/html"),
+        ("text/html;q=0.5, application/json", "application/json"),
+        ("text/html, application/json", "text/html"),
+        ("text/html;q=0, application/json;q=0.001", "application/json"),
+    ],
+)
+def test_get_of_an_unfinished_cart_has_the_body_that_is_asked_for_by_name(accept: str, kind: str) -> None:
+    answer = responses.not_ready(cart("staging"), accept)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (202, kind)
+    assert NOT_READY in answer.body
+    if kind == "application/json":
+        assert json.loads(answer.body) == {"status": "staging", "message": NOT_READY}
 
 
 @given(st.text(max_size=700))
@@ -77,3 +109,20 @@ def test_a_header_value_is_one_short_line_of_printable_ascii(text: str) -> None:
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=512))
 def test_a_valid_header_value_is_unchanged(text: str) -> None:
     assert responses.header_value(text) == text
+
+
+def test_an_empty_list_of_files_may_say_why_and_a_full_one_does_not() -> None:
+    assert json.loads(responses.files(FilePage([], None, "removed")).body) == {
+        "files": [],
+        "next": None,
+        "message": "removed",
+    }
+    assert "message" not in json.loads(responses.files(FilePage([], None)).body)
+
+
+def test_the_history_names_processes_to_administrators_alone() -> None:
+    happened = Happened(1, 0.0, "ready", "", "worker-at-host-7")
+    status = CartStatus(cart("ready"), Counts(0, 0), None, (), None, (happened,))
+    told = [json.loads(responses.progress(status, with_process=who).body)["history"][0] for who in (False, True)]
+    shown = {"at": "1970-01-01T00:00:00.000+00:00", "event": "ready", "cause": ""}
+    assert told == [shown, {**shown, "process": "worker-at-host-7"}]

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.db.states import WindowState
+from chalicelib.db.states import WaitsFor, WindowState
 from chalicelib.errors import LeaseLost
-from chalicelib.stores.carts import CartState
+from chalicelib.stores.cart_row import CartState
 from tests.doubles.archive import MTIME_NS
 from tests.doubles.site import MemorySite, expired
 from workers.files.volume import BLOCK
@@ -61,7 +61,7 @@ def test_a_window_is_deferred_when_the_other_job_takes_too_long(site: MemorySite
     cart = site.lay_out("b", FILES)
     lease, work, actions = site.reserve(cart)
     outcome = site.stager.stage(lease, work, actions)
-    assert outcome == Defer(1, "another job is pulling some of these files")
+    assert outcome == Defer(1, WaitsFor.TURN, "another job is pulling some of these files")
     assert site.state_of(cart) == WindowState.RESERVED
     assert site.cart(cart.id).files_staged == 1, "what was pulled meanwhile is recorded"
     assert site.archive.count("GET") == 1
@@ -186,7 +186,7 @@ def test_a_window_that_is_recorded_twice_is_counted_once(site: MemorySite) -> No
     cart, w = site.lay_out("a", FILES, {"z": b"z"}), site.world
     lease, work = site.stage(cart)
     run = StagingRun(lease, work, site.database.now, done=set(FILES))
-    StagingRecorder(w.jobs, w.carts, w.windows, w.staged_files).record_window(run, site.database.now)
+    StagingRecorder(w.jobs, w.carts, w.entries, w.windows, w.staged_files).record_window(run, site.database.now)
     found = site.cart(cart.id)
     assert (found.files_staged, found.windows_staged, found.state) == (2, 1, CartState.STAGING)
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.db.states import WaitsFor
 from chalicelib.errors import ArchiveRefused, ArchiveUnavailable, EntriesFailed, LayoutChanged
 from tests.doubles.archive import MTIME_NS
-from tests.doubles.site import MemorySite
+from tests.doubles.site import MemorySite, expired
 from workers.runtime.outcomes import Defer
 
 FILES = {"x": b"hello", "y": b"world!"}
@@ -36,7 +37,7 @@ def test_a_file_that_goes_on_failing_is_deferred_and_the_others_are_recorded(sit
     cart = site.lay_out("a", FILES)
     site.archive.files["y"].error = ArchiveUnavailable("broken")
     lease, work, actions = site.reserve(cart)
-    assert site.stager.stage(lease, work, actions) == Defer(1.0, "the archive is failing")
+    assert site.stager.stage(lease, work, actions) == Defer(1.0, WaitsFor.ARCHIVE, "the archive is failing: broken")
     assert site.cart(cart.id).files_staged == 1
     _, failing = site.world.entries.page(cart.id, 0, 2)
     assert (failing.failing_s, failing.error) == (0.5, "")
@@ -62,9 +63,32 @@ def test_a_file_that_fails_for_longer_than_the_patience_fails_the_cart_with_a_co
 def test_a_file_the_archive_refuses_fails_the_cart_at_once(site: MemorySite) -> None:
     cart = site.lay_out("a", FILES)
     site.archive.files["x"].error = ArchiveRefused("archive answered 404")
-    with pytest.raises(EntriesFailed, match=r"^x \(id x\): archive answered 404; 1 of 2 files failed$"):
+    with pytest.raises(EntriesFailed) as caught:
         site.stage(cart)
+    assert caught.value.message == (
+        "The archive has no file with id 'x' (HTTP 404). Check the id, then post the manifest again. Path: x; "
+        "1 of 2 files failed"
+    ), "as for one that a look-up does not find"
     assert site.cart(cart.id).files_staged == 1, "the other file stays, for other carts"
+
+
+def test_failures_of_long_ago_use_up_no_patience_once_the_file_was_staged(site: MemorySite) -> None:
+    cart = site.lay_out("a", FILES)
+    site.archive.files["y"].error = ArchiveUnavailable("busy")
+
+    def recover() -> None:
+        site.archive.files["y"].error = None
+
+    site.stopping.meanwhile = recover
+    lease, work = site.stage(cart)
+    assert [(entry.failing_at, entry.failing_reason) for entry in work.entries] == [(None, "")] * 2
+    site.database.advance(3600)
+    site.volume.path("y").unlink()
+    lease = expired(lease, site)
+    assert isinstance(site.window_handler.run(lease), Defer)
+    site.archive.files["y"].error = ArchiveUnavailable("busy")
+    site.stopping.meanwhile = lambda: None
+    assert isinstance(site.window_handler.run(lease), Defer), "it is retried, and not given up"
 
 
 def test_while_the_archive_is_down_no_patience_is_used_up(site: MemorySite) -> None:
@@ -72,7 +96,9 @@ def test_while_the_archive_is_down_no_patience_is_used_up(site: MemorySite) -> N
     site.archive.is_down = True
     lease, work, actions = site.reserve(cart)
     for _ in range(5):
-        assert site.stager.stage(lease, work, actions) == Defer(5.0, "the archive is down")
+        assert site.stager.stage(lease, work, actions) == Defer(
+            5.0, WaitsFor.ARCHIVE, "the archive is down: archive answered 503"
+        )
         site.world.jobs.renew([lease.job])
         site.database.advance(20)
         work = site.work(cart)
@@ -84,7 +110,7 @@ def test_a_file_that_went_back_to_tape_is_recalled_again_and_waited_for(site: Me
     lease, work, actions = site.reserve(cart)
     site.archive.files["y"].media = "tape"
     site.archive.files["y"].errors["GET"] = ArchiveUnavailable("archive answered 500")
-    assert site.stager.stage(lease, work, actions) == Defer(30.0, "files went back to tape")
+    assert site.stager.stage(lease, work, actions) == Defer(30.0, WaitsFor.TAPE, "files went back to tape")
     assert site.archive.count("POST") == 1
     assert {entry.failing_s for entry in site.work(cart).entries} == {0.0}, "tape uses up no patience"
 

@@ -107,6 +107,19 @@ def test_a_role_is_assumed_for_no_longer_than_sts_allows(
     assert session.requests[0]["DurationSeconds"] == duration
 
 
+def test_downloads_of_an_hour_share_credentials_until_half_their_life_is_left(
+    signer: Callable[[int], Any], session: FakeSession, clock: Clock
+) -> None:
+    sign = signer(3600)
+    lives = []
+    for _ in range(50):
+        lives.append(sign()[1])
+        clock.now += 60
+    assert len(session.requests) == 2
+    assert lives[:2] == [3600, 3540]
+    assert min(lives) >= 1800
+
+
 def test_if_no_role_lives_long_enough_the_shorter_life_is_returned(signer: Callable[[int], Any]) -> None:
     assert signer(86400)()[1] == 3600
 
@@ -119,6 +132,9 @@ def test_a_url_is_signed_with_version_4_for_the_returned_life() -> None:
         aws_secret_access_key="s",
         config=Config(signature_version="s3v4"),
     )
+    short, least = BundleStore(s3, lambda: (s3, 1234), "bucket").presign("carts/1/1.tar", "attachment", longest=300)
+    assert (least, "X-Amz-Expires=300&" in short) == (300, True)
+    assert BundleStore(s3, lambda: (s3, 60), "bucket").presign("carts/1/1.tar", "attachment", longest=300)[1] == 60
     url, life = BundleStore(s3, lambda: (s3, 1234), "bucket").presign("carts/1/1.tar", 'attachment; filename="a b"')
     query = parse_qs(urlsplit(url).query)
     assert query["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]

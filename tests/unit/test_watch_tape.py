@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from chalicelib.errors import ArchiveRefused, ArchiveUnavailable, EntriesFailed
-from chalicelib.stores.carts import Cart
-from chalicelib.stores.jobs import JobKind
+from chalicelib.stores.cart_row import Cart
+from chalicelib.stores.job_row import JobKind
 from tests.doubles.site import MemorySite
 from workers.handlers.watch_tape import TapePolicy
 from workers.runtime.lease import Lease
@@ -98,7 +98,7 @@ def test_a_failing_look_is_not_the_end_of_the_wait(site: MemorySite) -> None:
 def test_a_file_the_archive_refuses_now_fails_the_cart(site: MemorySite) -> None:
     _, lease = on_tape(site, 1)
     site.archive.files["f0"].error = ArchiveRefused("archive answered 404")
-    with pytest.raises(EntriesFailed, match=r"^f0 \(id f0\): archive answered 404$"):
+    with pytest.raises(EntriesFailed, match=r"no file with id 'f0' \(HTTP 404\)\. Check the id, .* Path: f0$"):
         look(site, lease)
 
 
@@ -121,6 +121,22 @@ def test_no_more_than_eight_windows_of_a_cart_are_jobs_at_once(site: MemorySite)
     assert states(site, cart)[8:] == ["online", "online"]
 
 
+def test_a_long_look_gives_its_turn_to_a_cart_that_waits_and_goes_on_with_the_next_window(site: MemorySite) -> None:
+    cart, lease = on_tape(site, 10)
+    site.archive.asked.clear()
+    site.world.job(site.world.cart("other").id, JobKind.RECALL)
+    site.archive.on_request = lambda archive_id: site.database.advance(1)
+    asked: list[list[str]] = []
+    while not asked or len(asked[-1]) == 3:
+        outcome = look(site, lease)
+        asked.append([name for method, name in site.archive.asked if method == "HEAD"])
+        site.archive.asked.clear()
+    assert isinstance(outcome, Defer)
+    assert outcome.reason == "10 files are on tape"
+    assert [name for names in asked for name in names] == [f"f{number}" for number in range(10)]
+    assert states(site, cart) == ["tape"] * 10
+
+
 def on_tape(site: MemorySite, windows: int) -> tuple[Cart, Lease]:
     """A cart of windows of one file each, all recalled from tape, and the lease of the job that watches them."""
     cart = site.post("a", {f"f{number}": CONTENT for number in range(windows)}, media="tape")
@@ -132,7 +148,7 @@ def on_tape(site: MemorySite, windows: int) -> tuple[Cart, Lease]:
 
 def look(site: MemorySite, lease: Lease) -> Outcome:
     site.world.jobs.requeue(lease.job)
-    job = site.world.jobs.claim(lease.job.id, 0)
+    job = site.world.jobs.claim(lease.job.id, lease.job.token + 1)
     assert job is not None
     lease.job = job
     return site.recall_handler.run(lease)

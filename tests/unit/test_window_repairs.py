@@ -11,15 +11,17 @@ from typing import Any
 
 import pytest
 
-from chalicelib.db.states import WindowState
-from chalicelib.errors import LayoutChanged, PermanentError, VolumeUnavailable
-from chalicelib.stores.carts import CartState
-from chalicelib.stores.jobs import JobKind
+from chalicelib.db.states import WaitsFor, WindowState
+from chalicelib.errors import EntriesFailed, LayoutChanged, PermanentError, VolumeUnavailable
+from chalicelib.stores.cart_row import CartState
+from chalicelib.stores.job_row import JobKind
 from tests.doubles.archive import MTIME_NS
 from tests.doubles.site import MemorySite, expired
 from tests.doubles.worker_parts import PART_SIZE
 from workers.handlers.relayout import MAX_LAYOUTS
 from workers.runtime.outcomes import Defer, Done
+from workers.runtime.repairs import Repair
+from workers.staging.restage import MOST
 
 FILES = {"x": b"hello", "y": b"world!"}
 FIRST, SECOND = {"a": b"A" * 5000, "b": b"B" * 700}, {"c": b"C" * 300}
@@ -35,7 +37,7 @@ def test_a_staged_file_that_is_missing_is_staged_again(site: MemorySite) -> None
     lease, _ = site.stage(cart)
     site.volume.path("b").unlink()
     lease = expired(lease, site)
-    assert site.window_handler.run(lease) == Defer(0, "b is missing from the volume")
+    assert site.window_handler.run(lease) == Defer(0, WaitsFor.RETRY, "b is missing from the volume")
     assert (site.state_of(cart), site.cart(cart.id).windows_staged) == (WindowState.RESERVED, 0)
     assert site.pins() == {"a": 1, "b": 1}
     site.archive.asked.clear()
@@ -60,12 +62,39 @@ def test_a_staged_file_that_rotted_is_found_by_the_store_and_staged_again(site: 
     site.volume.path("b").write_bytes(b"b" * 700)
     os.utime(site.volume.path("b"), ns=(MTIME_NS, MTIME_NS))
     lease = expired(lease, site)
-    assert site.window_handler.run(lease) == Defer(0, "files on the volume are not what was verified")
+    why = "files on the volume are not what was verified: b"
+    assert site.window_handler.run(lease) == Defer(0, WaitsFor.RETRY, why)
+    assert site.history.rows == [(cart.id, "staged again", f"window 0: {why}")]
+    assert site.repairs.counts() == {Repair.FILE: 0, Repair.WINDOW: 1, Repair.LAYOUT: 0}
     site.archive.asked.clear()
     assert site.window_handler.run(lease) == Done()
     assert site.archive.asked == [("GET", "b")], "only the file that differs"
     site.window_handler.run(site.lease(cart, JobKind.WINDOW, 1))
     assert site.bundle_members(cart) == {f"uid/{name}": content for name, content in (FIRST | SECOND).items()}
+
+
+def test_a_cart_whose_files_are_damaged_again_and_again_fails(site: MemorySite) -> None:
+    cart = site.lay_out("uid", FIRST, SECOND)
+    lease, _ = site.stage(cart)
+    site.history.rows += [(cart.id, "staged again", "")] * MOST
+    site.volume.path("b").unlink()
+    with pytest.raises(PermanentError, match=r"100 times\. The last time, window 0: b is missing from the volume"):
+        site.window_handler.run(expired(lease, site))
+
+
+def test_a_cart_that_expects_other_bytes_of_the_same_file_harms_no_other(site: MemorySite) -> None:
+    """It pulls the file again; meanwhile, and until its pins are gone, the file's row has no checksum."""
+    cart = site.lay_out("uid", FILES)
+    lease, _ = site.stage(cart)
+    other = site.lay_out("other", {"x": FILES["x"]})
+    site.database.tables.entries[other.id, 0].hash_hex = "0" * 40
+    with pytest.raises(EntriesFailed, match="the manifest says 0000"):
+        site.window_handler.run(site.lease(other))
+    lease = expired(lease, site)
+    assert site.window_handler.run(lease) == Defer(0, WaitsFor.RETRY, "files of the window have to be hashed again")
+    assert site.state_of(cart) == WindowState.RESERVED
+    assert site.window_handler.run(lease) == Done()
+    assert site.bundle_members(cart) == {f"uid/{name}": content for name, content in FILES.items()}
 
 
 def test_a_disk_that_is_full_returns_the_reservation(site: MemorySite, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +130,10 @@ def test_a_file_that_changed_in_the_archive_has_the_cart_laid_out_again(site: Me
     other = site.lease(cart, JobKind.WINDOW, 1)
     site.archive.files["b"].content = b"a new version"
     lease = site.lease(cart)
-    assert site.window_handler.run(lease) == Defer(1, "files changed in the archive")
+    assert site.window_handler.run(lease) == Defer(
+        1, WaitsFor.RETRY, "its layout is made again: b has changed in the archive"
+    )
+    assert site.repairs.counts()[Repair.LAYOUT] == 1
     found = site.cart(cart.id)
     assert (found.attempt, found.windows_total, found.state) == (2, 0, CartState.STAGING)
     assert (site.database.tables.windows, site.bundles.uploads) == ({}, {})
@@ -116,7 +148,10 @@ def test_a_cart_whose_files_change_too_often_fails(site: MemorySite) -> None:
     cart = site.lay_out("uid", FILES)
     site.database.tables.carts[cart.id] = replace(cart, attempt=MAX_LAYOUTS)
     site.archive.files["x"].content = b"a new version"
-    with pytest.raises(PermanentError, match="change in the archive faster than they can be staged"):
+    with pytest.raises(
+        PermanentError,
+        match=r"faster than they can be staged\. The last of 5 layouts: x has changed",
+    ):
         site.window_handler.run(site.lease(cart))
 
 

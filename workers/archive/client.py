@@ -7,32 +7,35 @@ Shared by all threads of a worker.
 
 from __future__ import annotations
 
-import datetime
+import copy
 import logging
-from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import closing
-from dataclasses import dataclass
-from decimal import Decimal
-from email.utils import parsedate_to_datetime
-from functools import partial
+import threading
+from collections.abc import Callable, Container, Generator, Iterable, Mapping
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 from urllib.parse import quote, urlsplit
 
 from chalicelib.errors import ArchiveRefused, ArchiveUnavailable
-from workers.archive.curl_handle import OK, Answer, Request
 from workers.archive.curl_loop import AnswerOrError
+from workers.archive.identity import NO_IDENTITY, Identity, request_header
+from workers.archive.limits import Limits
+from workers.archive.messages import OK, Answer, Method, Request, is_refusal
+from workers.archive.mtime import parse_mtime
+from workers.archive.refusals import Refusals
 from workers.archive.transfers import Transfers
 
 Media = Literal["disk", "tape"]
 Check = Callable[[], None]
+#: Entered for each call; what it gives is called whenever something useful has come.
+Watched = Callable[[], AbstractContextManager[Callable[[], None]]]
 Parsed = TypeVar("Parsed")
 Answers = Generator[tuple[str, Parsed | ArchiveRefused | ArchiveUnavailable], None, None]
 
-NANOSECONDS = 10**9
+ANSWERED = "archive answered "  # leads the message of an error that comes from a status
 TOO_BIG = 1 << 63
 LONGEST_NUMBER = 40
-#: 4xx that mean "later", not "no".
-LATER = (408, 425, 429)
+PROBE_RATE = 1024  # bytes a second, of the answer to `GET /`
 
 log = logging.getLogger(__name__)
 
@@ -45,17 +48,47 @@ class FileStatus:
 
 
 class ArchiveClient:
-    def __init__(self, url: str, *, concurrency: int, connect_timeout: float, read_timeout: float) -> None:
-        """`concurrency`: requests in flight at once. `read_timeout`: longest wait for the next bytes, in seconds."""
-        transfers = partial(Transfers, url, connect_timeout=connect_timeout, read_timeout=read_timeout)
-        self._transfers = transfers(concurrency=concurrency)
+    def __init__(
+        self,
+        url: str,
+        *,
+        concurrency: int,
+        connect_timeout: float,
+        read_timeout: float,
+        min_rate: int = 0,
+        identity: Identity = NO_IDENTITY,
+        gate: Check = lambda: None,
+    ) -> None:
+        """`concurrency`: requests in flight at once. `gate`: called wherever a `check` is. The others: see Limits."""
+        self._gate = gate
+        limits = Limits(connect_timeout, read_timeout, min_rate)
+        self._transfers = Transfers(url, limits, concurrency=concurrency, identity=identity)
         # Separate slots, so that transfers in flight never make a living archive look dead.
-        self._probes = transfers(concurrency=concurrency)
+        probing = replace(limits, min_rate=PROBE_RATE)
+        self._probes = Transfers(url, probing, concurrency=concurrency, identity=identity)
+        self._bad_time_logged = threading.Event()
+        self._identity = identity
+        self._headers: tuple[str, ...] = ()
         self._root = urlsplit(url).path.rstrip("/") + "/"
+        self._watched: Watched = _unwatched
+        self._gate_watched: Watched = _unwatched
+
+    def for_owner(
+        self, owner: str, watched: Watched | None = None, gate_watched: Watched | None = None
+    ) -> ArchiveClient:
+        """This client, for the carts of `owner`: its requests say so where the settings name a header for it.
+
+        `watched`: entered for each of its calls but `alive`; `gate_watched`: for each of the gate's within them.
+        """
+        other = copy.copy(self)
+        other._headers = self._identity.headers_of(owner)
+        other._watched = watched or self._watched
+        other._gate_watched = gate_watched or self._gate_watched
+        return other
 
     def statuses(self, archive_ids: Iterable[str], check: Check) -> Answers[FileStatus]:
         """Yield size, mtime and medium of each file, in any order. `check`: see Transfers.run."""
-        return self._ask(archive_ids, lambda name: Request("HEAD", self._target(name)), check, (200, 204), _status)
+        return self._ask(archive_ids, lambda name: self._request("HEAD", name), check, (200, 204), self._status)
 
     def recalls(self, archive_ids: Iterable[str], check: Check) -> Answers[None]:
         """Recall each file from tape; yields None for each that was accepted. Recalling a file twice does no harm.
@@ -63,13 +96,17 @@ class ArchiveClient:
         Some archives answer only when the file is online, so a timeout does not mean that the recall failed.
         """
         accepted = (200, 201, 202, 204)
-        return self._ask(archive_ids, lambda name: Request("POST", self._target(name)), check, accepted, _nothing)
+        return self._ask(archive_ids, lambda name: self._request("POST", name), check, accepted, _nothing)
 
-    def contents(self, sizes: Mapping[str, int], check: Check) -> Answers[bytes]:
-        """Yield the bytes of each of these small files, in any order; of a file longer than its size, one byte more."""
+    def contents(self, sizes: Mapping[str, int], check: Check, *, unverified: Container[str] = ()) -> Answers[bytes]:
+        """Yield the bytes of each of these small files, in any order; of a file longer than its size, one byte more.
 
-        def request(archive_id: str) -> Request:
-            return Request("GET", self._target(archive_id), limit=sizes[archive_id] + 1)
+        `unverified`: those that no hash will verify. Each of these gets a connection of its own: on a reused one, bytes
+        that an archive at fault sends after another answer could be taken for this one.
+        """
+
+        def request(name: str) -> Request:
+            return replace(self._request("GET", name), limit=sizes[name] + 1, fresh=name in unverified)
 
         return self._ask(sizes, request, check, (OK,), lambda answer: answer.body)
 
@@ -81,20 +118,25 @@ class ArchiveClient:
         *,
         start: int = 0,
         stop: int | None = None,
+        unverified: bool = False,
     ) -> None:
         """Pass a file's bytes to `take`, block by block, or those of a range (`stop` exclusive; `start` needs one).
 
+        `unverified`: see `contents`.
         An answer without a length may end where its connection broke: check the size and the hash. Raises
         ArchiveUnavailable, ArchiveRefused, and what `take` and `check` raise.
         """
         if start and stop is None:
             raise ValueError("a range needs its stop")
         byte_range = "" if stop is None else f"?byte_range={start}-{stop}"
-        request = Request("GET", self._target(archive_id) + byte_range, take=take)
-        for _, answer in self._transfers.run((archive_id,), lambda name: request, check):
-            error = _parsed(answer, archive_id, (OK,), _nothing)
-            if error is not None:
-                raise error
+        request = replace(self._request("GET", archive_id, byte_range), take=take, fresh=unverified)
+        refusals = Refusals(log)
+        with self._watched() as moved:
+            for _, answer in self._transfers.run((archive_id,), lambda name: request, self._gated(check), moved):
+                error = _parsed(answer, archive_id, (OK,), _nothing, refusals)
+                if error is not None:
+                    refusals.log()
+                    raise error
 
     def status(self, archive_id: str, check: Check) -> FileStatus:
         """As `statuses`, for one file. Raises ArchiveUnavailable, ArchiveRefused."""
@@ -123,9 +165,34 @@ class ArchiveClient:
         parse: Callable[[Answer], Parsed],
     ) -> Answers[Parsed]:
         """Yield each file's answer as `parse` reads it, or why there is none."""
-        with closing(self._transfers.run(archive_ids, request, check)) as answers:
-            for archive_id, answer in answers:
-                yield archive_id, _parsed(answer, archive_id, expected, parse)
+        refusals = Refusals(log)
+        try:
+            running = self._transfers.run
+            with self._watched() as moved, closing(running(archive_ids, request, self._gated(check), moved)) as answers:
+                for archive_id, answer in answers:
+                    yield archive_id, _parsed(answer, archive_id, expected, parse, refusals)
+        finally:
+            refusals.log()
+
+    def _gated(self, check: Check) -> Check:
+        def both() -> None:
+            with self._gate_watched():
+                self._gate()
+            check()
+
+        return both
+
+    def _status(self, answer: Answer) -> FileStatus:
+        """Without a size no layout can be made. Without a time, or a medium, the file is none the worse."""
+        headers = answer.headers
+        mtime_ns = parse_mtime(headers.get("last-modified", ""))
+        if mtime_ns is None and not self._bad_time_logged.is_set():
+            self._bad_time_logged.set()  # once: an archive that sends one such time may send millions
+            log.warning("archive sent no valid Last-Modified (%.100r): 1970 is used", headers.get("last-modified"))
+        return FileStatus(_size(headers), mtime_ns or 0, _media(headers))
+
+    def _request(self, method: Method, archive_id: str, query: str = "") -> Request:
+        return Request(method, self._target(archive_id) + query, headers=(*self._headers, *request_header()))
 
     def _target(self, archive_id: str) -> str:
         if archive_id in ("", ".", ".."):
@@ -137,13 +204,17 @@ class ArchiveClient:
 
 
 def _parsed(
-    answer: AnswerOrError, archive_id: str, expected: tuple[int, ...], parse: Callable[[Answer], Parsed]
+    answer: AnswerOrError,
+    archive_id: str,
+    expected: tuple[int, ...],
+    parse: Callable[[Answer], Parsed],
+    refusals: Refusals,
 ) -> Parsed | ArchiveRefused | ArchiveUnavailable:
     """The answer as `parse` reads it, if it has one of the `expected` statuses; otherwise the failure."""
     if not isinstance(answer, Answer):
         return answer
     if answer.status not in expected:
-        log.info("archive answered %d for %r: %r", answer.status, archive_id, answer.body[:300])
+        refusals.add(answer.status, archive_id, answer.body)
         return _failure(answer.status)
     try:
         return parse(answer)
@@ -155,39 +226,24 @@ def _nothing(answer: Answer) -> None:
     return None
 
 
-def _status(answer: Answer) -> FileStatus:
-    media = answer.headers.get("x-pacifica-file-storage-media", "")
+def _unwatched() -> AbstractContextManager[Callable[[], None]]:
+    return nullcontext(lambda: None)
+
+
+def _size(headers: Mapping[str, str]) -> int:
+    size = headers.get("x-content-length", "")
+    if not (size.isascii() and size.isdigit() and len(size) < LONGEST_NUMBER and int(size) < TOO_BIG):
+        raise ArchiveUnavailable("archive sent no valid X-Content-Length")
+    return int(size)
+
+
+def _media(headers: Mapping[str, str]) -> Media:
+    """Disk where the archive does not say: then its GET brings the bytes, or says why not."""
+    media = headers.get("x-pacifica-file-storage-media", "").lower()
     if media == "error":
         raise ArchiveUnavailable("archive does not know where this file is")
-    if media not in ("disk", "tape"):
-        raise _bad_header("X-Pacifica-File-Storage-Media")
-    size = answer.headers.get("x-content-length", "")
-    if not (size.isascii() and size.isdigit() and len(size) < LONGEST_NUMBER and int(size) < TOO_BIG):
-        raise _bad_header("X-Content-Length")
-    mtime_ns = _nanoseconds(answer.headers.get("last-modified", ""))
-    return FileStatus(int(size), mtime_ns, "disk" if media == "disk" else "tape")
-
-
-def _nanoseconds(mtime: str) -> int:
-    """Epoch seconds with a fraction, as the archive sends them, or an HTTP date."""
-    try:
-        seconds = Decimal(mtime[:LONGEST_NUMBER]) if mtime[:1].isdigit() else _date(mtime)
-        if 0 <= seconds < TOO_BIG // NANOSECONDS:
-            return int(seconds * NANOSECONDS)
-    except (ValueError, TypeError, ArithmeticError):
-        pass
-    raise _bad_header("Last-Modified")
-
-
-def _date(text: str) -> Decimal:
-    moment = parsedate_to_datetime(text)
-    return Decimal(int(moment.replace(tzinfo=moment.tzinfo or datetime.UTC).timestamp()))
-
-
-def _bad_header(name: str) -> ArchiveUnavailable:
-    return ArchiveUnavailable(f"archive sent no valid {name}")
+    return "tape" if media == "tape" else "disk"
 
 
 def _failure(status: int) -> ArchiveUnavailable | ArchiveRefused:
-    permanent = 300 <= status < 500 and status not in LATER
-    return (ArchiveRefused if permanent else ArchiveUnavailable)(f"archive answered {status}")
+    return (ArchiveRefused if is_refusal(status) else ArchiveUnavailable)(f"{ANSWERED}{status}")

@@ -12,7 +12,12 @@ from typing import Generic, TypeVar
 import pycurl
 
 from chalicelib.errors import ArchiveRefused, ArchiveUnavailable
-from workers.archive.curl_handle import Answer, CurlHandle, Request, timed_out
+from workers.archive.curl_handle import CurlHandle
+from workers.archive.identity import Identity
+from workers.archive.idle_connections import IdleConnections
+from workers.archive.limits import Limits, Waiting
+from workers.archive.messages import Answer, Request
+from workers.archive.request_counts import count_request
 
 _POLLED_FOR = {
     pycurl.POLL_IN: select.POLLIN,
@@ -30,10 +35,13 @@ class CurlLoop(Generic[Item]):
     `slots` and `idle_since` belong to the caller: how many requests it may have in flight, and since when none is.
     """
 
-    def __init__(self, url: str, connect_timeout: float, clock: Callable[[], float]) -> None:
+    def __init__(self, url: str, limits: Limits, clock: Callable[[], float], identity: Identity) -> None:
         self._url = url
-        self._connect_timeout = connect_timeout
+        self._limits = limits
         self._clock = clock
+        self._identity = identity
+        self._waiting = Waiting()
+        self._idle_connections = IdleConnections()
         # Not epoll: a few sockets come and go with each request, and epoll makes a system call for each change.
         self._sockets = select.poll()
         self._multi = pycurl.CurlMulti()
@@ -47,36 +55,41 @@ class CurlLoop(Generic[Item]):
         self.slots = 0
         self.idle_since = 0.0
 
+    @property
+    def received(self) -> int:
+        """Rises with everything useful that the archive sends."""
+        return self._waiting.received
+
     def begin(self, item: Item, request: Request) -> None:
         if self._idle_handles:
             handle = self._idle_handles.pop()
         else:
-            handle = CurlHandle(self._url, self._connect_timeout, self._clock)
+            handle = CurlHandle(
+                self._url, self._limits, self._clock, self._waiting, self._idle_connections, self._identity
+            )
         handle.begin(request)
         self.in_flight[handle.curl] = item, handle
         self._multi.add_handle(handle.curl)
 
-    def completed(self, tick: float, read_timeout: float) -> list[tuple[Item, AnswerOrError]]:
+    def completed(self, tick: float) -> list[tuple[Item, AnswerOrError]]:
         """Wait up to `tick` seconds for something to happen; return the requests that have completed since."""
         now = self._clock()
         stalled = now - self._returned_at > tick  # the caller was busy: don't count our own delay as archive silence
         wait = tick if self._due is None else max(0.0, min(tick, self._due - now))
-        for descriptor, events in self._sockets.poll(wait * 1000 if self.in_flight else 0):
-            self._multi.socket_action(descriptor, _ready(events))
-        now = self._clock()
-        if self._due is not None and now >= self._due:
-            self._due = None
-            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
-        ends = self._ended()
+        ready = self._sockets.poll(wait * 1000 if self.in_flight else 0)
+        waited_until = self._clock()
+        self._waiting.seconds += waited_until - now
+        self._act(ready, waited_until)
+        ends = [end for end in self._ended() if not self._begun_again(*end)]
         if stalled:
             ends = [end for end in ends if not self._restarted(*end)]
             for _, handle in self.in_flight.values():
-                handle.active_at = now
+                handle.incoming.active_at = waited_until
         completed = [self._end(curl, error) for curl, error in ends]
-        if now - self._timeouts_checked_at > tick / 2:
-            self._timeouts_checked_at = now
-            silent = [curl for curl, (_, handle) in self.in_flight.items() if now - handle.active_at > read_timeout]
-            completed += [(self._release(curl)[0], timed_out(read_timeout)) for curl in silent]
+        if waited_until - self._timeouts_checked_at > tick / 2:
+            self._timeouts_checked_at = waited_until
+            late = [curl for curl, (_, handle) in self.in_flight.items() if handle.incoming.is_late(self._limits)]
+            completed += [self._end_late(curl) for curl in late]
         self._returned_at = self._clock()
         return completed
 
@@ -101,9 +114,27 @@ class CurlLoop(Generic[Item]):
     def _on_timer(self, milliseconds: int) -> None:
         self._due = None if milliseconds < 0 else self._clock() + milliseconds / 1000
 
+    def _act(self, ready: list[tuple[int, int]], now: float) -> None:
+        """Let libcurl read and write what it can."""
+        for descriptor, events in ready:
+            self._multi.socket_action(descriptor, _ready(events))
+        if self._due is not None and now >= self._due:
+            self._due = None
+            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+
     def _ended(self) -> list[tuple[pycurl.Curl, int | None]]:
         _, good, bad = self._multi.info_read()
         return [*((curl, None) for curl in good), *((curl, error) for curl, error, _ in bad)]
+
+    def _begun_again(self, curl: pycurl.Curl, error: int | None) -> bool:
+        """Begin a request again whose connection was not clean. Nothing has been sent on it."""
+        handle = self.in_flight[curl][1]
+        if error != pycurl.E_ABORTED_BY_CALLBACK or not handle.found_dirty:
+            return False
+        self._multi.remove_handle(curl)
+        handle.begin_again()
+        self._multi.add_handle(curl)
+        return True
 
     def _restarted(self, curl: pycurl.Curl, error: int | None) -> bool:
         """Restart a request whose connect timeout ran out while the caller was busy elsewhere."""
@@ -114,11 +145,24 @@ class CurlLoop(Generic[Item]):
         return True
 
     def _end(self, curl: pycurl.Curl, error: int | None) -> tuple[Item, AnswerOrError]:
+        if error is None:
+            self.in_flight[curl][1].keep_connection()
         item, handle = self._release(curl)
         try:
-            return item, handle.answer(error)
+            answer: AnswerOrError = handle.incoming.answer(error)
         except (ArchiveRefused, ArchiveUnavailable) as refused:
-            return item, refused
+            answer = refused
+        self._measure(handle, answer)
+        return item, answer
+
+    def _end_late(self, curl: pycurl.Curl) -> tuple[Item, AnswerOrError]:
+        item, handle = self._release(curl)
+        answer = handle.incoming.late_answer(self._limits)
+        self._measure(handle, answer)
+        return item, answer
+
+    def _measure(self, handle: CurlHandle, answer: AnswerOrError) -> None:
+        count_request(handle.method, self._clock() - handle.began_at, handle.incoming.received, answer)
 
     def _release(self, curl: pycurl.Curl) -> tuple[Item, CurlHandle]:
         """Free a handle. libcurl closes its connection if the answer was not read to the end."""

@@ -14,9 +14,12 @@ from contextlib import contextmanager
 from typing import TypeVar, cast
 
 from chalicelib.errors import ArchiveRefused, ArchiveUnavailable
-from workers.archive.curl_handle import IDLE_LIFE, Request
+from workers.archive.curl_handle import IDLE_LIFE
 from workers.archive.curl_loop import AnswerOrError, CurlLoop
 from workers.archive.fair_semaphore import FairSemaphore
+from workers.archive.identity import NO_IDENTITY, Identity
+from workers.archive.limits import Limits
+from workers.archive.messages import Request
 
 TICK = 1.0  # seconds between calls of `check` while nothing arrives
 
@@ -29,18 +32,18 @@ class Transfers:
     def __init__(
         self,
         url: str,
+        limits: Limits,
         *,
         concurrency: int,
-        connect_timeout: float,
-        read_timeout: float,
         clock: Callable[[], float] = time.monotonic,
+        identity: Identity = NO_IDENTITY,
     ) -> None:
-        """`concurrency`: requests in flight at once. `read_timeout`: longest wait for the next bytes, in seconds."""
+        """`concurrency`: requests in flight at once."""
         self._url = url
         self._concurrency = concurrency
-        self._connect_timeout = connect_timeout
-        self._read_timeout = read_timeout
+        self._limits = limits
         self._clock = clock
+        self._identity = identity
         self._slots = FairSemaphore(concurrency)
         self._lock = threading.Lock()
         self._idle: list[CurlLoop[object]] = []
@@ -48,11 +51,16 @@ class Transfers:
         self._closed = threading.Event()
 
     def run(
-        self, items: Iterable[Item], request: Callable[[Item], Request], check: Callable[[], None]
+        self,
+        items: Iterable[Item],
+        request: Callable[[Item], Request],
+        check: Callable[[], None],
+        moved: Callable[[], None] = lambda: None,
     ) -> Generator[tuple[Item, AnswerOrError], None, None]:
         """Yield each item with the answer to its request, in any order. If `request` raises ArchiveRefused, yields it.
 
-        Raises what `check` raises, which is called at least once a second, and what a request's `take` raises. The
+        `moved` is called when something useful has come. Raises what `check` raises, which is called at least once a
+        second, and what a request's `take` raises. The
         calling thread must make no other request between two answers. If you stop early, close the generator: its
         slots stay taken until then.
         """
@@ -72,7 +80,10 @@ class Transfers:
                     except ArchiveRefused as error:
                         yield item, error
                 self._release_slots(loop, keep=more)
-                completed = loop.completed(min(TICK, self._read_timeout), self._read_timeout)
+                before = loop.received
+                completed = loop.completed(min(TICK, self._limits.read_timeout))
+                if loop.received != before:
+                    moved()
                 self._release_slots(loop, keep=more)
                 yield from completed
 
@@ -107,7 +118,7 @@ class Transfers:
         with self._lock:
             self._running += 1
         try:
-            loop = self._idle_loop() or CurlLoop(self._url, self._connect_timeout, self._clock)
+            loop = self._idle_loop() or CurlLoop(self._url, self._limits, self._clock, self._identity)
             try:
                 yield loop
             finally:

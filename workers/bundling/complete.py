@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from chalicelib.aws.bundle_store import BundleStore, ObjectMissing, Part, key_of
 from chalicelib.errors import LayoutChanged
-from chalicelib.stores.carts import Cart
-from workers.bundling.upload import LISTED, Bundle, named_checksum
+from chalicelib.stores.cart_row import Cart
+from workers.bundling.upload import LISTED, UPLOAD_LOST, Bundle, named_checksum
 from workers.files import crc64nvme
 from workers.stores.windows import WindowStore
 
@@ -26,13 +26,13 @@ class BundleCompleter:
         value = crc64nvme.concatenate(self._windows.checksums(cart.id))
         parts = self._parts(key, cart.upload_id)
         if parts and sum(part.size for part in parts) != cart.bundle_size:
-            raise LayoutChanged
+            raise LayoutChanged("its parts in the store do not add up to the bundle")
         if parts:
             stored = self._bundles.complete(key, cart.upload_id, parts, crc64nvme.to_header(value))
         else:
             stored = self._bundles.find(key)
         if stored is None or stored.size != cart.bundle_size:
-            raise LayoutChanged
+            raise LayoutChanged(UPLOAD_LOST)
         return Bundle(stored.size, stored.etag, named_checksum(value))
 
     def _parts(self, key: str, upload_id: str) -> list[Part]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, cast
 
@@ -29,7 +29,17 @@ class _OpenSpan(NamedTuple):
 class PartFile(io.RawIOBase):
     """A range of a run as a seekable file. One staged file is open at a time."""
 
-    def __init__(self, run: Run, work: WindowWork, volume: Volume, start: int, stop: int) -> None:
+    def __init__(
+        self,
+        run: Run,
+        work: WindowWork,
+        volume: Volume,
+        start: int,
+        stop: int,
+        reached: Callable[[int], None] = lambda size: None,
+    ) -> None:
+        """`reached` is called with the bytes read so far."""
+        self._reached = reached
         self._run = run
         self._work = work
         self._volume = volume
@@ -95,6 +105,7 @@ class PartFile(io.RawIOBase):
         except StagedFileGone as error:
             self._gone = error
             raise
+        self._reached(self.tell())
         return filled
 
     def close(self) -> None:

@@ -11,12 +11,20 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from chalicelib.errors import PermanentError
+from chalicelib.readable_size import readable_size
 from workers.tar.headers import RECORD
 
 MAX_PARTS = 10_000
 MIN_PART = 5 << 20  # bytes
 MAX_PART = 5 << 30  # bytes
-MAX_BUNDLE = 50 * 10**12  # bytes
+STORE_LIMIT = 50 * 10**12  # bytes of one object
+
+
+def check_bundle_size(size: int, most: int) -> None:
+    """Raise PermanentError for a bundle of more than `most` bytes, MAX_BUNDLE, or more than the store can hold."""
+    if size > min(most, STORE_LIMIT):
+        limit = f"MAX_BUNDLE allows {_exact(most)}" if most < STORE_LIMIT else f"the store holds {_exact(STORE_LIMIT)}"
+        raise PermanentError(f"The bundle would have {_exact(size)}; {limit}. Post the files in several carts.")
 
 
 class PartSizes(NamedTuple):
@@ -33,20 +41,34 @@ def fit_part_limit(total: int, entries: int, sizes: PartSizes) -> PartSizes:
     Each window ends in a part that may be short, so there are at most total / part_size parts plus one per window. A
     window closed by its bytes is, together with the next, longer than window_size: at most 2 * total / window_size of
     these. Windows get at most half of the parts, and fewer where even parts of 5 GiB would leave them less. At most a
-    fifth of the windows may close by their number of files; the rest is for those closed by their bytes. Raises
-    PermanentError for a bundle that the store cannot hold.
+    fifth of the windows may close by their number of files; the rest is for those closed by their bytes. Two more are
+    the last window of files, and one that is generated.
     """
     part_size, window_size, window_files = sizes
-    if total > MAX_BUNDLE:
-        raise PermanentError(f"The bundle would have {total} bytes, more than the {MAX_BUNDLE} the store can hold.")
     whole = total + 2 * RECORD  # with the end of the tar, which belongs to the last window
-    windows = min(MAX_PARTS // 2, MAX_PARTS - _ceil(whole, MAX_PART)) - 1
+    windows = min(MAX_PARTS // 2, MAX_PARTS - _ceil(whole, MAX_PART)) - 2
     window_files = max(window_files, _ceil(entries, windows // 5))
     by_files = entries // window_files
     window_size = max(window_size, _ceil(2 * whole, windows - by_files))
     by_size = 2 * whole // window_size
-    part_size = max(part_size, MIN_PART, _ceil(whole, MAX_PARTS - by_files - by_size - 1))
+    part_size = max(part_size, MIN_PART, _ceil(whole, MAX_PARTS - by_files - by_size - 2))
     return PartSizes(part_size, window_size, window_files)
+
+
+def cut_bundle(lengths: Iterable[int], generated: int, tail: int, sizes: PartSizes) -> list[tuple[int, int]]:
+    """The windows of a bundle, each as (files, bytes).
+
+    `lengths`: bytes of each file's member. `generated`: bytes of a member that is made from all others, 0 for none; it
+    is a window of its own, without files, unless all files are in one window, which then has it too. `tail`: bytes
+    after the last member.
+    """
+    windows = list(cut_windows(lengths, sizes))
+    if generated and len(windows) > 1 and windows[-1][1] < MIN_PART:
+        windows[-2:] = [_joined(windows[-2], windows[-1])]  # its part would not be the upload's last one
+    if generated and len(windows) > 1:
+        windows.append((0, 0))
+    windows[-1] = _joined(windows[-1], (0, generated + tail))
+    return windows
 
 
 def cut_windows(lengths: Iterable[int], sizes: PartSizes) -> Iterator[tuple[int, int]]:
@@ -74,6 +96,15 @@ def split_window(length: int, part_size: int) -> list[int]:
     count = max(1, min(_ceil(length, part_size), length // MIN_PART))
     short, longer = divmod(length, count)
     return [short + 1] * longer + [short] * (count - longer)
+
+
+def _joined(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
+    return one[0] + other[0], one[1] + other[1]
+
+
+def _exact(size: int) -> str:
+    readable = readable_size(size)
+    return readable if readable.endswith("bytes") else f"{readable} ({size} bytes)"
 
 
 def _ceil(dividend: int, divisor: int) -> int:

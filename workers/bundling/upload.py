@@ -6,29 +6,32 @@ with a checksum derived from the verified files, so the store rejects bytes that
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import Executor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import IO, cast
 
 from chalicelib.aws.bundle_store import BundleStore, ObjectMissing, key_of
 from chalicelib.errors import LayoutChanged
+from chalicelib.metrics import definitions as metrics
+from chalicelib.metrics.counting import counts
 from workers.bundling.part_checksums import PartChecksum, PartRange, check_cut_files, part_checksum, part_ranges
 from workers.bundling.part_file import PartFile
+from workers.bundling.upload_progress import UploadProgress, UploadRecorder
+from workers.bundling.window_runs import WindowRuns
 from workers.files import crc64nvme
 from workers.files.file_spec import FileSpec
 from workers.files.volume import StagedFileGone, Volume
 from workers.runtime.lease import Lease
 from workers.runtime.parallel import parallel_map
-from workers.staging.layout_input import member_of
 from workers.staging.window_work import WindowWork
-from workers.stores.staged_files import StagedFileStore
-from workers.tar.headers import end_length
 from workers.tar.layout import Run
 
 LISTED = 1000  # parts in one answer of the store
 BLOCK = 1 << 20  # bytes
+UPLOAD_LOST = "the store has lost its upload"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,39 +43,52 @@ class Bundle:
     checksum: str
 
 
+@dataclass(frozen=True)
+class UploadPools:
+    """Threads that send, while the job counts. `put` is separate: a small bundle must not wait for large parts."""
+
+    parts: Executor
+    put: Executor
+
+
 class WindowUploader:
     def __init__(
-        self, bundles: BundleStore, staged_files: StagedFileStore, volume: Volume, pool: Executor, concurrency: int
+        self,
+        bundles: BundleStore,
+        runs: WindowRuns,
+        volume: Volume,
+        recorder: UploadRecorder,
+        pools: UploadPools,
+        concurrency: int,
     ) -> None:
         """`concurrency`: parts of one window in flight at once."""
         self._bundles = bundles
-        self._staged_files = staged_files
+        self._runs = runs
         self._volume = volume
-        self._pool = pool
+        self._recorder = recorder
+        self._pools = pools
         self._concurrency = concurrency
 
-    def put(self, work: WindowWork) -> Bundle:
+    def put(self, lease: Lease, work: WindowWork) -> Bundle:
         """Store the bundle that consists of this one staged window. Raises as `upload`."""
-        run, key = self._tar_run(work), key_of(work.cart.id, work.cart.attempt)
-        whole = PartRange(1, 0, run.length)
-        value = part_checksum(work, run, whole, self._volume).value
-        with self._open(work, run, whole) as body, body.reporting_missing_files():
-            etag = self._bundles.put(key, cast(IO[bytes], body), run.length, crc64nvme.to_header(value))
-        return Bundle(run.length, etag, named_checksum(value))
+        run, progress = self._runs.run_of(work), self._recorder.begin(lease, work)
+        send = partial(self._put, work, run, progress)
+        (bundle,) = parallel_map(self._pools.put, send, [PartRange(1, 0, run.length)], 1, progress.tick_during_put)
+        return bundle
 
     def upload(self, lease: Lease, work: WindowWork) -> int:
         """Store a staged window's parts; return the checksum of its bytes.
 
         Raises StagedFileGone, ChecksumMismatch or FilesChanged if a file is no longer what was staged, and
-        StoreUnavailable and LayoutChanged.
+        StoreUnavailable, LayoutChanged and SumsUnknown.
         """
-        run, parts = self._tar_run(work), part_ranges(work)
-        stored = self._stored_parts(work, len(parts))
-        send = partial(self._send, work, run, stored)
+        run, parts = self._runs.run_of(work), part_ranges(work)
+        stored, progress = self._stored_parts(lease, work, len(parts)), self._recorder.begin(lease, work)
+        send = partial(self._send, work, run, stored, progress)
         try:
-            sent = dict(parallel_map(self._pool, send, parts, self._concurrency, lease.check))
+            sent = dict(parallel_map(self._pools.parts, send, parts, self._concurrency, progress.tick))
         except ObjectMissing as error:
-            raise LayoutChanged from error
+            raise LayoutChanged(UPLOAD_LOST) from error
         check_cut_files(work, [sent[part.number] for part in parts])
         return crc64nvme.concatenate((sent[part.number].value, part.length) for part in parts)
 
@@ -89,43 +105,48 @@ class WindowUploader:
             return value
         return None
 
-    def _tar_run(self, work: WindowWork) -> Run:
-        """The window's layout. Reads the checksums of files that an earlier claim of the job staged."""
-        missing = {entry.archive_id for entry in work.entries} - work.checksums.keys()
-        for archive_id, file in self._staged_files.find(missing).items() if missing else ():
-            work.add_checksum(archive_id, file.hashes)
-        members = [member_of(work.cart, entry) for entry in work.entries]
-        is_last = work.window.number == work.cart.windows_total - 1
-        bare = Run(members)
-        ahead = work.cart.bundle_size - work.window.length
-        run = Run(members, tail=end_length(ahead + bare.length)) if is_last else bare
-        if run.length != work.window.length:
-            raise LayoutChanged
-        return run
-
-    def _stored_parts(self, work: WindowWork, count: int) -> set[tuple[int, int]]:
+    def _stored_parts(self, lease: Lease, work: WindowWork, count: int) -> set[tuple[int, int]]:
         """(number, length) of those of the window's `count` parts that the store has."""
         key, before = key_of(work.cart.id, work.cart.attempt), work.window.first_part - 1
         try:
-            listed = self._bundles.parts(key, work.cart.upload_id, before, min(LISTED, count))
+            with lease.calling_store():
+                listed = self._bundles.parts(key, work.cart.upload_id, before, min(LISTED, count))
         except ObjectMissing as error:
-            raise LayoutChanged from error
+            raise LayoutChanged(UPLOAD_LOST) from error
         return {(part.number, part.size) for part in listed}
 
+    def _put(self, work: WindowWork, run: Run, progress: UploadProgress, whole: PartRange) -> Bundle:
+        key, value = key_of(work.cart.id, work.cart.attempt), part_checksum(work, run, whole, self._volume).value
+        with self._sending(work, run, whole, progress) as body, body.reporting_missing_files():
+            etag = self._bundles.put(key, cast(IO[bytes], body), run.length, crc64nvme.to_header(value))
+        counts.add(metrics.UPLOADED, by=run.length)
+        return Bundle(run.length, etag, named_checksum(value))
+
     def _send(
-        self, work: WindowWork, run: Run, stored: set[tuple[int, int]], part: PartRange
+        self, work: WindowWork, run: Run, stored: set[tuple[int, int]], progress: UploadProgress, part: PartRange
     ) -> tuple[int, PartChecksum]:
         """Upload a part unless the store has it; return its number and checksum."""
         cart, checksum = work.cart, part_checksum(work, run, part, self._volume)
         if (part.number, part.length) not in stored:
             key, declared = key_of(cart.id, cart.attempt), crc64nvme.to_header(checksum.value)
-            with self._open(work, run, part) as body, body.reporting_missing_files():
+            with self._sending(work, run, part, progress) as body, body.reporting_missing_files():
                 file = cast(IO[bytes], body)
                 self._bundles.upload(key, cart.upload_id, part.number, file, part.length, declared)
+            counts.add(metrics.UPLOADED, by=part.length)
+        progress.sent(part.number, part.length)
         return part.number, checksum
 
-    def _open(self, work: WindowWork, run: Run, part: PartRange) -> PartFile:
-        return PartFile(run, work, self._volume, part.start, part.stop)
+    @contextmanager
+    def _sending(self, work: WindowWork, run: Run, part: PartRange, progress: UploadProgress) -> Iterator[PartFile]:
+        """The part as a file. What the store's client reads of it has moved."""
+        with progress.storing() as moved:
+
+            def reached(size: int) -> None:
+                moved()
+                progress.sent(part.number, size)
+
+            with PartFile(run, work, self._volume, part.start, part.stop, reached) as file:
+                yield file
 
 
 def named_checksum(value: int) -> str:

@@ -1,4 +1,4 @@
-"""The hashes of a file, computed block by block: those its manifest names, and the bundle store's checksum."""
+"""The hashes of a file, computed block by block: those its manifest asks for, and the bundle store's checksum."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Hashing:
     """Computes all hashes of one file in one pass."""
 
     def __init__(self, spec: FileSpec) -> None:
-        names = {name for name, _ in spec.hashes} or {UNVERIFIED}
+        names = {name for name, _ in spec.hashes} | set(spec.also) or {UNVERIFIED}
         self._hashers = {name: hashlib.new(name, usedforsecurity=False) for name in names}
         self._checksum = 0
 
@@ -32,9 +32,15 @@ class Hashing:
         return {**computed, crc64nvme.NAME: crc64nvme.to_hex(self._checksum)}
 
 
-def mismatch(spec: FileSpec, hashes: Hashes) -> str:
-    """Describe the first hash that is not what the manifest says; empty when all match."""
-    for name, expected in spec.hashes:
-        if hashes[name] != expected:
-            return f"its {name} is {hashes[name]}, the manifest says {expected}"
-    return ""
+def matches(spec: FileSpec, hashes: Hashes) -> bool:
+    """Whether all hashes are what the manifest says."""
+    return all(hashes[name] == expected for name, expected in spec.hashes)
+
+
+def mismatch(name: str, expected: str, hashes: Hashes) -> str:
+    """How the file differs from what one entry of a manifest says; empty when it does not.
+
+    `name` and `expected` are empty where the entry gives no hash.
+    """
+    found = hashes.get(name, expected)
+    return "" if found == expected else f"its {name} is {found}, the manifest says {expected}"

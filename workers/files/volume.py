@@ -1,8 +1,9 @@
 """The volume: staged files on disk.
 
-A file has its final name only when it is whole and verified: it is written under `tmp/`, checked, given the archive's
+A file has its final name only when it is whole and verified: it is written under `tmp/`, checked, given its
 mtime, and renamed. The name is derived from the archive id alone, so nothing that a client sends reaches a path. Size
 and mtime are checked again before any byte is bundled, so a file that a crashed machine cut short is never used.
+Files and directories are private to the workers' user, and no symbolic link is followed (own_files.py).
 """
 
 from __future__ import annotations
@@ -10,19 +11,24 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import psutil
 
 from chalicelib.errors import VolumeUnavailable
 from chalicelib.job_message import Claim
+from chalicelib.stores.space_account import BLOCK as BLOCK
+from workers.files import own_files
+from workers.files.stamps import is_stamp, stamp_of
 
 DIRECTORIES = 256
 #: Errors of a file system that cannot be used for now: read-only after an error, unmounted, or unreachable.
 UNUSABLE = (errno.EROFS, errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ENXIO, errno.EHOSTDOWN)
-BLOCK = 4096  # bytes; the unit in which file systems allocate
+#: A symbolic link or a file in place of a directory, which ReconcileHandler may replace.
+NOT_OURS = (errno.ENOTDIR, errno.ELOOP)
+NAME_LENGTH = 64  # hex digits of a staged file's name
 PREALLOCATED_FROM = 1 << 20  # bytes; smaller files gain nothing
 PREALLOCATES = hasattr(os, "posix_fallocate")
 NO_CLAIM = Claim(0, 0)
@@ -45,6 +51,7 @@ class Volume:
 
         `is_network`: whether a directory is on a network file system; asked once, by `prepare`.
         """
+        self._root = root
         self._files = root / "files"
         self._tmp = root / "tmp"
         self._limit = limit
@@ -53,10 +60,12 @@ class Volume:
         self.is_remote = True  # whether creating a file takes round trips over a network
 
     def prepare(self) -> None:
-        """Create the directories. Raises OSError if the volume cannot be written."""
-        self._tmp.mkdir(parents=True, exist_ok=True)
+        """Create the directories. Raises OSError if the volume cannot be written, or is not a directory of its own."""
+        self._root.mkdir(mode=own_files.DIRECTORY_MODE, parents=True, exist_ok=True)
+        for directory in (self._tmp, self._files):
+            own_files.make_directory(str(directory))
         for number in range(DIRECTORIES):
-            (self._files / f"{number:02x}").mkdir(parents=True, exist_ok=True)
+            own_files.replace_directory(str(self._files), f"{number:02x}")
         self.is_remote = self._is_network(self._tmp)
 
     def capacity(self) -> int:
@@ -86,13 +95,14 @@ class Volume:
         total = 0
         for file in os.scandir(self._tmp):
             try:
-                total += file.stat().st_blocks * 512
+                total += file.stat(follow_symlinks=False).st_blocks * 512
             except FileNotFoundError:
                 continue  # it has been renamed to its final name
         return total
 
     def path(self, archive_id: str) -> Path:
-        return Path(self._place(archive_id))
+        name = name_of(archive_id)
+        return self._files / name[:2] / name
 
     @contextmanager
     def writing(self, archive_id: str, claim: Claim, size: int) -> Iterator[int]:
@@ -100,36 +110,40 @@ class Volume:
 
         An exception removes it.
         """
-        temporary = self._temporary(archive_id, claim)
-        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+        temporary = _temporary(archive_id, claim)
+        with own_files.opened(f"{self._tmp}") as directory:
+            descriptor = own_files.create(directory, temporary)
         try:
             if size >= PREALLOCATED_FROM and PREALLOCATES and not self.is_remote:
                 os.posix_fallocate(descriptor, 0, size)  # in one piece; a full disk shows here
             yield descriptor
         except BaseException:
-            _remove(temporary)
+            self.discard(archive_id, claim)
             raise
         finally:
             os.close(descriptor)
 
     def keep(self, archive_id: str, claim: Claim, mtime_ns: int) -> None:
         """Give a temporary file that is whole and verified its final name."""
-        temporary = self._temporary(archive_id, claim)
-        os.utime(temporary, ns=(mtime_ns, mtime_ns))
-        os.rename(temporary, self._place(archive_id))
+        temporary, name = _temporary(archive_id, claim), name_of(archive_id)
+        stamp = stamp_of(mtime_ns)
+        with own_files.opened(f"{self._tmp}") as tmp, self._opened(name) as directory:
+            os.utime(temporary, ns=(stamp, stamp), dir_fd=tmp, follow_symlinks=False)
+            own_files.rename(tmp, temporary, directory, name)
 
     def discard(self, archive_id: str, claim: Claim) -> None:
         """Remove a temporary file."""
-        _remove(self._temporary(archive_id, claim))
+        self.remove_temporaries([_temporary(archive_id, claim)])
 
     def open(self, archive_id: str, size: int, mtime_ns: int) -> int:
         """Open a staged file for reading; return its descriptor. Raises StagedFileGone."""
-        try:
-            descriptor = os.open(self._place(archive_id), os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError as error:
-            raise StagedFileGone(archive_id) from error
+        name = name_of(archive_id)
+        with self._opened(name) as directory:
+            descriptor = own_files.open_regular(directory, name)
+        if descriptor is None:
+            raise StagedFileGone(archive_id)
         found = os.fstat(descriptor)
-        if found.st_size != size or found.st_mtime_ns != mtime_ns:
+        if found.st_size != size or not is_stamp(found.st_mtime_ns, mtime_ns):
             os.close(descriptor)
             raise StagedFileGone(archive_id)
         return descriptor
@@ -137,49 +151,56 @@ class Volume:
     def has(self, archive_id: str, size: int, mtime_ns: int) -> bool:
         """Whether the file is on the volume as it was staged."""
         try:
-            found = os.stat(self._place(archive_id))
-        except FileNotFoundError:
+            os.close(self.open(archive_id, size, mtime_ns))
+        except (FileNotFoundError, StagedFileGone):
             return False
-        return (found.st_size, found.st_mtime_ns) == (size, mtime_ns)
+        return True
 
     def remove_staged(self, archive_id: str) -> None:
-        _remove(self._place(archive_id))
+        self.remove(name_of(archive_id))
 
     def remove_older_temporaries(self, claim: Claim) -> None:
         """Remove the temporary files that earlier claims of the same job left."""
-        for other, paths in self.temporaries().items():
+        for other, names in self.temporaries().items():
             if other != claim and other.job_id == claim.job_id:
-                for path in paths:
-                    path.unlink(missing_ok=True)
+                self.remove_temporaries(names)
 
-    def temporaries(self) -> dict[Claim, list[Path]]:
-        """The temporary files, by the claim that writes them; NO_CLAIM for a file of any other name.
+    def temporaries(self) -> dict[Claim, list[str]]:
+        """The names of the temporary files, by the claim that writes them; NO_CLAIM for a file of any other name.
 
         ReconcileHandler removes those whose claim is over.
         """
-        found: dict[Claim, list[Path]] = {}
-        for name in os.listdir(self._tmp):
-            found.setdefault(_claim_of(name), []).append(self._tmp / name)
+        found: dict[Claim, list[str]] = {}
+        with own_files.opened(f"{self._tmp}") as directory:
+            for name in own_files.listed(directory, lambda name: _claim_of(name) != NO_CLAIM):
+                found.setdefault(_claim_of(name), []).append(name)
         return found
+
+    def remove_temporaries(self, names: Iterable[str]) -> None:
+        with own_files.opened(f"{self._tmp}") as directory:
+            for name in names:
+                own_files.remove(directory, name)
 
     def names(self, directory: int) -> list[str]:
         """The names of the files in one of the 256 directories."""
-        return os.listdir(self._files / f"{directory:02x}")
+        with self._opened(f"{directory:02x}") as opened:
+            return own_files.listed(opened, lambda name: len(name) == NAME_LENGTH)
 
     def exists(self, name: str) -> bool:
-        return (self._files / name[:2] / name).exists()
+        with self._opened(name) as directory:
+            return own_files.is_regular(directory, name)
 
     def remove(self, name: str) -> None:
-        (self._files / name[:2] / name).unlink(missing_ok=True)
+        with self._opened(name) as directory:
+            own_files.remove(directory, name)
 
-    # Strings, not Paths: these are built several times for each file.
+    def _opened(self, name: str) -> AbstractContextManager[int]:
+        """The directory of the file with this name."""
+        return own_files.opened(f"{self._files}/{name[:2]}")
 
-    def _place(self, archive_id: str) -> str:
-        name = name_of(archive_id)
-        return f"{self._files}/{name[:2]}/{name}"
 
-    def _temporary(self, archive_id: str, claim: Claim) -> str:
-        return f"{self._tmp}/{claim.job_id}-{claim.token}-{name_of(archive_id)[:32]}"
+def _temporary(archive_id: str, claim: Claim) -> str:
+    return f"{claim.job_id}-{claim.token}-{name_of(archive_id)[:32]}"
 
 
 def _claim_of(name: str) -> Claim:
@@ -191,11 +212,6 @@ def _claim_of(name: str) -> Claim:
     return Claim(int(job_id), int(token))
 
 
-def _remove(path: str) -> None:
-    with suppress(FileNotFoundError):
-        os.unlink(path)
-
-
 @contextmanager
 def volume_errors() -> Iterator[None]:
     """Turn errors of a volume that may recover into VolumeUnavailable. Also serves as a decorator."""
@@ -205,7 +221,7 @@ def volume_errors() -> Iterator[None]:
         # The volume was emptied; ReconcileHandler recreates its directories.
         raise VolumeUnavailable(f"{error.filename} is missing from the volume.") from error
     except OSError as error:
-        if error.errno not in UNUSABLE:
+        if error.errno not in UNUSABLE + NOT_OURS:
             raise
         raise VolumeUnavailable(f"The volume cannot be used: {error.strerror}.") from error
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from chalicelib.db.states import FileState, WindowState
+from chalicelib.db.states import FileState, WaitsFor, WindowState
 from chalicelib.errors import LayoutChanged
-from chalicelib.stores.carts import Cart, CartStore
+from chalicelib.stores.cart_row import Cart
+from chalicelib.stores.carts import CartStore
 from chalicelib.stores.entries import CartEntry, EntryStore
 from chalicelib.stores.jobs import JobStore
 from chalicelib.stores.space_account import SpaceAccountStore
@@ -56,7 +57,7 @@ class AssistHandler:
             deadline = self._clock() + TURN
             for _ in self._steps(lease):
                 if self._clock() > deadline:
-                    return Defer(0, "an assistant's turn is over")
+                    return Defer(0, WaitsFor.TURN, "an assistant's turn is over")
         self._jobs.finish(lease.job, lambda: None)
         return Done()
 

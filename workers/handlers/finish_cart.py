@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from typing import Any
+
 from chalicelib.aws.bundle_store import BundleStore, key_of
 from chalicelib.db.states import WindowState
 from chalicelib.errors import CartNotFound, LeaseLost
-from chalicelib.stores.carts import Cart, CartState, CartStore
+from chalicelib.metrics import definitions as metrics
+from chalicelib.metrics.counting import counts
+from chalicelib.stores.cart_row import Cart, CartState
+from chalicelib.stores.carts import CartStore
 from chalicelib.stores.jobs import JobStore
 from workers.bundling.complete import BundleCompleter
 from workers.bundling.upload import Bundle
@@ -24,20 +31,25 @@ class CartFinisher:
         bundles: BundleStore,
         completer: BundleCompleter,
         releaser: SpaceReleaser,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        """`clock`: seconds since the epoch, about as the database has them."""
         self._jobs = jobs
         self._carts = carts
         self._windows = windows
         self._bundles = bundles
         self._completer = completer
         self._releaser = releaser
+        self._clock = clock
 
     def complete(self, lease: Lease, cart: Cart) -> None:
         """Complete the bundle of a cart whose windows are all done, and finish the cart.
 
         Raises as `finish` and BundleCompleter.complete.
         """
-        self.finish(lease, cart, self._completer.complete(cart))
+        with lease.calling_store():
+            bundle = self._completer.complete(cart)
+        self.finish(lease, cart, bundle)
 
     def finish(self, lease: Lease, cart: Cart, bundle: Bundle, work: WindowWork | None = None) -> None:
         """Make the cart ready and end the job.
@@ -57,8 +69,9 @@ class CartFinisher:
         except LeaseLost:
             self._remove_bundle_if_unwanted(cart)
             raise
+        counts.observe(metrics.READY, max(0.0, self._clock() - cart.created_at))
 
-    def close_window(self, work: WindowWork, **values: str) -> None:
+    def close_window(self, work: WindowWork, **values: Any) -> None:
         """Mark a window done and release its files, within the caller's transaction."""
         staged = (WindowState.STAGED,)
         if not self._windows.move(work.cart.id, work.window.number, staged, WindowState.DONE, **values):

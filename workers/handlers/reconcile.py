@@ -1,8 +1,9 @@
 """Reconciles staged_files rows with the disk after crashes; the sweep queues this job.
 
 Temporary files whose writer is gone are removed at once. The 256 directories take turns, a few per run, so that a run
-is short however many files are staged: a file without a row is removed; a row without its file is deleted, unless a
-window needs it, which then stages the file again.
+is short however many files are staged, unless an operator has asked for all of them: a file without a row is removed; a
+row without its file is deleted, unless a window needs it, which then stages the file again. Rows of recalls whose job
+is gone are deleted, too.
 """
 
 from __future__ import annotations
@@ -10,32 +11,43 @@ from __future__ import annotations
 import logging
 
 from chalicelib.db.states import FileState
+from chalicelib.stores.job_row import ReconcilePass
 from chalicelib.stores.jobs import JobStore
 from chalicelib.stores.space_account import SpaceAccountStore
 from workers.files.volume import DIRECTORIES, Volume, volume_errors
 from workers.runtime.lease import Lease
 from workers.runtime.outcomes import Done, Outcome
+from workers.stores.recalls import RecallStore
 from workers.stores.staged_files import StagedFileStore
 
 PER_RUN = 8  # directories
+RECALLS_PER_RUN = 5000  # rows deleted
 
 log = logging.getLogger(__name__)
 
 
 class ReconcileHandler:
     def __init__(
-        self, jobs: JobStore, account: SpaceAccountStore, staged_files: StagedFileStore, volume: Volume
+        self,
+        jobs: JobStore,
+        account: SpaceAccountStore,
+        staged_files: StagedFileStore,
+        recalls: RecallStore,
+        volume: Volume,
     ) -> None:
         self._jobs = jobs
         self._account = account
         self._staged_files = staged_files
+        self._recalls = recalls
         self._volume = volume
 
     @volume_errors()
     def run(self, lease: Lease) -> Outcome:
         self._volume.prepare()  # recreates the directories of a volume that was emptied
         self._remove_abandoned_temporaries()
-        for directory in self._account.next_directories(PER_RUN, DIRECTORIES):
+        self._jobs.fenced(lease.job, lambda: self._recalls.delete_abandoned(RECALLS_PER_RUN))
+        count = DIRECTORIES if lease.job.window == ReconcilePass.WHOLE else PER_RUN
+        for directory in self._account.next_directories(count, DIRECTORIES):
             lease.check()
             self._reconcile(lease, directory)
         self._jobs.finish(lease.job, lambda: None)
@@ -44,11 +56,10 @@ class ReconcileHandler:
     def _remove_abandoned_temporaries(self) -> None:
         found = self._volume.temporaries()
         alive = self._jobs.alive(found)
-        for claim, paths in found.items():
+        for claim, names in found.items():
             if claim not in alive:
-                for path in paths:
-                    path.unlink(missing_ok=True)
-                log.info("removed %d temporary files of job %d", len(paths), claim.job_id)
+                self._volume.remove_temporaries(names)
+                log.info("removed %d temporary files of job %d", len(names), claim.job_id)
 
     def _reconcile(self, lease: Lease, directory: int) -> None:
         prefix = f"{directory:02x}"

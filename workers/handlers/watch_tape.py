@@ -7,15 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from chalicelib.aws.job_queue import JobQueue
-from chalicelib.db.states import WindowState
+from chalicelib.db.states import WaitsFor, WindowState
 from chalicelib.errors import EntriesFailed
-from chalicelib.stores.carts import Cart
+from chalicelib.stores.cart_row import Cart
 from chalicelib.stores.entries import CartEntry
 from chalicelib.stores.jobs import JobStore
 from workers.bundling.plan_windows import WindowPlanner
 from workers.runtime.lease import Lease
 from workers.runtime.outcomes import Defer, Done, Outcome
-from workers.staging.find_files import FileFinder
+from workers.runtime.time_slice import TimeSlices
+from workers.staging.find_files import OTHERS_TURN, FileFinder
 from workers.stores.windows import Window, WindowStore
 
 NAMED = 5  # files that an error message names
@@ -41,6 +42,7 @@ class TapeWatch:
         planner: WindowPlanner,
         policy: TapePolicy,
         clock: Callable[[], float],
+        slices: TimeSlices,
     ) -> None:
         """`clock`: the database's, in seconds since the epoch."""
         self._jobs = jobs
@@ -50,18 +52,32 @@ class TapeWatch:
         self._planner = planner
         self._policy = policy
         self._clock = clock
+        self._slices = slices
 
     def poll(self, lease: Lease, cart: Cart) -> Outcome:
-        """Find windows whose files are now online, and turn them into jobs. Done when no file is on tape."""
-        waiting = sum(
-            self._poll_window(lease, cart, window) for window in self._windows.in_state(cart.id, WindowState.TAPE)
-        )
+        """Find windows whose files are now online, and turn them into jobs. Done when no file is on tape.
+
+        When the job's turn is over, its `window` is the first one that it has not asked about.
+        """
+        turn, waiting = self._slices.begin(cart.id), 0
+        for window in self._windows.in_state(cart.id, WindowState.TAPE):
+            if window.number < lease.job.window:
+                waiting += window.files  # asked about in an earlier turn
+            elif turn.is_over():
+                self._fill_jobs(lease, cart, window.number)
+                return OTHERS_TURN
+            else:
+                waiting += self._poll_window(lease, cart, window)
         self._finder.raise_errors(cart)
-        settle = self._jobs.fenced if waiting else self._jobs.finish
-        self._queue.send(settle(lease.job, lambda: self._planner.fill_jobs(cart.id)))
         if not waiting:
+            self._queue.send(self._jobs.finish(lease.job, lambda: self._planner.fill_jobs(cart.id)))
             return Done()
-        return Defer(self._until_next_poll(cart, waiting), f"{waiting} files are on tape")
+        self._fill_jobs(lease, cart, 0)
+        return Defer(self._until_next_poll(cart, waiting), WaitsFor.TAPE, f"{waiting} files are on tape")
+
+    def _fill_jobs(self, lease: Lease, cart: Cart, window: int) -> None:
+        """`window`: where the next look begins."""
+        self._queue.send(self._jobs.fenced(lease.job, lambda: self._planner.fill_jobs(cart.id), window=window))
 
     def _poll_window(self, lease: Lease, cart: Cart, window: Window) -> int:
         """Ask about the files of a window that were on tape; return how many still are."""

@@ -6,12 +6,14 @@ from chalicelib.db.states import WindowState
 from chalicelib.errors import LayoutChanged, LeaseLost
 from chalicelib.stores.carts import CartStore
 from chalicelib.stores.entries import EntryStore
-from chalicelib.stores.jobs import Job, JobStore
+from chalicelib.stores.job_row import Job
+from chalicelib.stores.jobs import JobStore
 from workers.files.volume import is_full, volume_errors
 from workers.handlers.relayout import Relayout
 from workers.handlers.upload_window import WindowUpload
 from workers.runtime.lease import Lease
 from workers.runtime.outcomes import Defer, Outcome
+from workers.staging.reading_rights import ReadingRights
 from workers.staging.release import SpaceReleaser
 from workers.staging.reserve import Reserver
 from workers.staging.stage import Stager
@@ -41,6 +43,7 @@ class WindowHandler:
         self,
         jobs: JobStore,
         loader: WindowLoader,
+        rights: ReadingRights,
         reserver: Reserver,
         stager: Stager,
         releaser: SpaceReleaser,
@@ -49,6 +52,7 @@ class WindowHandler:
     ) -> None:
         self._jobs = jobs
         self._loader = loader
+        self._rights = rights
         self._reserver = reserver
         self._stager = stager
         self._releaser = releaser
@@ -68,10 +72,11 @@ class WindowHandler:
                 return deferred
             lease.check()
             return self._upload.run(lease, work)
-        except LayoutChanged:
-            return self._relayout.run(lease)
+        except LayoutChanged as error:
+            return self._relayout.run(lease, str(error))
 
     def _stage(self, lease: Lease, work: WindowWork) -> Defer | None:
+        self._rights.check_window(lease, work)  # before it holds space: while nobody answers, others may use it
         actions = self._reserver.reserve(lease, work)
         if isinstance(actions, Defer):
             return actions

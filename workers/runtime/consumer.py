@@ -11,8 +11,9 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
 
 from chalicelib.aws.job_queue import JobQueue, Message
 from chalicelib.errors import TransientError
@@ -21,6 +22,14 @@ from workers.runtime.job_runner import JobRunner
 from workers.runtime.policy import ConsumerPolicy
 
 log = logging.getLogger(__name__)
+
+
+class Besides(Protocol):
+    """Runs beside the jobs, in a thread of its own, until `stop`."""
+
+    def run(self) -> None: ...
+
+    def stop(self) -> None: ...
 
 
 class Consumer:
@@ -32,8 +41,10 @@ class Consumer:
         database_clock: Callable[[], float],
         policy: ConsumerPolicy,
         clock: Callable[[], float] = time.monotonic,
+        besides: Sequence[Besides] = (),
     ) -> None:
         """`database_clock` is only used as a ping: does the database answer?"""
+        self._besides = besides
         self._queue = queue
         self._runner = runner
         self._heartbeat = heartbeat
@@ -43,11 +54,16 @@ class Consumer:
         self._free_slots = threading.Semaphore(policy.slots)
         self._pool = ThreadPoolExecutor(policy.slots, thread_name_prefix="job")
         self._signals = _Signals()
+        self._threads: list[threading.Thread] = []
 
     def run(self) -> None:
         """Receive until `stop`."""
-        threading.Thread(target=self._heartbeat.run, name="heartbeat", daemon=True).start()
-        threading.Thread(target=self._receive, name="receive", daemon=True).start()
+        for beside in self._besides:
+            threading.Thread(target=beside.run, name=type(beside).__name__, daemon=True).start()
+        for name, run in (("heartbeat", self._heartbeat.run), ("receive", self._receive)):
+            thread = threading.Thread(target=run, name=name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
         while not self._signals.wait():
             pass
         self._runner.stopping.set()
@@ -55,6 +71,15 @@ class Consumer:
     def stop(self) -> None:
         """Begin to drain. Safe to call within a signal handler."""
         self._signals.put()
+
+    def held(self) -> list[int]:
+        """The ids of the jobs that the worker holds."""
+        return self._runner.held.ids()
+
+    @property
+    def threads_run(self) -> bool:
+        """Whether those that renew and receive do, or have not begun."""
+        return all(thread.is_alive() for thread in self._threads)
 
     @property
     def is_busy(self) -> bool:
@@ -66,8 +91,11 @@ class Consumer:
 
         Returns whether all of them returned.
         """
+        self._runner.stopping.set()
         self._runner.held.wait_until_none(grace)
         self._heartbeat.stop()
+        for runs in self._besides:
+            runs.stop()
         left = self._runner.held.all()
         for lease in left:
             lease.lost.set()

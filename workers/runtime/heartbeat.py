@@ -24,14 +24,16 @@ class Heartbeat:
         *,
         lease: float,
         visibility: int,
+        beat: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`lease` and `visibility` are in seconds."""
+        """`lease` and `visibility` are in seconds. `beat` is called with each heartbeat; it raises nothing."""
         self._jobs = jobs
         self._queue = queue
         self._held = held
         self._lease = lease
         self._visibility = visibility
+        self._beat = beat
         self._clock = clock
         self._stopped = threading.Event()
 
@@ -47,6 +49,7 @@ class Heartbeat:
                 if self._clock() - renewed_at > self._lease:
                     for lease in held:
                         lease.lost.set()
+            self._beat()
 
     def stop(self) -> None:
         self._stopped.set()

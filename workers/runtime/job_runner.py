@@ -1,22 +1,39 @@
-"""One job, from its message to its outcome: claim it, run its handlers, act on what they return or raise."""
+"""One job, from its claim to its outcome: run its handlers, act on what they return or raise."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from chalicelib import job_message
 from chalicelib.aws.job_queue import JobQueue, Message
-from chalicelib.errors import CartNotFound, DatabaseUnavailable, LeaseLost, PermanentError, TransientError
+from chalicelib.db.states import WaitsFor
+from chalicelib.errors import (
+    CartNotFound,
+    DatabaseUnavailable,
+    LeaseLost,
+    PermanentError,
+    PullingPaused,
+    TransientError,
+)
 from chalicelib.job_message import JobMessage, group_of
-from chalicelib.stores.jobs import Job, JobKind, JobStore
+from chalicelib.metrics import definitions as metrics
+from chalicelib.metrics.counting import counts
+from chalicelib.stores.job_row import Job, JobKind
+from chalicelib.stores.jobs import JobStore
 from workers.runtime import backoff
-from workers.runtime.lease import HeldLeases, Lease, WorkerStopping
+from workers.runtime.claim_by_message import ClaimByMessage
+from workers.runtime.lease import HeldLeases, Lease, WorkerStopping, logged_as
+from workers.runtime.next_job import NextJob
 from workers.runtime.outcomes import Continue, Defer, Done, Outcome, Park
 from workers.runtime.policy import ConsumerPolicy
+from workers.runtime.steps import steps
+from workers.runtime.wait_counts import count_wait
+from workers.runtime.wait_log import WaitLog
+from workers.runtime.waits import waits_of
 
 #: Kinds that are retried forever: what they delete must not stay.
 UNFAILING = (JobKind.CLEANUP,)
@@ -45,44 +62,50 @@ class JobRunner:
     def __init__(
         self,
         jobs: JobStore,
+        next_job: NextJob,
         queue: JobQueue,
         handlers: Mapping[str, Handler],
         give_up: Callable[[Lease, str], None],
         database_clock: Callable[[], float],
         policy: ConsumerPolicy,
+        waits: WaitLog,
     ) -> None:
         """`handlers`: by kind of job. `give_up` fails the job's cart with a user-facing message."""
         self._jobs = jobs
+        self._next = next_job
+        self._claims = ClaimByMessage(next_job, queue, policy)
         self._queue = queue
         self._handlers = handlers
         self._give_up = give_up
         self._database_clock = database_clock
         self._policy = policy
+        self._waits = waits
         self.held = HeldLeases()
         self.stopping = threading.Event()
         self.database_down = threading.Event()  # a job could not be looked up
 
     def handle(self, message: Message) -> None:
-        """Work on the job that a message names, if no worker holds it."""
+        """Work on the job whose turn it is; the message says only that there is one."""
+        with self.held.claiming():
+            job = self._claim(message)
+            if job is None:
+                return
+            lease = Lease(job, message.receipt, self.stopping)
+            self.held.add(lease)
+        self._waits.claimed(job)
         try:
-            reference = job_message.decode(message.body)
-        except job_message.NewerVersion as error:
-            log.warning("Leaving the message for a newer worker: %s", error)
-            return
-        if self.stopping.is_set():
-            self._queue.extend([message.receipt], 0)
-            return
-        job = self._claim(*reference) if reference else None
-        if job is None:
-            self._queue.delete(message.receipt)  # not a job message, or the job is done or held
-            return
-        lease = Lease(job, message.receipt, self.stopping)
-        self.held.add(lease)
-        try:
-            if self._settle(lease):
-                self._queue.delete(lease.receipt)
+            with self._at_work_on(job):
+                if self._settle(lease):
+                    self._queue.delete(lease.receipt)
         finally:
             self.held.remove(lease)
+            self._next.release(job)
+
+    @contextlib.contextmanager
+    def _at_work_on(self, job: Job) -> Iterator[None]:
+        """Log lines name the job and its cart; the watch sees that this thread works."""
+        with logged_as(job), steps.working(f"{job.kind} job {job.id} of cart {job.cart_id}"):
+            yield
 
     def requeue(self, lease: Lease) -> None:
         """Give the job and its message back as if the job had never been claimed."""
@@ -92,9 +115,9 @@ class JobRunner:
         except TransientError as error:
             log.warning("job %d stays leased until its lease expires: %s", lease.job.id, error)
 
-    def _claim(self, job_id: int, token: int) -> Job | None:
+    def _claim(self, message: Message) -> Job | None:
         try:
-            return self._jobs.claim(job_id, token)
+            return self._claims.claim(message, self.stopping)
         except DatabaseUnavailable:
             self.database_down.set()
             raise
@@ -108,18 +131,22 @@ class JobRunner:
             return False
         except LeaseLost:
             log.info("job %d: lease lost", lease.job.id)
-            return not self.stopping.is_set()  # a drain has requeued the job, and its message with it
+            self._waits.forget(lease.job)
+            if not self.stopping.is_set():  # a drain has requeued the job, and its message with it
+                self._queue.extend([lease.receipt], 0)  # another message brought the job to its new holder
+            return False
         except DatabaseUnavailable as error:
-            log.warning("job %d waits for the database: %s", lease.job.id, error.message)
+            self._waits.waiting(lease.job, WaitsFor.DATABASE, error.message)
             # The lease expires before the message is delivered again.
             self._queue.extend([lease.receipt], self._policy.visibility)
             return False
+        except PullingPaused as pause:
+            self._defer(lease, Defer(self._policy.paused_delay, WaitsFor.PAUSE, pause.reason))
         except TransientError as error:
-            log.warning("job %d waits: %s", lease.job.id, error.message)
             self._defer_or_give_up(lease, error)
         except Exception as error:
             log.exception("job %d failed (attempt %d)", lease.job.id, lease.job.attempts)
-            self._fail_attempt(lease.job, error)
+            self._fail_attempt(lease, error)
         return True
 
     def _run(self, lease: Lease) -> Outcome:
@@ -129,7 +156,8 @@ class JobRunner:
             "job %d: %s of cart %d, window %d, attempt %d", job.id, job.kind, job.cart_id, job.window, job.attempts
         )
         if job.kind not in self._handlers:
-            return Defer(self._policy.newer_kind_delay, f"unknown job kind {job.kind}; waiting for a newer worker")
+            why = f"unknown job kind {job.kind}; waiting for a newer worker"
+            return Defer(self._policy.newer_kind_delay, WaitsFor.WORKER, why)
         try:
             self._check_attempts(job)
             outcome = self._handlers[job.kind].run(lease)
@@ -137,7 +165,7 @@ class JobRunner:
                 lease.job = dataclasses.replace(lease.job, kind=outcome.kind, window=outcome.window)
                 outcome = self._continue(lease, outcome)
         except PermanentError as error:
-            self._give_up(lease, error.message)
+            self._fail_cart(lease, error.message)
             return Done()
         except CartNotFound:
             self._jobs.finish(job, lambda: None)  # the cart's row was deleted: no work is left
@@ -151,10 +179,15 @@ class JobRunner:
         return handler.run(lease)
 
     def _act_on(self, lease: Lease, outcome: Outcome) -> None:
+        if isinstance(outcome, Defer | Park):
+            count_wait(outcome.waits_for, outcome.delay)
         if isinstance(outcome, Defer):
-            self._defer(lease.job, outcome.delay, outcome.reason)
+            self._defer(lease, outcome)
         elif isinstance(outcome, Park):
-            self._jobs.park(lease.job, outcome.delay, outcome.reason, outcome.window)
+            if self._jobs.park(lease.job, outcome.delay, outcome.reason, outcome.window, outcome.waits_for):
+                self._wait(lease, outcome.waits_for, outcome.reason)
+        elif lease.waits_for:
+            self._waits.ended(lease.job, lease.waits_for)
 
     def _check_attempts(self, job: Job) -> None:
         """Raise PermanentError for a job that was attempted too often without progress."""
@@ -162,23 +195,41 @@ class JobRunner:
             cause = job.last_error or "its worker died each time"
             raise PermanentError(f"The work on this cart failed {self._policy.poison_attempts} times in a row: {cause}")
 
-    def _defer(self, job: Job, delay: float, reason: str) -> None:
+    def _defer(self, lease: Lease, defer: Defer) -> None:
         """Send a new message with the delay; the old one is deleted afterwards."""
-        if self._jobs.defer(job, delay, reason):
-            self._queue.send([_message_for(job)], delay)
+        if self._jobs.defer(lease.job, defer.delay, defer.reason, defer.waits_for):
+            self._wait(lease, defer.waits_for, defer.reason)
+            self._queue.send([_message_for(lease.job)], defer.delay)
+
+    def _wait(self, lease: Lease, waits_for: WaitsFor, reason: str) -> None:
+        """Log what the job waits for now, and that it no longer waits for something else."""
+        if lease.waits_for and lease.waits_for != waits_for:
+            self._waits.ended(lease.job, lease.waits_for)
+        self._waits.waiting(lease.job, waits_for, reason)
 
     def _defer_or_give_up(self, lease: Lease, error: TransientError) -> None:
         without_progress = self._database_clock() - lease.job.progress_at
         if without_progress > self._policy.stalled_after and lease.job.kind not in UNFAILING:
-            self._give_up(lease, f"{error.message} This lasted for {without_progress / 3600:.0f} hours.")
+            self._fail_cart(lease, f"{error.message} This lasted for {without_progress / 3600:.0f} hours.")
             return
-        self._defer(lease.job, backoff.while_unavailable(without_progress), error.message)
+        defer = Defer(backoff.while_unavailable(without_progress), waits_of(error), error.message)
+        count_wait(defer.waits_for, defer.delay)
+        self._defer(lease, defer)
 
-    def _fail_attempt(self, job: Job, error: Exception) -> None:
+    def _fail_cart(self, lease: Lease, message: str) -> None:
+        self._give_up(lease, message)
+        lease.waits_for = ""
+        self._waits.forget(lease.job)
+
+    def _fail_attempt(self, lease: Lease, error: Exception) -> None:
+        job, reason = lease.job, f"{type(error).__name__}: {error}"
         delay = backoff.after_failure(job.attempts)
-        self._jobs.fail_attempt(job, delay, f"{type(error).__name__}: {error}")
+        counts.add(metrics.ATTEMPTS_FAILED, job.kind)
+        count_wait(WaitsFor.RETRY, delay)
+        self._jobs.fail_attempt(job, delay, reason)
+        self._wait(lease, WaitsFor.RETRY, reason)
         self._queue.send([_message_for(job)], delay)
 
 
 def _message_for(job: Job) -> JobMessage:
-    return JobMessage(job.id, job.token, group_of(job.cart_id))
+    return JobMessage(job.id, job.token, group_of(job.cart_id), job.request)

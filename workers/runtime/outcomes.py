@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chalicelib.stores.jobs import JobKind
+from chalicelib.db.states import WaitsFor
+from chalicelib.stores.job_row import JobKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +27,10 @@ class Continue:
 
 @dataclass(frozen=True, slots=True)
 class Defer:
-    """Retry the job in `delay` seconds. This never counts as a failed attempt."""
+    """Retry the job in `delay` seconds. This never counts as a failed attempt. `reason`: of the wait, in words."""
 
     delay: float
+    waits_for: WaitsFor
     reason: str
 
 
@@ -37,6 +39,7 @@ class Park:
     """Like Defer, but the sweep sends the message. `window` replaces the job's: a clean-up keeps its pass there."""
 
     delay: float
+    waits_for: WaitsFor
     reason: str
     window: int
 

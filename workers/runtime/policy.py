@@ -17,9 +17,17 @@ class ConsumerPolicy:
     poll: int = 20
     #: pause after a receive that failed
     receive_pause: float = 1.0
+    #: how often a worker whose free place is kept for small carts looks for one, while its message waits there
+    look_for_small: float = 0.5
+    #: after this long it passes the message on, to a worker that may have a place for any job
+    hold_message: float = 5.0
+    #: a message that arrives less than this before its job is due is kept, since clocks differ
+    early: float = 5.0
     #: attempts without progress after which a job is given up
     poison_attempts: int = 5
     #: a job without progress for this long, while a dependency fails, is given up
     stalled_after: float = 86400.0
     #: a job of an unknown kind is deferred for this long, for a newer worker
     newer_kind_delay: float = 5.0
+    #: a job that needs the archive is deferred for this long while pulling is paused
+    paused_delay: float = 15.0

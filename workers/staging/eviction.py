@@ -18,6 +18,18 @@ class Evictor:
         self._volume = volume
         self._unused_for = unused_for
 
+    def not_yet_evictable(self, since: float) -> int:
+        """Bytes released after the time `since` that may not be evicted yet."""
+        return self._staged_files.released_bytes(since, self._unused_for) if self._unused_for else 0
+
+    def free_marked(self) -> int:
+        """Evict a batch of the files that an operator has marked; return how many. Call it as `free`."""
+        marked = self._staged_files.marked(BATCH)
+        for archive_id in marked:
+            self._volume.remove_staged(archive_id)
+        self._staged_files.delete(marked)
+        return len(marked)
+
     def free(self, needed: int, keep: Collection[str]) -> int:
         """Evict files until `needed` bytes are freed or one batch is done; return the bytes freed.
 

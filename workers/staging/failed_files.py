@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from chalicelib.db.states import WaitsFor
 from chalicelib.stores.entries import EntryStore
 from chalicelib.stores.jobs import JobStore
 from workers.archive.client import FileStatus
+from workers.files.hashes import mismatch
 from workers.runtime.lease import Lease
 from workers.runtime.outcomes import Defer
-from workers.staging.file_retries import FileRetries, files_failed
+from workers.staging.file_retries import FileRetries
 from workers.staging.metadata import MetadataLookup
+from workers.staging.missing_files import files_failed, refused
+from workers.staging.pull_file import Refused, Wrong
 from workers.staging.staging_run import StagingRun
 
 TAPE_DELAY = 30.0  # seconds until a file that went back to tape is tried again
@@ -24,9 +28,13 @@ class FailedFiles:
         self._retries = retries
 
     def retry_soon(self, run: StagingRun) -> list[str]:
-        """Wait for the first retry, which is made within this run; return the ids of the files to pull again."""
+        """Wait for the first retry, which is made within this run; return the ids of the files to pull again.
+
+        Returns no ids, without waiting, if other jobs need this place.
+        """
         self._retries.record(run.failing_entries())
-        run.lease.sleep(self._retries.policy.first_retry)
+        if not self._retries.pause(run.lease):
+            return []
         again = list(run.failing)
         run.failing.clear()
         return again
@@ -37,7 +45,7 @@ class FailedFiles:
         failing = [pair for pair in run.failing_entries() if pair[0].archive_id not in back_on_tape]
         retry = self._retries.record_and_schedule(failing)
         if retry is None and back_on_tape:
-            retry = Defer(TAPE_DELAY, "files went back to tape")
+            retry = Defer(TAPE_DELAY, WaitsFor.TAPE, "files went back to tape")
         if retry is None:
             _refuse(run)
         self._record(run)
@@ -51,7 +59,7 @@ class FailedFiles:
         count, first = self._entries.errors(run.work.cart.id)
         if first is not None:
             raise files_failed(count, run.work.cart.files_total, first)
-        return Defer(1, "some files could not be staged")
+        return Defer(1, WaitsFor.RETRY, "some files could not be staged")
 
     def _back_on_tape(self, lease: Lease, failing: Collection[str]) -> set[str]:
         """The failing files that the archive has put back on tape since their recall; they are recalled again."""
@@ -62,6 +70,13 @@ class FailedFiles:
 
 
 def _refuse(run: StagingRun) -> None:
-    """Give each refused file's entries the reason as their error."""
+    """Give the entries of refused files the reason as their error.
+
+    Each entry is judged by its own hash: of two that name one file, one may be right.
+    """
     for entry in run.work.entries:
-        entry.error = run.refused.get(entry.archive_id, entry.error)[:255]
+        refusal = run.refused.get(entry.archive_id)
+        if isinstance(refusal, Refused):
+            entry.error = refused(entry.archive_id, refusal.reason)
+        elif isinstance(refusal, Wrong):
+            entry.error = entry.error or mismatch(entry.hash_name, entry.hash_hex, refusal.hashes)[:255]

@@ -16,7 +16,7 @@ class FileActions:
     """The files of a window, by what has to be done for them."""
 
     pull: list[FileSpec] = field(default_factory=list)
-    #: staged, but a hash that the manifest names is not known yet
+    #: staged, but a hash that the manifest asks for is not known yet
     verify: list[FileSpec] = field(default_factory=list)
     #: another job is pulling it
     wait: list[FileSpec] = field(default_factory=list)
@@ -46,7 +46,7 @@ def _by_hash(spec: FileSpec, old: StagedFile, actions: FileActions) -> None:
     hashes = [(old.hashes.get(name), expected) for name, expected in spec.hashes]
     if any(known is not None and known != expected for known, expected in hashes):
         actions.pull.append(spec)  # the archive may have replaced the file: pull it again before reporting a mismatch
-    elif any(known is None for known, _ in hashes) or crc64nvme.NAME not in old.hashes:
+    elif any(known is None for known, _ in hashes) or not old.hashes.keys() >= {crc64nvme.NAME, *spec.also}:
         actions.verify.append(spec)
     else:
         actions.ready.append(spec)

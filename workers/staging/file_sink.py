@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 
-from workers.archive.curl_handle import EnoughReceived
+from workers.archive.messages import EnoughReceived
 from workers.files.hashes import Hashing
 
 BLOCK = 256 << 10  # bytes
@@ -16,11 +17,17 @@ _buffers = threading.local()
 class FileSink:
     """Writes to a descriptor, from its current offset on."""
 
-    def __init__(self, descriptor: int, hashing: Hashing, limit: int) -> None:
-        """`limit`: bytes expected. One byte more is accepted, so that a file that is too long shows."""
+    def __init__(
+        self, descriptor: int, hashing: Hashing, limit: int, landed: Callable[[int], None] = lambda size: None
+    ) -> None:
+        """`limit`: bytes expected. One byte more is accepted, so that a file that is too long shows.
+
+        `landed` is called with the bytes written so far.
+        """
         self._descriptor = descriptor
         self._hashing = hashing
         self._limit = limit
+        self._landed = landed
         self._buffer = _thread_buffer()
         self._buffered = 0
         self._written = 0
@@ -48,6 +55,7 @@ class FileSink:
         write_all(self._descriptor, piece)
         self._written += self._buffered
         self._buffered = 0
+        self._landed(self._written)
 
 
 def write_all(descriptor: int, block: memoryview) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import takewhile
 
 from chalicelib.db.states import FileState
 from chalicelib.errors import ArchiveRefused, ArchiveTimedOut, ArchiveUnavailable
@@ -10,6 +11,7 @@ from chalicelib.stores.entries import CartEntry
 from workers.archive.client import ArchiveClient, FileStatus
 from workers.runtime.lease import Lease
 from workers.staging.file_retries import FailingEntry
+from workers.staging.missing_files import refused
 from workers.stores.recalls import RecallStore
 from workers.stores.staged_files import StagedFile, StagedFileStore
 
@@ -32,51 +34,59 @@ class MetadataLookup:
         for entry in entries:
             if entry.archive_id not in unknown:
                 entry.size, entry.mtime_ns = found[entry.archive_id].size, found[entry.archive_id].mtime_ns
+                entry.succeed()
         return [entry for entry in entries if entry.archive_id in unknown]
 
-    def ask_archive(self, lease: Lease, entries: Sequence[CartEntry]) -> list[FailingEntry]:
+    def ask_archive(
+        self, lease: Lease, entries: Sequence[CartEntry], is_over: Callable[[], bool] = lambda: False
+    ) -> list[FailingEntry]:
         """Ask the archive about each file once, and recall those on tape; return the entries it failed to answer for.
 
-        A file that the archive refuses gets the reason as its entries' error.
+        A file that the archive refuses gets the reason as its entries' error. When `is_over`, the rest is not asked.
         """
         by_id: dict[str, list[CartEntry]] = {}
         for entry in entries:
             by_id.setdefault(entry.archive_id, []).append(entry)
         failing: list[FailingEntry] = []
-        for archive_id, answer in self.statuses(lease, by_id):
+        for archive_id, answer in self.statuses(lease, takewhile(lambda _: not is_over(), by_id)):
             for entry in by_id[archive_id]:
                 if isinstance(answer, ArchiveUnavailable):
                     failing.append((entry, answer.message))
                 elif isinstance(answer, ArchiveRefused):
-                    entry.error = answer.message[:255]
+                    entry.error = refused(archive_id, answer.message)
                 else:
                     entry.size, entry.mtime_ns, entry.on_tape = answer.size, answer.mtime_ns, answer.media == "tape"
+                    entry.succeed()
         self.recall(lease, {entry.archive_id for entry in entries if entry.on_tape})
         return failing
 
     def statuses(
-        self, lease: Lease, archive_ids: Collection[str]
+        self, lease: Lease, archive_ids: Iterable[str]
     ) -> Iterator[tuple[str, FileStatus | ArchiveRefused | ArchiveUnavailable]]:
         """Ask the archive about each file; yields answers in any order."""
-        return self._archive.statuses(archive_ids, lease.check)
+        return self._archive.for_owner(lease.owner, lease.calling_archive, lease.calling_database).statuses(
+            archive_ids, lease.check
+        )
 
     def recall(self, lease: Lease, archive_ids: Collection[str]) -> None:
         """Recall files from tape, each once across all carts.
 
-        A refused recall may be requested again at the next poll. A timeout is not a refusal: some archives answer only
-        when the file is online, so the claim stays until it lapses.
+        Those above the limit of the cart's owner wait for the next poll. A refused recall may be requested again then,
+        too. A timeout is not a refusal: some archives answer only when the file is online, so the claim stays until it
+        lapses.
         """
         if not archive_ids:
             return
-        claimed = self._recalls.claim(lease.job.id, archive_ids)
-        accepted, refused = [], []
-        for archive_id, error in self._archive.recalls(claimed, lease.check):
+        claimed = self._recalls.claim(lease.job.id, archive_ids, lease.job.line)
+        accepted, rejected = [], []
+        archive = self._archive.for_owner(lease.owner, lease.calling_archive, lease.calling_database)
+        for archive_id, error in archive.recalls(claimed, lease.check):
             if error is None:
                 accepted.append(archive_id)
             elif not isinstance(error, ArchiveTimedOut):
-                refused.append(archive_id)
+                rejected.append(archive_id)
         self._recalls.mark_requested(accepted)
-        self._recalls.release(refused)
+        self._recalls.release(rejected)
 
     def forget_recalls(self, archive_ids: Collection[str]) -> None:
         """These files are online. If they go back to tape, they are recalled again."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chalicelib.aws.job_queue import JobQueue
 from chalicelib.db.states import WindowState
-from chalicelib.stores.carts import Cart
+from chalicelib.stores.cart_row import Cart
 from chalicelib.stores.entries import EntryStore
 from chalicelib.stores.space_account import SpaceAccountStore
 from workers.files.volume import Volume
@@ -35,24 +35,28 @@ class SpaceReleaser:
     def release_window(self, work: WindowWork) -> None:
         """Unpin a window's files, within the caller's transaction. They stay staged, for other carts."""
         self._staged_files.unpin(work.specs())
+        self._windows.charges.give_back(work.cart, work.window.number)
 
     def return_window(self, work: WindowWork) -> None:
         """Undo the reservation of a window that could not be staged, within the caller's transaction."""
         self._account.lock()
         if self._windows.move(work.cart.id, work.window.number, (WindowState.RESERVED,), WindowState.TAKEN):
             self._unpin_and_discard(work)
+            self._windows.charges.give_back(work.cart, work.window.number)
 
     def release_cart(self, cart: Cart) -> None:
         """Drop every window of a cart and what it holds, within the caller's transaction."""
         self._account.lock()
         holding = (WindowState.RESERVED, WindowState.STAGED)
-        for window in self._windows.in_state(cart.id, WindowState.TAKEN, *holding):
+        found = self._windows.in_state(cart.id, WindowState.TAKEN, *holding)
+        for window in found:
             if self._windows.move(cart.id, window.number, holding, WindowState.DROPPED, waits_since=None):
                 entries = self._entries.page(cart.id, window.first, window.files)
                 self._unpin_and_discard(WindowWork(cart, window, entries))
             else:
                 taken = (WindowState.TAKEN,)
                 self._windows.move(cart.id, window.number, taken, WindowState.DROPPED, waits_since=None)
+        self._windows.charges.give_back(cart, *(window.number for window in found))
 
     def wake_waiting(self) -> None:
         """Send the jobs that have waited longest for space: some may be free now."""

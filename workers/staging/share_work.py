@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from chalicelib.aws.job_queue import JobQueue
 from chalicelib.job_message import JobMessage
-from chalicelib.stores.jobs import JobKind, JobStore
+from chalicelib.stores.job_row import JobKind
+from chalicelib.stores.jobs import JobStore
 from workers.runtime.lease import Lease
 from workers.stores.shared_files import SMALLEST_TAKE, SharedFileStore
 
@@ -91,9 +92,9 @@ class WorkSharing:
         while taken := self._jobs.fenced(lease.job, lambda: self._shared_files.take(lease.job.cart_id)):
             yield taken[1]
 
-    def wait(self, lease: Lease) -> None:
-        """Wait until the assistants are done, or the policy's patience ends; then stop sharing."""
-        deadline = self._clocks.elapsed() + self.policy.patience
+    def wait(self, lease: Lease, patience: float) -> None:
+        """Wait until the assistants are done, or `patience` (seconds) ends; then stop sharing."""
+        deadline = self._clocks.elapsed() + patience
         while self._clocks.elapsed() < deadline and self._shared_files.has_assistants(lease.job.cart_id):
             lease.sleep(self.policy.look_every)
         self.end(lease)

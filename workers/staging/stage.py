@@ -8,7 +8,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from chalicelib.db.states import WaitsFor
 from workers.files.file_spec import FileSpec
 from workers.runtime.lease import Lease
 from workers.runtime.outcomes import Defer
@@ -60,10 +62,13 @@ class Stager:
         run = StagingRun(lease, work, recorded_at=self._clock())
         run.done = {spec.archive_id for spec in actions.ready}
         run.staged_before = {spec.archive_id for spec in actions.verify}
-        for spec, result in self._puller.verify(lease, actions.verify):
+        run.landing.tick = partial(self._record_if_due, run)
+        for spec, result in self._puller.verify(lease, actions.verify, run.landing):
             run.add(spec, result)
+            self._record_if_due(run)
         assisted = self._pull_or_share(run, actions.pull)
         if run.failing:
+            self._recorder.record(run, self._clock())
             specs = work.specs()
             self._pull(run, [specs[name] for name in self._failed_files.retry_soon(run)])
         waits = self._wait_for_others(run, [*actions.wait, *assisted])
@@ -91,16 +96,29 @@ class Stager:
     def _share(self, run: StagingRun, specs: Sequence[FileSpec]) -> list[FileSpec]:
         """Pull these files together with assistants; return those assigned to assistants."""
         order, left = list(run.work.specs()), {spec.archive_id: spec for spec in specs}
+        run.others = left
         self._sharing.begin(run.lease, order.index(specs[0].archive_id), len(order))
         for indexes in self._sharing.take(run.lease):
             self._pull(run, [left.pop(name) for name in order[indexes.start : indexes.stop] if name in left])
         return list(left.values())
 
     def _pull(self, run: StagingRun, specs: Iterable[FileSpec]) -> None:
-        for spec, result in self._puller.pull(run.lease, specs):
+        for spec, result in self._puller.pull(run.lease, specs, run.landing):
             run.add(spec, result)
-            if self._clock() - run.recorded_at > self._policy.record_every:
-                self._recorder.record(run, self._clock())
+            self._record_if_due(run)
+
+    def _record_if_due(self, run: StagingRun) -> None:
+        if self._clock() - run.recorded_at > self._policy.record_every:
+            self._notice_others(run, list(run.others.values()))
+            self._recorder.record(run, self._clock())
+            run.recorded_at = self._clock()
+
+    def _notice_others(self, run: StagingRun, specs: Sequence[FileSpec]) -> None:
+        """Note those of these files, which other jobs pull, that are staged by now."""
+        if specs:
+            found = self._staged_files.find(spec.archive_id for spec in specs)
+            for spec in decide_actions(run.lease.job.id, specs, found).ready:
+                run.add_done(spec, dict(found[spec.archive_id].hashes))
 
     def _wait_for_others(self, run: StagingRun, specs: Sequence[FileSpec]) -> Defer | None:
         """Wait a short while for files that other jobs pull; Defer if some are still missing.
@@ -112,10 +130,8 @@ class Stager:
             if not specs or run.failing or run.refused:
                 return None
             run.lease.sleep(self._policy.look_at_others_every)
-            found = self._staged_files.find(spec.archive_id for spec in specs)
-            for spec in decide_actions(run.lease.job.id, specs, found).ready:
-                run.add_done(spec, dict(found[spec.archive_id].hashes))
+            self._notice_others(run, specs)
         self._recorder.record(run, self._clock())
         if any(spec.archive_id not in run.done for spec in specs):
-            return Defer(1, "another job is pulling some of these files")
+            return Defer(1, WaitsFor.TURN, "another job is pulling some of these files")
         return None

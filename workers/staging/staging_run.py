@@ -6,15 +6,17 @@ from dataclasses import dataclass, field, replace
 
 from chalicelib.db.states import WindowState
 from chalicelib.stores.carts import CartStore
-from chalicelib.stores.entries import CartEntry
+from chalicelib.stores.counted_files import counted_map
+from chalicelib.stores.entries import CartEntry, EntryStore
 from chalicelib.stores.jobs import JobStore
 from workers.files.file_spec import FileSpec
 from workers.files.hashes import Hashes
 from workers.runtime.lease import Lease
-from workers.staging.pull_file import Failing, FileResult, Refused
+from workers.staging.landing import Landing
+from workers.staging.pull_file import Failing, FileResult, Refused, Wrong
 from workers.staging.window_work import WindowWork
 from workers.stores.staged_files import StagedFileStore
-from workers.stores.windows import WindowStore
+from workers.stores.windows import Counted, WindowStore
 
 
 @dataclass(slots=True)
@@ -30,16 +32,20 @@ class StagingRun:
     #: staged, or verified, since the last record
     staged: list[tuple[FileSpec, Hashes]] = field(default_factory=list)
     verified: list[tuple[FileSpec, Hashes]] = field(default_factory=list)
+    #: in the hands of assistants, or not taken by any yet
+    others: dict[str, FileSpec] = field(default_factory=dict)
+    landing: Landing = field(default_factory=Landing)
     #: reasons
     failing: dict[str, str] = field(default_factory=dict)
-    refused: dict[str, str] = field(default_factory=dict)
+    #: files that no retry helps
+    refused: dict[str, Refused | Wrong] = field(default_factory=dict)
 
     def add(self, spec: FileSpec, result: FileResult) -> None:
         """Note what came of a file."""
         if isinstance(result, Failing):
             self.failing[spec.archive_id] = result.reason
-        elif isinstance(result, Refused):
-            self.refused[spec.archive_id] = result.reason
+        elif isinstance(result, (Refused, Wrong)):
+            self.refused[spec.archive_id] = result
         else:
             (self.verified if spec.archive_id in self.staged_before else self.staged).append((spec, result))
             self.add_done(spec, result)
@@ -49,6 +55,25 @@ class StagingRun:
         self.done.add(spec.archive_id)
         self.work.add_checksum(spec.archive_id, hashes)
 
+    def counted(self) -> list[CartEntry]:
+        """The entries that their cart counts as staged."""
+        return [entry for entry in self.work.entries if entry.archive_id in self.done and not entry.error]
+
+    def unreported(self) -> bool:
+        """Whether the reason of a failing file is not in its entries yet."""
+        return any(entry.failing_reason != reason[:255] for entry, reason in self.failing_entries())
+
+    def note_reasons(self) -> list[CartEntry]:
+        """Give each failing file's entries the reason, and clear that of files staged now; return those that change."""
+        changed = [(entry, reason[:255]) for entry, reason in self.failing_entries()]
+        changed = [(entry, reason) for entry, reason in changed if entry.failing_reason != reason]
+        for entry, reason in changed:
+            entry.failing_reason = reason
+        succeeded = [entry for entry in self.counted() if entry.failing_reason or entry.failing_at is not None]
+        for entry in succeeded:
+            entry.succeed()
+        return [*(entry for entry, _ in changed), *succeeded]
+
     def failing_entries(self) -> list[tuple[CartEntry, str]]:
         """Each entry whose file is failing, with the reason."""
         reasons = self.failing
@@ -56,15 +81,23 @@ class StagingRun:
 
 
 class StagingRecorder:
-    def __init__(self, jobs: JobStore, carts: CartStore, windows: WindowStore, staged_files: StagedFileStore) -> None:
+    def __init__(
+        self,
+        jobs: JobStore,
+        carts: CartStore,
+        entries: EntryStore,
+        windows: WindowStore,
+        staged_files: StagedFileStore,
+    ) -> None:
         self._jobs = jobs
         self._carts = carts
+        self._entries = entries
         self._windows = windows
         self._staged_files = staged_files
 
     def record(self, run: StagingRun, now: float) -> None:
-        """Record what was staged and verified since the last time, so that a crash costs little."""
-        if run.staged or run.verified:
+        """Record and count what has changed since the last time, so that a crash costs little."""
+        if run.staged or run.verified or run.unreported() or _counted(run)[:3] != run.work.window.counted():
             self._write(run, now, last=False)
 
     def record_window(self, run: StagingRun, now: float) -> None:
@@ -73,24 +106,45 @@ class StagingRecorder:
         run.work.set_state(WindowState.STAGED)
 
     def _write(self, run: StagingRun, now: float, *, last: bool) -> None:
-        cart, window = run.work.cart, run.work.window
-        counted = [entry for entry in run.work.entries if entry.archive_id in run.done]
-        files, size = len(counted), sum(entry.size for entry in counted)
-        reserved = (WindowState.RESERVED,)
-        more = (files - window.counted_files, size - window.counted_bytes)
+        counted, changed = _counted(run), run.note_reasons()
 
         def write() -> None:
             if run.staged:
                 self._staged_files.record_staged(run.staged)
             self._staged_files.add_hashes(run.verified)
-            if not last:
-                self._windows.set_counted(cart.id, window.number, files, size)
-                self._carts.count_staged(cart, *more)
-            elif self._windows.move(
-                cart.id, window.number, reserved, WindowState.STAGED, counted_files=files, counted_bytes=size
-            ):
-                self._carts.count_window_staged(cart, *more)
+            if changed:
+                self._entries.record_found(changed)
+            self._count(run.work, counted, last=last)
 
-        self._jobs.progressed(run.lease.job, write)
+        # Bytes that landed are no progress yet: a worker that dies with the same file every time must not go on.
+        is_progress = last or run.staged or run.verified or counted.counted_files > run.work.window.counted_files
+        (self._jobs.progressed if is_progress else self._jobs.fenced)(run.lease.job, write)
         run.staged, run.verified, run.recorded_at = [], [], now
-        run.work.window = replace(window, counted_files=files, counted_bytes=size)
+        files, size, pulling, _ = counted
+        run.work.window = replace(run.work.window, counted_files=files, counted_bytes=size, pulling_bytes=pulling)
+
+    def _count(self, work: WindowWork, counted: Counted, *, last: bool) -> None:
+        """Count in the window's row, and the difference in the cart's."""
+        cart, window = work.cart, work.window
+        before = window.counted()
+        more = (counted.counted_files - before[0], sum(counted[1:3]) - sum(before[1:]))
+        if not last:
+            self._windows.set_counted(cart.id, window.number, counted)
+            self._carts.count_staged(cart, *more)
+        elif self._windows.move(
+            cart.id, window.number, (WindowState.RESERVED,), WindowState.STAGED, **counted._asdict()
+        ):
+            self._carts.count_window_staged(cart, *more)
+        if not last or cart.windows_total > 1 or any(before):
+            self._carts.mark_progress(cart)
+
+
+def _counted(run: StagingRun) -> Counted:
+    """What the cart counts of the window now. Bytes once counted stay counted, also while they are pulled again."""
+    window, entries = run.work.window, run.counted()
+    size = sum(entry.size for entry in entries)
+    landed = max(size + run.landing.total(), window.counted_bytes + window.pulling_bytes)
+    pulling = min(landed, sum(entry.size for entry in run.work.entries)) - size
+    some = 0 < len(entries) < window.files
+    places = (entry.position - window.first for entry in entries)
+    return Counted(len(entries), size, pulling, counted_map(places, window.files) if some else None)

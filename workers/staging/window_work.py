@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from chalicelib.db.states import WindowState
-from chalicelib.stores.carts import Cart
+from chalicelib.stores.cart_row import Cart
 from chalicelib.stores.entries import CartEntry
 from workers.files import crc64nvme
 from workers.files.file_spec import FileSpec
 from workers.stores.windows import Window
+from workers.tar.checksum_lines import line_length
 
 
 @dataclass(slots=True)
@@ -22,20 +23,29 @@ class WindowWork:
     entries: list[CartEntry]
     #: CRC64NVME by archive id, of the files that are staged, as far as it was needed
     checksums: dict[str, int] = field(default_factory=dict)
+    #: likewise the checksums that the bundle's checksum file lists, in hexadecimal; empty if it has none
+    sums: dict[str, str] = field(default_factory=dict)
 
     def set_state(self, state: WindowState) -> None:
         """Follow the window's row, after the commit."""
         self.window = replace(self.window, state=state)
 
     def add_checksum(self, archive_id: str, hashes: Mapping[str, str]) -> None:
-        """Remember a staged file's checksum; `hashes` are all that are known of it."""
+        """Remember a staged file's checksums; `hashes` are all that are known of it."""
         self.checksums[archive_id] = crc64nvme.from_hex(hashes[crc64nvme.NAME])
+        if self.cart.sums and self.cart.sums in hashes:
+            self.sums[archive_id] = hashes[self.cart.sums]
+
+    def sums_length(self) -> int:
+        """Bytes of the lines of the window's files in the bundle's checksum file."""
+        return sum(line_length(self.cart.sums, entry.path) for entry in self.entries)
 
     def specs(self) -> dict[str, FileSpec]:
         """Each file of the window once, by archive id, with all hashes that its entries name."""
         files: dict[str, FileSpec] = {}
+        also = (self.cart.sums,) if self.cart.sums else ()
         for entry in self.entries:
             same = files.get(entry.archive_id)
             hashes = (same.hashes if same else ()) + (((entry.hash_name, entry.hash_hex),) if entry.hash_hex else ())
-            files[entry.archive_id] = FileSpec(entry.archive_id, entry.size, entry.mtime_ns, hashes)
+            files[entry.archive_id] = FileSpec(entry.archive_id, entry.size, entry.mtime_ns, hashes, also)
         return files

@@ -7,8 +7,9 @@ pull for its only window. The job and its assistants each take the next few.
 from __future__ import annotations
 
 from chalicelib.db.database import Database
-from chalicelib.db.models import Jobs, Shares
-from chalicelib.stores.jobs import JobKind
+from chalicelib.db.models import Jobs
+from chalicelib.db.volume_models import Shares
+from chalicelib.stores.job_row import JobKind
 
 SMALLEST_TAKE, LARGEST_TAKE = 8, 512  # files
 TAKEN_FRACTION = 16  # of the files left; takes shrink towards the end, so that all workers end at about the same time

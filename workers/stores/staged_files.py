@@ -11,12 +11,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from peewee import JOIN
+from peewee import JOIN, fn
 
 from chalicelib.db.database import Database, chunks
-from chalicelib.db.models import Jobs, StagedFiles
+from chalicelib.db.models import Jobs
 from chalicelib.db.states import FileState
-from chalicelib.stores.space_account import SpaceAccountStore
+from chalicelib.db.volume_models import StagedFiles
+from chalicelib.stores.space_account import BLOCK, SpaceAccountStore
 from workers.files import crc64nvme
 from workers.files.file_spec import FileSpec
 from workers.files.volume import allocated_bytes, name_of
@@ -129,6 +130,20 @@ class StagedFileStore:
         query = StagedFiles.select(StagedFiles.archive_id, StagedFiles.size)
         query = query.where(StagedFiles.state == FileState.STAGED, unused).order_by(StagedFiles.used_at).limit(limit)
         return list(query.tuples().execute(self._db.peewee))
+
+    def marked(self, limit: int) -> list[str]:
+        """Up to `limit` staged files that an operator has marked to be evicted and that no window needs."""
+        query = StagedFiles.select(StagedFiles.archive_id).where(StagedFiles.pins == 0, StagedFiles.used_at < 0)
+        query = query.where(StagedFiles.state == FileState.STAGED).order_by(StagedFiles.used_at).limit(limit)
+        return [row[0] for row in query.tuples().execute(self._db.peewee)]
+
+    def released_bytes(self, since: float, within: float) -> int:
+        """Bytes of staged files that no window needs, but that one used since then and in the last `within` seconds."""
+        unneeded = (StagedFiles.pins == 0) & (StagedFiles.state == FileState.STAGED)
+        recent = (StagedFiles.used_at > since) & (StagedFiles.used_at > self._db.now - within)
+        allocated = (StagedFiles.size + (BLOCK - 1)).bin_and(-BLOCK)  # as allocated_bytes; dialects divide differently
+        query = StagedFiles.select(fn.SUM(allocated)).where(unneeded, recent)
+        return int(query.scalar(self._db.peewee) or 0)
 
     def anything_evictable(self) -> bool:
         """Whether any staged file is needed by no window, however recently it was used."""

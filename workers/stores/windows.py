@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+
+import peewee as pw
+from peewee import fn
 
 from chalicelib.db.database import Database, chunks
 from chalicelib.db.models import Jobs, Windows
 from chalicelib.db.states import WindowState
 from chalicelib.job_message import JobMessage, group_of
-from chalicelib.stores.jobs import JobKind
+from chalicelib.stores.job_row import JobKind
 from workers.files import crc64nvme
+from workers.stores.window_charges import WindowCharges
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
     """A run of `files` entries from position `first`: `length` bytes of the bundle, from part `first_part` on.
 
-    `counted_files` and `counted_bytes`: how much of it its cart has counted as staged.
+    `counted_files` and `counted_bytes`: how much of it its cart has counted as staged. The cart has also counted
+    `pulling_bytes` of files that are not whole yet, and `uploaded_bytes` in the store.
     """
 
     number: int
@@ -29,15 +34,57 @@ class Window:
     state: str
     counted_files: int = 0
     counted_bytes: int = 0
+    pulling_bytes: int = 0
+    uploaded_bytes: int = 0
 
+    def counted(self) -> tuple[int, int, int]:
+        """Files, their bytes, and bytes of files that are not whole yet."""
+        return self.counted_files, self.counted_bytes, self.pulling_bytes
+
+
+class Counted(NamedTuple):
+    """What a cart has counted of a window's files; `counted_map`: which of them, as counted_files.counted_map."""
+
+    counted_files: int
+    counted_bytes: int
+    pulling_bytes: int
+    counted_map: str | None
+
+
+class SumsPage(NamedTuple):
+    """The checksums of one window's files: `length` bytes of the bundle's checksum file."""
+
+    number: int
+    first: int
+    files: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """The windows of older carts that wait for space.
+
+    `largest`: most bytes that one of them waits for; `since`: when the first began. `passed`: bytes held by windows
+    that were reserved while an older cart waited.
+    """
+
+    largest: int
+    since: float
+    passed: int
+
+
+#: What a window waits for that an earlier release marked as waiting: so much that none may pass it.
+UNKNOWN = 1 << 62
 
 _PLANNED = (Windows.number, Windows.first, Windows.files, Windows.length, Windows.first_part, Windows.state)
-_COLUMNS = (*_PLANNED, Windows.counted_files, Windows.counted_bytes)
+_COUNTED = (Windows.counted_files, Windows.counted_bytes, Windows.pulling_bytes, Windows.uploaded_bytes)
+_COLUMNS = (*_PLANNED, *_COUNTED)
 
 
 class WindowStore:
     def __init__(self, database: Database) -> None:
         self._db = database
+        self.charges = WindowCharges(database)
 
     def insert(self, cart_id: int, windows: Sequence[Window]) -> None:
         """Insert the cart's windows, within the caller's transaction."""
@@ -72,14 +119,24 @@ class WindowStore:
         numbers = [row[0] for row in query.tuples().execute(self._db.peewee)]
         return [n for n in numbers if self.move(cart_id, n, (WindowState.ONLINE,), WindowState.TAKEN)]
 
-    def wait_for_space(self, cart_id: int, number: int) -> None:
-        """Record since when a taken window waits for space, within the caller's transaction.
+    def wait_for_space(self, cart_id: int, number: int, needed: int) -> None:
+        """Record since when a taken window waits for space, and for how many bytes, within the caller's transaction.
 
         Younger carts wait behind it, so a window that was dropped meanwhile must not be recorded.
         """
         taken = _is(cart_id, number) & (Windows.state == WindowState.TAKEN)
-        query = Windows.update(waits_since=self._db.now).where(taken, Windows.waits_since.is_null())
-        query.execute(self._db.peewee)
+        since = pw.fn.COALESCE(Windows.waits_since, self._db.now)
+        Windows.update(waits_since=since, waits_for=needed).where(taken).execute(self._db.peewee)
+
+    def ahead_of(self, cart_id: int) -> Ahead:
+        """The windows of older carts that wait for space. Call it under the account's lock."""
+        waiting = (Windows.state == WindowState.TAKEN) & Windows.waits_since.is_null(False)
+        largest = pw.fn.MAX(pw.fn.COALESCE(Windows.waits_for, UNKNOWN))
+        query = Windows.select(largest, pw.fn.MIN(Windows.waits_since)).where(waiting, Windows.cart_id < cart_id)
+        needed, since = query.tuples().first(self._db.peewee)
+        holding = Windows.state.in_((WindowState.RESERVED, WindowState.STAGED))
+        passed = Windows.select(pw.fn.SUM(Windows.passed_bytes)).where(holding).scalar(self._db.peewee)
+        return Ahead(int(needed or 0), since or 0.0, int(passed or 0))
 
     def longest_waiting(self, limit: int) -> list[JobMessage]:
         """Messages for the jobs of up to `limit` windows that wait for space, oldest cart first."""
@@ -97,9 +154,14 @@ class WindowStore:
         query = Windows.select(Windows.number).where(holding, other)
         return query.limit(1).tuples().first(self._db.peewee) is not None
 
-    def set_counted(self, cart_id: int, number: int, files: int, size: int) -> None:
+    def set_counted(self, cart_id: int, number: int, counted: Counted) -> None:
         """Record how much of a window its cart has counted as staged, within the caller's transaction."""
-        Windows.update(counted_files=files, counted_bytes=size).where(_is(cart_id, number)).execute(self._db.peewee)
+        Windows.update(**counted._asdict()).where(_is(cart_id, number)).execute(self._db.peewee)
+
+    def count_uploaded(self, cart_id: int, number: int, more: int) -> bool:
+        """Count bytes of a staged window that are in the store, within the caller's transaction."""
+        query = Windows.update(uploaded_bytes=Windows.uploaded_bytes + more)
+        return bool(query.where(_is(cart_id, number), Windows.state == WindowState.STAGED).execute(self._db.peewee))
 
     def checksums(self, cart_id: int) -> list[tuple[int, int]]:
         """(CRC64NVME, length in bytes) of every window, in order. All windows must be done."""
@@ -108,9 +170,32 @@ class WindowStore:
             rows = query.order_by(Windows.number).tuples().execute(db)
             return [(crc64nvme.from_hex(value), length) for value, length in rows]
 
+    def sums_pages(self, cart_id: int) -> list[SumsPage]:
+        """What the cart's checksum file consists of, in order: a page for each window of files that is done."""
+        query = Windows.select(Windows.number, Windows.first, Windows.files, Windows.sums_length)
+        query = query.where(Windows.cart_id == cart_id, Windows.sums.is_null(False)).order_by(Windows.number)
+        with self._db.session() as db:
+            return [SumsPage(*row) for row in query.tuples().execute(db)]
+
+    def sums(self, cart_id: int, number: int) -> str:
+        """The checksums of a window's files, in hexadecimal, one after the other; empty if they are not known."""
+        query = Windows.select(Windows.sums).where(_is(cart_id, number))
+        with self._db.session() as db:
+            row = query.tuples().first(db)
+        return row[0] or "" if row else ""
+
     def delete_all(self, cart_id: int) -> None:
         """Delete the cart's windows, within the caller's transaction."""
         Windows.delete().where(Windows.cart_id == cart_id).execute(self._db.peewee)
+
+    def delete_some(self, cart_id: int, most: int) -> int:
+        """Delete at most `most` of the cart's windows, as EntryStore.drop_some deletes entries."""
+        mine = Windows.cart_id == cart_id
+        first = Windows.select(fn.MIN(Windows.number)).where(mine).scalar(self._db.peewee)
+        if first is None:
+            return 0
+        some = Windows.number.between(first, first + most - 1)
+        return int(Windows.delete().where(mine, some).execute(self._db.peewee))
 
 
 def _is(cart_id: int, number: int) -> Any:

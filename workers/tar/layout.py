@@ -39,7 +39,7 @@ class Run:
         if not 0 <= start <= stop <= self.length:
             raise ValueError(f"no bytes {start} to {stop} in a run of {self.length}")
         first = bisect_right(self.offsets, start) - 1
-        return _merged(_clipped(self._whole(first), start - self.offsets[first], stop - start))
+        return merged(clipped(self._whole(first), start - self.offsets[first], stop - start))
 
     def _whole(self, first: int) -> Iterator[bytes | Span]:
         for index in range(first, len(self._members)):
@@ -52,7 +52,7 @@ class Run:
             yield _ZEROS[: self._tail - done]
 
 
-def _clipped(pieces: Iterator[bytes | Span], skip: int, want: int) -> Iterator[bytes | Span]:
+def clipped(pieces: Iterator[bytes | Span], skip: int, want: int) -> Iterator[bytes | Span]:
     """The `want` bytes that follow the first `skip` bytes."""
     for piece in pieces:
         if want <= 0:
@@ -73,7 +73,7 @@ def _section(piece: bytes | Span, skip: int, taken: int) -> bytes | Span:
     return piece[skip : skip + taken]
 
 
-def _merged(pieces: Iterator[bytes | Span]) -> Iterator[bytes | Span]:
+def merged(pieces: Iterator[bytes | Span]) -> Iterator[bytes | Span]:
     """Join adjacent literals, up to LARGEST_LITERAL bytes."""
     held: list[bytes] = []
     size = 0

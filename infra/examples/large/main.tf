@@ -4,11 +4,16 @@ terraform {
   required_providers {
     aws = {
       source  = "hashicorp/aws"
-      version = "~> 5.100"
+      version = ">= 5.100, < 7.0"
     }
   }
 
-  backend "s3" {} # bucket, key and lock table: terraform init -backend-config=...
+  # terraform init -backend-config=bucket=... -backend-config=region=...
+  backend "s3" {
+    key          = "pacifica-cart.tfstate"
+    encrypt      = true
+    use_lockfile = true
+  }
 }
 
 provider "aws" {
@@ -47,13 +52,18 @@ module "cart" {
   cors_origins       = ["https://data.example.org"]
   alarm_emails       = ["cart-operators@example.org"]
 
+  auth         = "oidc"
+  oidc         = { issuers = ["https://login.example.org/"], audience = ["pacifica-cart"] }
+  issuer_cidrs = ["172.21.0.0/24"]
+  policy_url   = "https://policy.internal.example.org/v1"
+  policy_cidrs = ["172.21.1.0/24"]
+
   domain = {
     name            = "cart.example.org"
     certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/00000000-0000-0000-0000-000000000000"
   }
 
-  zones          = 3
-  endpoint_zones = 3
+  zones = 3
 
   database_class       = "db.m7g.large"
   database_multi_az    = true

@@ -1,11 +1,19 @@
-# A small site: tens of carts a day, one zone for whatever can be lost, about 135 dollars a month idle (docs/cost.md).
+# A small site: tens of carts a day, one zone for whatever can be lost, about 172 dollars a month idle (docs/cost.md).
 
 terraform {
   required_providers {
     aws = {
       source  = "hashicorp/aws"
-      version = "~> 5.100"
+      version = ">= 5.100, < 7.0"
     }
+  }
+
+  # The state names every resource; without it Terraform can neither change nor destroy them. So it is not left on one
+  # machine: terraform init -backend-config=bucket=... -backend-config=region=...
+  backend "s3" {
+    key          = "pacifica-cart.tfstate"
+    encrypt      = true
+    use_lockfile = true
   }
 }
 
@@ -41,6 +49,10 @@ module "cart" {
   archive_cidrs     = ["192.0.2.0/24"]
   api_allowed_cidrs = ["198.51.100.0/24"]
   alarm_emails      = ["cart-operators@example.org"]
+
+  auth         = "oidc,token"
+  oidc         = { issuers = ["https://login.example.org/"], audience = ["pacifica-cart"] }
+  issuer_cidrs = ["203.0.113.0/24"]
 }
 
 output "next_steps" {

@@ -3,40 +3,47 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
 import pytest
 
 import app
+import asgi
 import wsgi
+from chalicelib.api import asgi_application
 from chalicelib.api.wsgi_adapter import Application
 from chalicelib.aws.bundle_store import key_of
+from chalicelib.caller import Caller
 from chalicelib.config.settings import load
 from chalicelib.db.models import Carts
-from chalicelib.stores.carts import Cart, CartState
+from chalicelib.stores.cart_row import Cart, CartState
 from chalicelib.wiring import System, build
-from tests.integration.api.transports import Answer, OverLambda, OverWSGI, Transport
+from tests.callers import ANYONE, caller
+from tests.integration.api.logins import NamedLogins
+from tests.integration.api.transports import Answer, OverASGI, OverLambda, OverWSGI, Transport
 from tests.integration.conftest import KEYS
 
 MANIFEST = {"fileids": [{"id": 1, "path": "a/foo.txt"}, {"id": "two", "path": "bar.csv"}]}
 BUNDLE = b"the bundle's bytes" * 100
 CHECKSUM = "AAAAAAAAAAA="  # in the store's format; no test compares it
-TRANSPORTS = ("wsgi", "lambda", "lambda in base64")
+TRANSPORTS = ("asgi", "wsgi", "lambda", "lambda in base64")
 
 
 class Carter:
     """Makes carts in any state, each under a new uid."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System, caller: Caller = ANYONE) -> None:
         self.system = system
+        self.caller = caller
 
     def waiting(self, manifest: dict[str, Any] | None = None) -> str:
         uid = new_uid()
-        self.system.service.create("", uid, json.dumps(manifest or MANIFEST).encode())
+        self.system.service.create(self.caller, uid, json.dumps(manifest or MANIFEST).encode())
         return uid
 
     def staging(self) -> str:
@@ -55,40 +62,65 @@ class Carter:
 
     def ready(self, body: bytes = BUNDLE) -> str:
         uid = self.bundling()
+        self.finish(uid, body)
+        return uid
+
+    def finish(self, uid: str, body: bytes = BUNDLE) -> None:
         cart = self.find(uid)
         bucket, key = self.system.settings.bundle_bucket, key_of(cart.id, cart.attempt)
         etag = boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=body)["ETag"].strip('"')
         assert self.system.database.transaction(lambda: self.system.carts.mark_ready(cart, len(body), etag, CHECKSUM))
-        return uid
 
     def error(self, message: str = "bar.csv: the archive has no file two (1 of 2 files failed)") -> str:
         uid = self.staging()
+        self.fail(uid, message)
+        return uid
+
+    def fail(self, uid: str, message: str) -> None:
         cart = self.find(uid)
         assert self.system.database.transaction(lambda: self.system.endings.fail(cart.id, message))
-        return uid
 
     def expired(self) -> str:
         uid = self.ready()
+        self.expire(uid)
+        return uid
+
+    def expire(self, uid: str) -> None:
         with self.system.database.session() as db:
             expired = {"state": CartState.EXPIRED, "expired_at": self.system.database.now}
-            Carts.update(**expired).where(Carts.uid == uid).execute(db)
-        return uid
+            Carts.update(**expired).where(Carts.uid == uid, Carts.owner == self.caller.owner).execute(db)
 
     def deleted(self) -> str:
         uid = self.ready()
-        self.system.service.delete("", uid)
+        self.system.service.delete(self.caller, uid)
         return uid
 
     def unknown(self) -> str:
         return new_uid()
 
     def find(self, uid: str) -> Cart:
-        return self.system.service.find("", uid)
+        return self.system.service.find(self.caller, uid)
+
+    def of(self, owner: str) -> Carter:
+        """Makes carts of this owner."""
+        return Carter(self.system, caller(owner))
 
     def count(self) -> int:
         """The number of cart rows, ended ones included."""
         with self.system.database.session() as db:
             return int(Carts.select().count(db))
+
+
+class Statements(logging.Handler):
+    """Counts the statements that peewee logs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ran: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        logged: Any = record.msg
+        self.ran.append(logged[0])
 
 
 def new_uid() -> str:
@@ -102,6 +134,8 @@ def variables(aws: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[di
     path = tmp_path_factory.mktemp("api") / "cart.db"
     environ = {**KEYS, "AWS_ENDPOINT_URL_S3": aws, "AWS_ENDPOINT_URL_SQS": aws, "SQLITE_PATH": str(path)}
     environ |= {"BUNDLE_BUCKET": name, "JOB_QUEUE": name, "MAX_BODY": "1M"}
+    # A few owners make all the carts here; test_limits.py has limits of its own.
+    environ |= {"LIMIT_CARTS": "5000", "LIMIT_UPLOADS": "0", "LIMIT_POSTS": "0"}
     with pytest.MonkeyPatch.context() as patch:
         for variable, value in environ.items():
             patch.setenv(variable, value)
@@ -122,6 +156,13 @@ def application(variables: dict[str, str]) -> Iterator[Application]:
 
 
 @pytest.fixture(scope="package")
+def asgi_app(application: Application) -> Iterator[asgi_application.Application]:
+    asgi._application.cache_clear()
+    yield asgi.application
+    asgi._application.cache_clear()
+
+
+@pytest.fixture(scope="package")
 def carts(application: Application) -> Iterator[Carter]:
     system = build(load(os.environ))
     yield Carter(system)
@@ -129,16 +170,65 @@ def carts(application: Application) -> Iterator[Carter]:
 
 
 @pytest.fixture(params=TRANSPORTS)
-def call(request: pytest.FixtureRequest, application: Application) -> Transport:
+def call(request: pytest.FixtureRequest, application: Application, asgi_app: asgi_application.Application) -> Transport:
     """Each transport: the tests of the wire protocol run over all of them."""
+    if request.param == "asgi":
+        return OverASGI(asgi_app)
     if request.param == "wsgi":
         return OverWSGI(application)
     return OverLambda(binary=request.param == "lambda in base64")
 
 
+@pytest.fixture(params=["asgi", "wsgi", "lambda"])
+def configured(
+    request: pytest.FixtureRequest, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Transport]]:
+    """Calls the API with more settings."""
+
+    def forget() -> None:
+        for cached in (app.system, app.max_body, asgi._application):
+            cached.cache_clear()
+
+    def make(**settings: str) -> Transport:
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        forget()
+        kinds: dict[str, Any] = {
+            "asgi": lambda: OverASGI(asgi.application),
+            "wsgi": lambda: OverWSGI(wsgi.application()),
+        }
+        found: Transport = kinds.get(request.param, OverLambda)()
+        return found
+
+    yield make
+    monkeypatch.undo()
+    forget()
+
+
 @pytest.fixture
-def over_wsgi(application: Application) -> Transport:
-    return OverWSGI(application)
+def logins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each request needs a login: its Authorization header names the caller, see NamedLogins."""
+    monkeypatch.setattr(app.app, "_authenticator", NamedLogins)
+
+
+@pytest.fixture
+def statements() -> Iterator[list[str]]:
+    """The SQL that has run; it may be cleared."""
+    counter, logger = Statements(), logging.getLogger("peewee")
+    level = logger.level
+    logger.addHandler(counter)
+    logger.setLevel(logging.DEBUG)
+    yield counter.ran
+    logger.setLevel(level)
+    logger.removeHandler(counter)
+
+
+@pytest.fixture(params=["asgi", "wsgi"])
+def over_http(
+    request: pytest.FixtureRequest, application: Application, asgi_app: asgi_application.Application
+) -> Transport:
+    """The transports that take any path and any bytes."""
+    return OverASGI(asgi_app) if request.param == "asgi" else OverWSGI(application)
 
 
 def check_head(answer: Answer, status: int, state: str, message: str = "") -> None:

@@ -1,4 +1,4 @@
-"""The API in its own process, under gunicorn or `chalice local`, and raw HTTP to it."""
+"""The API in its own process, under Granian or `chalice local`, and raw HTTP to it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from http.client import HTTPResponse
 from pathlib import Path
 from typing import IO
 
+from infra.local.services import API_SERVER
+
 ROOT = Path(__file__).parents[3]
-WORKER = ("-k", "chalicelib.api.gunicorn_worker.Worker", "-w", "1", "--threads", "8", "--keep-alive", "30")
-GUNICORN = ("-m", "gunicorn", "--no-control-socket", *WORKER)
+GRANIAN = ("-m", "granian", "--workers", "1")
+WSGI = ("--interface", "wsgi", "--http", "1", "--blocking-threads", "4", "--factory", "wsgi:application")
 CHALICE = ("-c", "from chalice.cli import main; main()", "local", "--no-autoreload")
 STARTS_WITHIN = 30.0
 
@@ -26,6 +28,7 @@ STARTS_WITHIN = 30.0
 @dataclass(frozen=True)
 class Server:
     port: int
+    pid: int
 
     @property
     def url(self) -> str:
@@ -38,9 +41,19 @@ class Server:
 
 
 @contextmanager
-def gunicorn(environ: Mapping[str, str]) -> Iterator[Server]:
+def granian(environ: Mapping[str, str], *options: str) -> Iterator[Server]:
+    """The server of `make run`, with one process."""
     port = free_port()
-    with _running([*GUNICORN, "-b", f"127.0.0.1:{port}", "wsgi:application()"], port, environ) as server:
+    command = [*GRANIAN, "--port", str(port), *API_SERVER, *options, "asgi:application"]
+    with _running(command, port, environ) as server:
+        yield server
+
+
+@contextmanager
+def wsgi_server(environ: Mapping[str, str]) -> Iterator[Server]:
+    """The WSGI application, under a server that has nothing else of ours."""
+    port = free_port()
+    with _running([*GRANIAN, "--port", str(port), *WSGI], port, environ) as server:
         yield server
 
 
@@ -69,10 +82,10 @@ def free_port() -> int:
 def _running(arguments: Sequence[str], port: int, environ: Mapping[str, str]) -> Iterator[Server]:
     with tempfile.TemporaryFile() as log:  # an unread pipe would block the server once it is full
         command = [sys.executable, *arguments]
-        process = subprocess.Popen(command, cwd=ROOT, env=dict(environ), stdout=subprocess.DEVNULL, stderr=log)
+        process = subprocess.Popen(command, cwd=ROOT, env=dict(environ), stdout=log, stderr=log)
         try:
             _wait(process, f"http://127.0.0.1:{port}/", log)
-            yield Server(port)
+            yield Server(port, process.pid)
         finally:
             process.terminate()
             process.wait(timeout=20)

@@ -25,15 +25,17 @@ BODIES: dict[str, tuple[Any, str]] = {
     "empty": (b"", "body: is empty"),
     "blank": (b" \r\n", "body: is empty"),
     "not JSON": (b"{", "body: is not JSON"),
-    "cut off": (b'{"fileids": [{"id": 1, "path": "a"}', "body: is not JSON"),
-    "a form": (b"fileids=1&path=a", "body: is not JSON"),
-    "NaN": (b'{"fileids": NaN}', "body: "),
-    "an endless number": (b'{"fileids": [{"path": "a", "id": ' + b"9" * 5000 + b"}]}", "body: "),
+    "cut off": (b'{"fileids": [{"id": 1, "path": "a"}', "fileids[1]: is not JSON"),
+    "a form": (b"fileids=1&path=a", "body: looks like a form"),
+    "CSV": (b"id,path\n1,a\n", "body: looks like CSV"),
+    "a trailing comma": (b'{"fileids": [{"id": 1, "path": "a"},\n]}', "line 2, column 1: there is a comma before ']'"),
+    "NaN": (b'{"fileids": NaN}', "fileids: is not JSON"),
+    "an endless number": (b'{"fileids": [{"path": "a", "id": ' + b"9" * 5000 + b"}]}", "fileids[0].id: "),
     "endless nesting": (b"[" * 100_000, "body: "),
     "a list": ([], "body: must be an object, not a list"),
     "null": (None, "body: must be an object, not null"),
     "text": ("fileids", "body: must be an object, not a string"),
-    "no fileids": ({"files": []}, "fileids: is missing"),
+    "no fileids": ({"files": []}, "there is a key 'files'; the list must be called 'fileids'"),
     "no file": ({"fileids": []}, "fileids: is empty"),
     "fileids an object": ({"fileids": {"id": 1}}, "fileids: must be a list, not an object"),
     "fileids null": ({"fileids": None}, "fileids: must be a list, not null"),
@@ -98,8 +100,8 @@ def test_a_bad_body_does_not_change_the_existing_cart(call: Transport, carts: Ca
     assert carts.find(uid) == before
 
 
-def test_a_body_that_is_not_utf_8_is_400(over_wsgi: Transport) -> None:
-    answer = over_wsgi("POST", f"/{new_uid()}", b'{"fileids": "\xff"}')
+def test_a_body_that_is_not_utf_8_is_400(over_http: Transport) -> None:
+    answer = over_http("POST", f"/{new_uid()}", b'{"fileids": "\xff"}')
     assert answer.status == 400
     assert "body: is not UTF-8 at byte 13" in answer.json()["message"]
 
@@ -147,5 +149,5 @@ def test_json_is_parsed_from_what_curl_declares_a_form(call: Transport, carts: C
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(raw=st.binary(max_size=200))
-def test_random_bytes_are_never_a_server_error(over_wsgi: Transport, raw: bytes) -> None:
-    assert over_wsgi("POST", "/hypothesis", raw).status == 400
+def test_random_bytes_are_never_a_server_error(over_http: Transport, raw: bytes) -> None:
+    assert over_http("POST", "/hypothesis", raw).status == 400

@@ -13,6 +13,7 @@ import pytest
 
 import app
 import wsgi
+from chalicelib.api.gateway import UID_RULE
 from chalicelib.api.wsgi_adapter import Application
 from chalicelib.errors import StoreUnavailable
 from tests.integration.api.conftest import Carter, check_head, new_uid
@@ -20,22 +21,31 @@ from tests.integration.api.transports import OverLambda, Transport, environ
 
 
 @pytest.mark.parametrize("path", ["/a/b", "/a/status/x", "/a/b/c/d", "//"])
-def test_an_unknown_path_is_refused_in_json(over_wsgi: Transport, path: str) -> None:
-    answer = over_wsgi("GET", path)
-    assert answer.status in (400, 403)
+def test_an_unknown_path_is_refused_in_json(over_http: Transport, path: str) -> None:
+    answer = over_http("GET", path)
+    assert answer.status == 404
     assert answer.json()["status"] == "error"
-    assert answer.json()["message"]
+    assert "1 to 255 of A-Z a-z 0-9 . _ - without a slash" in answer.json()["message"]
 
 
-def test_head_of_an_unknown_path_has_both_headers(over_wsgi: Transport) -> None:
-    check_head(over_wsgi("HEAD", "/a/b"), 403, "error", "No such path.")
+def test_head_of_an_unknown_path_has_both_headers(over_http: Transport) -> None:
+    check_head(over_http("HEAD", "/a/b"), 404, "error", UID_RULE)
 
 
-@pytest.mark.parametrize(("method", "path"), [("PUT", "/a"), ("PATCH", "/a"), ("POST", "/"), ("DELETE", "/a/status")])
-def test_a_wrong_method_is_405_with_the_allowed_ones(call: Transport, method: str, path: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "path", "message"),
+    [
+        ("PUT", "/a", "POST the manifest: curl -X POST --upload-file FILE URL"),
+        ("PUT", "/", "The cart's uid is missing. POST the manifest to /{uid}: curl -X POST --upload-file FILE URL"),
+        ("POST", "/", "The cart's uid is missing. POST the manifest to /{uid}, with a uid of your choice."),
+        ("PATCH", "/a", "Unsupported method: PATCH"),
+        ("DELETE", "/a/status", "Unsupported method: DELETE"),
+    ],
+)
+def test_a_wrong_method_is_405_with_the_allowed_ones(call: Transport, method: str, path: str, message: str) -> None:
     answer = call(method, path, b"{}")
     assert answer.status == 405
-    assert answer.json() == {"status": "error", "message": f"Unsupported method: {method}"}
+    assert answer.json() == {"status": "error", "message": message}
     assert "GET" in answer.headers["allow"]
 
 
@@ -44,9 +54,11 @@ def test_head_of_a_path_without_head_has_both_headers(call: Transport, path: str
     check_head(call("HEAD", path), 405, "error", "Unsupported method: HEAD")
 
 
-def test_an_authorization_of_any_bytes_is_harmless(over_wsgi: Transport) -> None:
-    assert over_wsgi("GET", "/a/b", authorization="Bearer \xff\xfe").status == 403
-    assert over_wsgi("GET", "/", authorization="Bearer \xff\xfe").status == 200
+def test_an_authorization_of_any_bytes_is_refused_where_nobody_can_log_in(over_http: Transport) -> None:
+    for method, path in (("GET", "/"), ("OPTIONS", "/a"), ("HEAD", "/a"), ("GET", "/a/status"), ("GET", "/a/b")):
+        answer = over_http(method, path, authorization="Bearer \xff\xfe")
+        assert answer.status == 401
+        assert "www-authenticate" in answer.headers
 
 
 def test_an_unexpected_exception_is_500_without_details(

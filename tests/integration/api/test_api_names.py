@@ -14,7 +14,9 @@ from tests.integration.api.conftest import Carter, check_head
 from tests.integration.api.transports import Transport
 
 BODY = b'{"fileids": [{"id": 1, "path": "a"}]}'
-BAD_UIDS = ["%2e%2e", ".", "a%20b", "a%2Fb", "a%00", "caf%C3%A9", "%ff", "a%0d%0ab", "a" * 256, "a+b", "~a", "a%3Fb"]
+BAD_UIDS = ["%2e%2e", ".", "-", "%2D", "a%20b", "a%2Fb", "a%00", "caf%C3%A9", "%ff", "a%0d%0ab", "a" * 256, "a+b"]
+BAD_UIDS += ["~a", "a%3Fb"]
+OWN_NAMES = ["carts", "limits", "metrics", "healthz", "shared", "shares", "status", "files", "manifest"]
 
 
 @pytest.mark.parametrize("uid", BAD_UIDS)
@@ -40,7 +42,7 @@ def test_head_of_a_bad_uid_is_400_with_both_headers(call: Transport, uid: str) -
     assert "uid" in answer.headers["x-pacifica-message"]
 
 
-@pytest.mark.parametrize("uid", ["a" * 255, "...", "-", "A.b_C-9", "%61bc"])
+@pytest.mark.parametrize("uid", ["a" * 255, "...", "--", "A.b_C-9", "%61bc", *OWN_NAMES])
 def test_a_good_uid_is_accepted(call: Transport, uid: str) -> None:
     assert call("POST", f"/{uid}", BODY).status == 201
     assert call("HEAD", f"/{uid}").status == 202
@@ -48,15 +50,15 @@ def test_a_good_uid_is_accepted(call: Transport, uid: str) -> None:
 
 
 @pytest.mark.parametrize("what", ["a;b", "a#b", "//evil/", "//host/a", "///", "/a:b@c"])
-def test_no_part_of_a_path_is_parsed_as_another_part_of_a_url(over_wsgi: Transport, carts: Carter, what: str) -> None:
+def test_no_part_of_a_path_is_parsed_as_another_part_of_a_url(over_http: Transport, carts: Carter, what: str) -> None:
     before = carts.count()
-    answer = over_wsgi("POST", what if what.startswith("/") else f"/{what}", BODY)
-    assert answer.status in (400, 403)
+    answer = over_http("POST", what if what.startswith("/") else f"/{what}", BODY)
+    assert answer.status in (400, 404)
     assert carts.count() == before
 
 
-def test_a_request_target_in_absolute_form_is_accepted(over_wsgi: Transport, carts: Carter) -> None:
-    assert over_wsgi("HEAD", f"http://127.0.0.1:8081/{carts.ready()}").status == 204
+def test_a_request_target_in_absolute_form_is_accepted(over_http: Transport, carts: Carter) -> None:
+    assert over_http("HEAD", f"http://127.0.0.1:8081/{carts.ready()}").status == 204
 
 
 FILENAMES = {
@@ -103,8 +105,8 @@ PATH = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_charac
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(method=st.sampled_from(["GET", "HEAD", "POST", "DELETE", "PUT", "OPTIONS", "PATCH", "BREW"]), path=PATH)
-def test_no_path_is_a_server_error(over_wsgi: Transport, method: str, path: str) -> None:
-    answer = over_wsgi(method, f"/{path}", b"{")
+def test_no_path_is_a_server_error(over_http: Transport, method: str, path: str) -> None:
+    answer = over_http(method, f"/{path}", b"{")
     assert answer.status < 500
     if method == "HEAD":
         check_head(answer, answer.status, "error", answer.headers["x-pacifica-message"])

@@ -41,13 +41,13 @@ def validate(name: str, document: Any) -> None:
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_status_conforms_to_its_schema(over_wsgi: Transport, carts: Carter, state: str) -> None:
-    validate("Status", over_wsgi("GET", f"/{getattr(carts, state)()}/status").json())
+def test_status_conforms_to_its_schema(over_http: Transport, carts: Carter, state: str) -> None:
+    validate("Status", over_http("GET", f"/{getattr(carts, state)()}/status").json())
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_files_conform_to_their_schema(over_wsgi: Transport, carts: Carter, state: str) -> None:
-    validate("Files", over_wsgi("GET", f"/{getattr(carts, state)()}/files").json())
+def test_files_conform_to_their_schema(over_http: Transport, carts: Carter, state: str) -> None:
+    validate("Files", over_http("GET", f"/{getattr(carts, state)()}/files").json())
 
 
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
@@ -55,7 +55,7 @@ def test_generated_requests_never_cause_a_server_error(
     application: Application, carts: Carter, path: str, method: str
 ) -> None:
     """Valid and invalid data, sometimes for an existing cart."""
-    loaded = schemathesis.openapi.from_dict(OPENAPI)
+    loaded = schemathesis.openapi.from_dict(OPENAPI | {"security": []})  # a generated login would be 401 each time
     loaded.app = application
     operation = loaded[path][method.upper()]
     existing = st.sampled_from([None, carts.waiting(), carts.ready(), carts.bundling()])

@@ -27,7 +27,14 @@ def test_a_post_creates_a_waiting_cart(call: Transport, carts: Carter) -> None:
     uid = new_uid()
     answer = call("POST", f"/{uid}", json.dumps(MANIFEST).encode())
     assert answer.status == 201
-    assert answer.json() == {"message": "Cart Processing has begun"}
+    assert answer.headers["location"] == f"/{uid}"
+    assert answer.json() == {
+        "message": "Cart Processing has begun",
+        "uid": uid,
+        "status": f"/{uid}/status",
+        "download": f"/{uid}",
+        "warnings": [],
+    }
     assert (carts.find(uid).state, carts.find(uid).files_total) == ("waiting", 2)
 
 
@@ -60,7 +67,9 @@ def test_head_of_an_unfinished_cart_is_202_with_its_state(call: Transport, carts
 
 def test_head_reports_progress(call: Transport, carts: Carter) -> None:
     answer = call("HEAD", f"/{carts.bundling()}")
-    assert answer.headers["x-pacifica-progress"] == "files=2/2; bytes=40/40; bundled=0/3584"
+    counts, _, waits = answer.headers["x-pacifica-progress"].partition("; waiting_for=")
+    assert counts == "files=2/2; bytes=40/40; bundled=0/3584"
+    assert waits.startswith("worker; since=")
 
 
 def test_head_of_a_ready_cart_is_204(call: Transport, carts: Carter) -> None:
@@ -115,7 +124,8 @@ def test_a_download_serves_ranges(call: Transport, carts: Carter) -> None:
 def test_get_of_an_unfinished_cart_is_202(call: Transport, carts: Carter, state: str) -> None:
     answer = call("GET", f"/{getattr(carts, state)()}")
     assert answer.status == 202
-    assert answer.body == b"The cart is not ready for download."
+    assert answer.body == b""
+    assert answer.headers["x-pacifica-message"] == "The cart is not ready for download."
     assert int(answer.headers["retry-after"]) > 0
 
 

@@ -1,16 +1,19 @@
-"""Two transports that must behave the same: the WSGI adapter, and Lambda events of API Gateway."""
+"""Transports that must behave the same: the ASGI and WSGI applications, and Lambda events of API Gateway."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 from urllib.parse import parse_qs, unquote, unquote_to_bytes
 
 from app import app
+from chalicelib.api import asgi_application
 from chalicelib.api.wsgi_adapter import Application
 
 Headers = Mapping[str, str]
@@ -28,16 +31,39 @@ UNKNOWN = (
     "user",
     "userArn",
 )
-RESOURCES = ("/", "/{uid}", "/{uid}/manifest", "/{uid}/status", "/{uid}/files")
+HOST = "127.0.0.1:8081"
+#: Resources of the deployed API, those with a name of their own before parameters.
+RESOURCES = (
+    "/",
+    "/-/carts",
+    "/-/healthz",
+    "/-/limits",
+    "/-/metrics",
+    "/-/readyz",
+    "/-/notify-keys",
+    "/-/shared/{token}",
+    "/-/shared/{token}/files",
+    "/-/shared/{token}/status",
+    "/{uid}",
+    "/{uid}/files",
+    "/{uid}/manifest",
+    "/{uid}/shares",
+    "/{uid}/shares/{share}",
+    "/{uid}/status",
+)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """`headers` has lower-case names."""
+    """`headers` has lower-case names. `request`: the id that the answer names; no two answers have the same one."""
 
     status: int
     headers: dict[str, str]
     body: bytes
+    request: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "request", self.headers.pop("x-request-id", self.request))
 
     def json(self) -> Any:
         return json.loads(self.body)
@@ -62,6 +88,32 @@ class OverWSGI:
         [(status, sent)] = started
         assert all(isinstance(value, str) for _, value in sent)
         return Answer(int(status[:3]), {name.lower(): value for name, value in sent}, b"".join(chunks))
+
+
+class OverASGI:
+    """Calls the ASGI application in this process, like a server of one request."""
+
+    def __init__(self, application: asgi_application.Application) -> None:
+        self._application = application
+
+    def __call__(self, method: str, target: str, body: bytes = b"", **headers: str) -> Answer:
+        sent: list[dict[str, Any]] = []
+        given = iter([{"type": "http.request", "body": body}])
+
+        async def receive() -> dict[str, Any]:
+            message = next(given, None)
+            if message is None:
+                await asyncio.Event().wait()  # the client stays until it has its answer
+            assert message is not None
+            return message
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        asyncio.run(self._application(scope(method, target, body, headers), receive, send))
+        [start, content] = sent
+        answered = {name.decode(): value.decode("latin-1") for name, value in start["headers"]}
+        return Answer(start["status"], answered, content["body"])
 
 
 class OverLambda:
@@ -120,6 +172,24 @@ class Context:
         return 29_000
 
 
+def scope(method: str, target: str, body: bytes, headers: Headers) -> dict[str, Any]:
+    path, _, query = target.partition("?")
+    if "://" in path and not path.startswith("/"):
+        path = "/" + path.split("://", 1)[1].partition("/")[2]  # the server takes the host off
+    given = {"host": HOST} | {name.replace("_", "-"): value for name, value in headers.items()}
+    given |= {"content-length": str(len(body))} if body else {}
+    return {
+        "type": "http",
+        "method": method,
+        "path": unquote(path),
+        "raw_path": path.encode("latin-1", "replace"),
+        "query_string": query.encode(),
+        "headers": [(name.encode(), value.encode("latin-1")) for name, value in given.items()],
+        "client": ("192.0.2.1", 4711),
+        "server": ("127.0.0.1", 8081),
+    }
+
+
 def environ(method: str, target: str, body: bytes, headers: Headers) -> dict[str, Any]:
     path, _, query = target.partition("?")
     sent = dict(headers)
@@ -137,10 +207,12 @@ def environ(method: str, target: str, body: bytes, headers: Headers) -> dict[str
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http",
         "wsgi.input": io.BytesIO(body),
+        "wsgi.input_terminated": True,
         "wsgi.errors": io.StringIO(),
         "wsgi.multithread": True,
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
+        "HTTP_HOST": HOST,
         **given,
         **{f"HTTP_{name.upper()}": value for name, value in sent.items()},
     }
@@ -148,12 +220,12 @@ def environ(method: str, target: str, body: bytes, headers: Headers) -> dict[str
 
 def _route(path: str) -> tuple[str, dict[str, str]]:
     """The resource of the deployed API for `path`; the gateway itself refuses paths that have none."""
-    parts = path.removesuffix("/").split("/") if path != "/" else ["", ""]
-    if parts == ["", ""]:
-        return "/", {}
-    resource = "/{uid}" + "".join(f"/{part}" for part in parts[2:])
-    assert resource in RESOURCES, f"the gateway has no resource for {path}"
-    return resource, {"uid": parts[1]}
+    parts = path.rstrip("/").split("/")
+    for resource in RESOURCES:
+        pairs = list(zip_longest(resource.rstrip("/").split("/"), parts, fillvalue=""))
+        if all(name == part or (name.startswith("{") and part) for name, part in pairs):
+            return resource, {name[1:-1]: part for name, part in pairs if name.startswith("{")}
+    raise AssertionError(f"the gateway has no resource for {path}")
 
 
 def _request_context(method: str, path: str, resource: str) -> dict[str, Any]:

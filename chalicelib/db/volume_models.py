@@ -1,0 +1,60 @@
+"""The tables of the volume, as models.py has the others: what is staged, what is recalled, what assistants share."""
+
+from __future__ import annotations
+
+import peewee as pw
+
+from chalicelib.db.models import Table
+
+
+class StagedFiles(Table):
+    archive_id = pw.CharField(max_length=255, primary_key=True)
+    #: of the file on the volume, derived from the archive id
+    name = pw.CharField(max_length=64)
+    #: pulling -> staged; a file that is neither has no row
+    state = pw.CharField(max_length=16)
+    #: the job that pulls it; void once that job's lease expires
+    puller = pw.BigIntegerField(default=0)
+    size = pw.BigIntegerField()
+    mtime_ns = pw.BigIntegerField()
+    #: all its known hashes: JSON, name -> hex
+    hashes = pw.CharField(max_length=2048, default="{}")
+    #: reserved windows that need it
+    pins = pw.IntegerField(default=0)
+    used_at = pw.DoubleField()
+
+
+class Volume(Table):
+    """One row: the space account, in bytes as the file system counts them.
+
+    `used` is the sum over all staged_files, `staged` over those that are on the volume.
+    """
+
+    id = pw.IntegerField(primary_key=True)
+    used = pw.BigIntegerField()
+    staged = pw.BigIntegerField(default=0)
+    version = pw.BigIntegerField(default=0)
+    #: when the sweep last added a reconcile job, and the first of the 256 directories for the next one
+    reconciled_at = pw.DoubleField(default=0)
+    reconciled_to = pw.IntegerField(default=0)
+
+
+class Recalls(Table):
+    """Files recalled from tape and not yet seen online; a file not recalled yet is claimed for a minute."""
+
+    archive_id = pw.CharField(max_length=255, primary_key=True)
+    #: the job that recalls it; a row whose job is gone is void
+    job_id = pw.BigIntegerField()
+    requested_at = pw.DoubleField(null=True)
+    claimed_until = pw.DoubleField()
+    #: in whose usage it counts
+    owner = pw.CharField(max_length=255, default="")
+
+
+class Shares(Table):
+    """Files of a job that assistants may take: those from `next` to `stop` (exclusive) are still free."""
+
+    cart_id = pw.BigIntegerField(primary_key=True)
+    job_id = pw.BigIntegerField()
+    next = pw.IntegerField()
+    stop = pw.IntegerField()
