@@ -13,13 +13,18 @@ pytest_plugins = ["tests.servers", "tests.skips"]
 settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")
 
-#: Files whose tests share costly fixtures of module or package scope.
+#: Files whose tests share what is costly to make: fixtures of module or package scope, or the parsed code.
 SHARED_FIXTURES = (
     "tests/contracts/test_bundle_store.py",
     "tests/integration/api/",
     "tests/integration/test_archive_contract.py",
     "tests/integration/test_credentials.py",
     "tests/integration/test_lambda.py",
+    "tests/unit/test_admin_imports.py",
+    "tests/unit/test_doc_references.py",
+    "tests/unit/test_docs.py",
+    "tests/unit/test_imports.py",
+    "tests/unit/test_stores_own_their_tables.py",
 )
 
 

@@ -43,7 +43,6 @@ def test_every_line_can_be_pasted_twice(system: LocalSystem, tmp_path: Path, she
     script = "\n".join(f"{command}\n{again(command)}\n" for command in commands)
     done = subprocess.run([shell, "-eu", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
-    assert "HTTP/1.1 204" in done.stdout, "the loop had waited"
     (tar,) = tmp_path.glob("*.tar")
     assert (tmp_path / tar.stem / "1/2/3/foo.txt").read_bytes() == (system.archive / "foo.txt").read_bytes()
     assert "Cart Deleted Successfully" in done.stdout

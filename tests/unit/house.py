@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -69,8 +70,13 @@ def modules(*tops: str) -> dict[str, Path]:
     return found
 
 
-def imported(path: Path) -> Iterator[str]:
+@functools.cache
+def imported(path: Path) -> tuple[str, ...]:
     """The modules that a file imports, also within functions and under TYPE_CHECKING."""
+    return tuple(_imported(path))
+
+
+def _imported(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -84,6 +90,7 @@ def package_of(module: str) -> str:
     return ".".join(module.split(".")[:2])
 
 
+@functools.cache
 def edges() -> set[tuple[str, str]]:
     """(importer, imported), by package, among those in LAYERS."""
     known = {package for row in LAYERS for package in row}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ def expected_rows() -> dict[str, str]:
     }
 
 
+@functools.cache
 def users() -> dict[str, set[str]]:
     """Variable -> the files that read the setting."""
     files = [

@@ -162,9 +162,10 @@ def test_a_service_that_cannot_start_shows_its_last_lines(tmp_path: Path) -> Non
 
 def test_the_system_is_not_up_while_a_child_keeps_exiting(tmp_path: Path) -> None:
     broken = small("broken", "import sys; sys.exit('its error message')")
-    began = time.monotonic()
-    last = small("last", SLEEP, is_ready=lambda: time.monotonic() > began + 0.2)
-    running = Running([], [broken], [last], log=tmp_path)
+    has_exited = threading.Event()
+    running = Running([], [broken], [small("last", SLEEP, is_ready=has_exited.is_set)], log=tmp_path)
+    assert eventually(lambda: any("broken exited" in line for line in running.output), within=10.0)
+    has_exited.set()
     running._thread.join(10)
     assert not running.up.is_set()
     assert "broken exited with code 1" in str(running.failure)

@@ -62,7 +62,7 @@ def test_generated_requests_never_cause_a_server_error(
     modes = [*schemathesis.GenerationMode]
     cases = st.one_of(*(operation.as_strategy(generation_mode=mode) for mode in modes))
 
-    @settings(max_examples=60, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=25, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(case=cases, uid=existing)
     def check(case: Any, uid: str | None) -> None:
         if uid and "uid" in case.path_parameters:
