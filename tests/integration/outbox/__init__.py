@@ -1,0 +1,1 @@
+"""Who is told of a cart's end, and how it is delivered."""
