@@ -56,9 +56,11 @@ class JobStore:
     (next_send_at), if one is missing.
     """
 
-    def __init__(self, database: Database, lease: float) -> None:
+    def __init__(self, database: Database, lease: float, parked_has_message: int = 0) -> None:
+        """`parked_has_message`: 1 where the table is the queue, so that no sweep need send a parked job."""
         self._db = database
         self._lease = lease
+        self._parked = parked_has_message
 
     def add(self, cart_id: int, kind: str, window: int = 0) -> JobMessage:
         """Insert a job, within the caller's transaction; send the message after the commit."""
@@ -74,20 +76,11 @@ class JobStore:
 
         The cart's other jobs go to the end of their line.
         """
-        held = {**self._held_from_now, "sends": 0, "has_message": 1}
-        taken = Jobs.update(token=Jobs.token + 1, attempts=Jobs.attempts + 1, **held).where(
-            Jobs.id == job_id, Jobs.token == token, is_due(self._db.now, self._lease)
-        )
-        with self._db.session() as db:
-            if not taken.execute(db):
-                return None
-            row = Jobs.select(*_COLUMNS).where(Jobs.id == job_id).tuples().first(db)
-            if row is None:
-                return None
-            job = Job(*row)
-            if job.kind in MANY_PER_CART:
+        job = self._db.transaction(lambda: self._claimed(job_id, token))
+        if job is not None and job.kind in MANY_PER_CART:
+            with self._db.session() as db:
                 Jobs.update(due_at=self._db.now).where(Jobs.cart_id == job.cart_id, Jobs.ready == 1).execute(db)
-        return dataclasses.replace(job, last_error="") if job.last_error.startswith(OLD_WAIT) else job
+        return job
 
     def renew(self, jobs: Iterable[Job]) -> list[Job]:
         """Extend these leases; return the jobs whose lease is lost."""
@@ -126,8 +119,8 @@ class JobStore:
 
         `window` replaces the job's.
         """
-        due = self._db.now + delay
-        return self._wait(job, waits_for, reason, next_send_at=due, due_at=due, ready=0, has_message=0, window=window)
+        due, message = self._db.now + delay, {"has_message": self._parked}
+        return self._wait(job, waits_for, reason, **message, next_send_at=due, due_at=due, ready=0, window=window)
 
     def requeue(self, job: Job) -> None:
         """Give up the lease at once, as if the job had never been claimed; the job is due now.
@@ -178,6 +171,20 @@ class JobStore:
     def add_evict(self) -> JobMessage:
         """Add the job that evicts the marked files; within the caller's transaction."""
         return self._add_only(JobKind.EVICT, 0)
+
+    def _claimed(self, job_id: int, token: int) -> Job | None:
+        free = Jobs.select(*_COLUMNS).where(Jobs.id == job_id, Jobs.token == token, is_due(self._db.now, self._lease))
+        if self._db.is_mysql:  # who claims it at the moment has its lock, and will have it
+            free = free.for_update("FOR UPDATE SKIP LOCKED")  # type: ignore[arg-type]
+        row = free.tuples().first(self._db.peewee)
+        if row is None:
+            return None
+        held = {**self._held_from_now, "sends": 0, "has_message": 1}
+        query = Jobs.update(token=Jobs.token + 1, attempts=Jobs.attempts + 1, **held)
+        query.where(Jobs.id == job_id).execute(self._db.peewee)
+        job = Job(*row)
+        error = "" if job.last_error.startswith(OLD_WAIT) else job.last_error
+        return dataclasses.replace(job, token=job.token + 1, attempts=job.attempts + 1, last_error=error)
 
     def _add_only(self, kind: JobKind, window: int) -> JobMessage:
         """Add a job of no cart, replacing those like it that no worker holds."""

@@ -7,8 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from chalicelib.aws.job_queue import JobQueue
 from chalicelib.errors import QueueUnavailable
+from chalicelib.job_queue import JobQueue
 from chalicelib.stores.jobs import JobStore
 from workers.runtime.lease import HeldLeases, Lease
 
