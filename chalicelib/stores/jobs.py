@@ -16,6 +16,7 @@ import peewee
 from chalicelib.config.log_context import current_request
 from chalicelib.db.database import Database
 from chalicelib.db.models import Carts, Jobs
+from chalicelib.db.prepared import Prepared, slot
 from chalicelib.db.states import WaitsFor
 from chalicelib.errors import LeaseLost
 from chalicelib.job_message import Claim, JobMessage, group_of
@@ -61,6 +62,9 @@ class JobStore:
         self._db = database
         self._lease = lease
         self._parked = parked_has_message
+        self._free, self._take, self._over = (
+            Prepared(database, build) for build in (self._free_job, self._taking, self._deletion)
+        )
 
     def add(self, cart_id: int, kind: str, window: int = 0) -> JobMessage:
         """Insert a job, within the caller's transaction; send the message after the commit."""
@@ -104,7 +108,7 @@ class JobStore:
         """Delete the job and run `work`, its last write, in one transaction. Raises LeaseLost like `fenced`."""
 
         def guarded() -> T:
-            if not Jobs.delete().where(_is(job)).execute(self._db.peewee):
+            if not self._over.run(self._db.peewee, id=job.id, token=job.token).rowcount:
                 raise LeaseLost
             return work()
 
@@ -173,18 +177,30 @@ class JobStore:
         return self._add_only(JobKind.EVICT, 0)
 
     def _claimed(self, job_id: int, token: int) -> Job | None:
-        free = Jobs.select(*_COLUMNS).where(Jobs.id == job_id, Jobs.token == token, is_due(self._db.now, self._lease))
-        if self._db.is_mysql:  # who claims it at the moment has its lock, and will have it
-            free = free.for_update("FOR UPDATE SKIP LOCKED")  # type: ignore[arg-type]
-        row = free.tuples().first(self._db.peewee)
+        row = self._free.run(self._db.peewee, id=job_id, token=token).fetchone()
         if row is None:
             return None
-        held = {**self._held_from_now, "sends": 0, "has_message": 1}
-        query = Jobs.update(token=Jobs.token + 1, attempts=Jobs.attempts + 1, **held)
-        query.where(Jobs.id == job_id).execute(self._db.peewee)
+        self._take.run(self._db.peewee, id=job_id)
         job = Job(*row)
         error = "" if job.last_error.startswith(OLD_WAIT) else job.last_error
         return dataclasses.replace(job, token=job.token + 1, attempts=job.attempts + 1, last_error=error)
+
+    def _free_job(self) -> Any:
+        """Reads a job that is due. One that another worker is claiming has its lock, and is skipped."""
+        query: Any = Jobs.select(*_COLUMNS).where(self._mine, is_due(self._db.now, self._lease))
+        return query.for_update("FOR UPDATE SKIP LOCKED") if self._db.is_mysql else query
+
+    def _taking(self) -> Any:
+        held = {**self._held_from_now, "sends": 0, "has_message": 1}
+        query = Jobs.update(token=Jobs.token + 1, attempts=Jobs.attempts + 1, **held)
+        return query.where(Jobs.id == slot(self._db, "id"))
+
+    def _deletion(self) -> Any:
+        return Jobs.delete().where(self._mine)
+
+    @property
+    def _mine(self) -> Any:
+        return (Jobs.id == slot(self._db, "id")) & (Jobs.token == slot(self._db, "token"))
 
     def _add_only(self, kind: JobKind, window: int) -> JobMessage:
         """Add a job of no cart, replacing those like it that no worker holds."""

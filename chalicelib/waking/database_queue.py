@@ -65,6 +65,13 @@ class DatabaseQueue:
         """Let another worker look for work; whether one slept."""
         return bool(self._directory.wake())
 
+    def sleeping(self) -> int:
+        """How many workers of this machine sleep, this one among them; 1 if that is unknown."""
+        try:
+            return max(1, self._directory.sleeping())
+        except OSError:
+            return 1
+
     def nudge(self) -> None:
         """Let this process's worker look for work."""
         self._is_nudged = True

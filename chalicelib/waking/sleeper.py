@@ -79,9 +79,11 @@ class Sleeper:
             self._pipe = None
         self._directory.path.mkdir(mode=0o770, parents=True, exist_ok=True)
         self._directory.remove_dead()
-        os.mkfifo(self._awake, 0o660)
+        new = self._awake.with_suffix(".new")  # until it has a reader, others would take it for a dead worker's
+        os.mkfifo(new, 0o660)
         # Also for writing: without a writer, a poll would return at once.
-        self._pipe = os.open(self._awake, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._pipe = os.open(new, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        os.rename(new, self._awake)
 
 
 def _drain(pipe: int | None) -> None:

@@ -56,6 +56,11 @@ class WakeDirectory:
                         raise
                     (self.path / name).unlink(missing_ok=True)
 
+    def sleeping(self) -> int:
+        """How many workers sleep."""
+        self.remove_dead()
+        return sum(name.endswith(ASLEEP) for name in os.listdir(self.path))
+
     def failed(self, error: OSError) -> None:
         if self._said != str(error):
             log.warning("workers cannot be woken and look every two seconds: %s", error)

@@ -39,12 +39,16 @@ class DueSource:
             return None
         self._say("")
         if lease is None:
-            self._queue.receive(1, random.uniform(*self._policy.look), self._policy.visibility)
+            self._queue.receive(1, self._pause(), self._policy.visibility)
             return None
         self._queue.stay_awake()
         if self._next.more_are_due and self._queue.wake_another():
             self._runner.stopping.wait(self._policy.let_others)
         return partial(self._work, lease)
+
+    def _pause(self) -> float:
+        """Seconds until this worker looks by itself."""
+        return random.uniform(*self._policy.look) * max(1.0, self._queue.sleeping() / self._policy.lookers)
 
     def stop(self) -> None:
         self._queue.nudge()

@@ -56,7 +56,7 @@ class Heartbeat:
 
     def _renew(self, held: list[Lease]) -> float:
         began = self._clock()
-        lost = {job.id for job in self._jobs.renew([lease.job for lease in held])}
+        lost = {job.id for job in self._jobs.renew([lease.job for lease in held])} if held else set()
         for lease in held:
             if lease.job.id in lost:
                 lease.lost.set()
