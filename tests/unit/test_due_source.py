@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.db.states import WaitsFor
 from chalicelib.errors import DatabaseUnavailable
 from chalicelib.job_message import JobMessage
 from chalicelib.stores.cart_row import CartState
@@ -94,7 +95,7 @@ def test_a_worker_whose_place_is_for_small_carts_is_not_woken(site: TableSite) -
 
 
 def test_a_deferred_job_is_looked_for_when_it_is_due(site: TableSite) -> None:
-    site.on(JobKind.WINDOW, lambda lease, work: Defer(30))
+    site.on(JobKind.WINDOW, lambda lease, work: Defer(30, WaitsFor.TURN, "later"))
     site.job()
     assert site.run_next()
     site.on(JobKind.WINDOW, site.finish)
