@@ -179,6 +179,11 @@ class JobStore:
         """Add the job that evicts the marked files; within the caller's transaction."""
         return self._add_only(JobKind.EVICT, 0)
 
+    def add_look(self) -> list[JobMessage]:
+        """Add the job that looks at files on tape, unless there is one; within the caller's transaction."""
+        same = Jobs.select(Jobs.id).where(Jobs.cart_id == NO_CART, Jobs.kind == JobKind.LOOK)
+        return [] if same.exists(self._db.peewee) else [self.add(NO_CART, JobKind.LOOK)]
+
     def _add_only(self, kind: JobKind, window: int) -> JobMessage:
         """Add a job of no cart, replacing those like it that no worker holds."""
         same = (Jobs.cart_id == NO_CART) & (Jobs.kind == kind) & (Jobs.window == window)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from chalicelib.db.states import WaitsFor
 from chalicelib.errors import LeaseLost
 from chalicelib.job_message import Claim, JobMessage, group_of
-from chalicelib.stores.job_row import MANY_PER_CART, Job
+from chalicelib.stores.job_row import MANY_PER_CART, Job, JobKind
 from chalicelib.stores.job_waits import MAX_REASON, NO_WAIT
 from chalicelib.stores.turns import HOUSEKEEPING, HOUSEKEEPING_KINDS, SMALL_BYTES, SMALL_FILES, SMALL_KINDS
 from tests.doubles.database import JobRow, MemoryDatabase
@@ -97,6 +97,11 @@ class MemoryJobStore:
     def alive(self, claims: Iterable[Claim]) -> set[Claim]:
         rows = self._db.tables.jobs.values()
         return set(claims) & {Claim(row.id, row.token) for row in rows if row.lease_until > self._db.now}
+
+    def add_look(self) -> list[JobMessage]:
+        return (
+            [] if JobKind.LOOK in [row.kind for row in self._db.tables.jobs.values()] else [self.add(0, JobKind.LOOK)]
+        )
 
     @property
     def _lease_from_now(self) -> dict[str, float]:

@@ -14,13 +14,17 @@ from workers.staging.file_retries import FailingEntry
 from workers.staging.missing_files import refused
 from workers.stores.recalls import RecallStore
 from workers.stores.staged_files import StagedFile, StagedFileStore
+from workers.stores.tape_looks import TapeLookStore
 
 
 class MetadataLookup:
-    def __init__(self, archive: ArchiveClient, staged_files: StagedFileStore, recalls: RecallStore) -> None:
+    def __init__(
+        self, archive: ArchiveClient, staged_files: StagedFileStore, recalls: RecallStore, looks: TapeLookStore
+    ) -> None:
         self._archive = archive
         self._staged_files = staged_files
         self._recalls = recalls
+        self._looks = looks
 
     def look_up(self, lease: Lease, entries: Sequence[CartEntry]) -> list[FailingEntry]:
         """Fill in size, mtime and place of these entries; return those the archive failed to answer for."""
@@ -60,6 +64,27 @@ class MetadataLookup:
         self.recall(lease, {entry.archive_id for entry in entries if entry.on_tape})
         return failing
 
+    def take_answers(self, lease: Lease, entries: Sequence[CartEntry]) -> list[FailingEntry]:
+        """Fill in what looks have found of these entries on tape, and recall those that nobody has recalled.
+
+        Asks the archive only about files that a look was refused, or that were given up: the look was made for another
+        cart, or its owner. Returns as `ask_archive`.
+        """
+        answers = self._looks.answers(entry.archive_id for entry in entries)
+        refused_looks = []
+        for entry in entries:
+            answer = answers.get(entry.archive_id)
+            if answer is not None and answer.size is not None:
+                entry.size, entry.mtime_ns, entry.on_tape = answer.size, answer.mtime_ns, False
+                entry.succeed()
+            elif answer is not None:
+                entry.failing_s, entry.failing_at = answer.failing_s, answer.failing_at
+                entry.failing_reason = answer.failing_reason
+                refused_looks.append(entry)
+        failing = self.ask_archive(lease, refused_looks)
+        self.recall(lease, {entry.archive_id for entry in entries} - answers.keys())
+        return failing
+
     def statuses(
         self, lease: Lease, archive_ids: Iterable[str]
     ) -> Iterator[tuple[str, FileStatus | ArchiveRefused | ArchiveUnavailable]]:
@@ -87,10 +112,6 @@ class MetadataLookup:
                 rejected.append(archive_id)
         self._recalls.mark_requested(accepted)
         self._recalls.release(rejected)
-
-    def forget_recalls(self, archive_ids: Collection[str]) -> None:
-        """These files are online. If they go back to tape, they are recalled again."""
-        self._recalls.forget_online(archive_ids)
 
 
 def _is_same_file(entry: CartEntry, file: StagedFile | None) -> bool:
