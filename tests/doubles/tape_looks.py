@@ -39,7 +39,8 @@ class MemoryTapeLookStore:
             rows[look.archive_id] = replace(row, next_look_at=until, looks=row.looks + 1)
         if looks:
             self._db.tables.archive_looks[1] = now + SECOND
-        first = max(0.0, min(at for at, _ in due) - now) if due else None
+        alive = {name for name, row in rows.items() if row.job_id in self._db.tables.jobs}
+        first = max(0.0, min(at for at, _ in due) - now) if alive else None
         return DueLooks(looks, SECOND if looks else 0.0 if gone else first)
 
     def record(self, looks: Sequence[Look]) -> None:

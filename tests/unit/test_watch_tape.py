@@ -122,15 +122,18 @@ def test_no_more_than_eight_windows_of_a_cart_are_jobs_at_once(site: MemorySite)
     assert states(site, cart)[8:] == ["online", "online"]
 
 
-def test_a_long_look_gives_its_turn_to_a_cart_that_waits_and_goes_on_with_the_next_window(site: MemorySite) -> None:
+def test_a_long_poll_gives_its_turn_to_a_cart_that_waits_and_goes_on_with_the_next_window(site: MemorySite) -> None:
     cart, lease = on_tape(site, 10)
-    site.archive.asked.clear()
+    for file in site.archive.files.values():
+        file.errors["POST"] = ArchiveUnavailable("busy")
+    site.database.tables.recalls.clear()  # so that the poll asks for each again, which takes a second
     site.world.job(site.world.cart("other").id, JobKind.RECALL)
+    site.archive.asked.clear()
     site.archive.on_request = lambda archive_id: site.database.advance(1)
     asked: list[list[str]] = []
     while not asked or len(asked[-1]) == 3:
-        outcome = look(site, lease)
-        asked.append([name for method, name in site.archive.asked if method == "HEAD"])
+        outcome = poll(site, lease)
+        asked.append([name for method, name in site.archive.asked if method == "POST"])
         site.archive.asked.clear()
     assert isinstance(outcome, Defer)
     assert outcome.reason == "10 files are on tape"

@@ -82,7 +82,7 @@ class TapeLookStore:
             ArchiveLooks.insert(id=1), [ArchiveLooks.id], [], {ArchiveLooks.next_at: ArchiveLooks.next_at}
         )
         row.execute(self._db.peewee)
-        query = ArchiveLooks.select(self._db.now, ArchiveLooks.next_at)
+        query = ArchiveLooks.select(self._db.now, ArchiveLooks.next_at).where(ArchiveLooks.id == 1)
         now, next_at = query.tuples().first(self._db.peewee)
         return float(now), float(next_at)
 
@@ -106,7 +106,7 @@ class TapeLookStore:
         A file that is still on tape, and did not fail, needs no record.
         """
         now, _ = self.lock()
-        ArchiveLooks.update(next_at=now + SECOND).execute(self._db.peewee)
+        self._wait_until(now + SECOND)
         answered = [look for look in looks if look.is_answered]
         failing = [look for look in looks if look.changed and not look.is_answered]
         for some in (answered, failing):
@@ -152,9 +152,20 @@ class TapeLookStore:
         bounded = peewee.Case(None, [(interval < shortest, shortest), (interval > longest, longest)], interval)
         query = Recalls.update(next_look_at=now + bounded, looks=Recalls.looks + 1)
         query.where(_among(self._db.listed(ids))).execute(self._db.peewee)
-        ArchiveLooks.update(next_at=now + SECOND).execute(self._db.peewee)
+        self._wait_until(now + SECOND)
+
+    def _wait_until(self, at: float) -> None:
+        ArchiveLooks.update(next_at=at).where(ArchiveLooks.id == 1).execute(self._db.peewee)
 
     def _until_next(self, now: float) -> float | None:
+        """Seconds; None when no job needs a file that is recalled."""
+        job_id: int | None = 0
+        while not job_id or not Jobs.select(Jobs.id).where(Jobs.id == job_id).exists(self._db.peewee):
+            job_id = (
+                Recalls.select(peewee.fn.MIN(Recalls.job_id)).where(Recalls.job_id > job_id).scalar(self._db.peewee)
+            )
+            if job_id is None:
+                return None
         first = Recalls.select(peewee.fn.MIN(Recalls.next_look_at)).scalar(self._db.peewee)
         return None if first is None else max(0.0, float(first) - now)
 
