@@ -63,6 +63,7 @@ from workers.staging.restage import Restager
 from workers.staging.share_work import WorkSharing
 from workers.staging.stage import Stager
 from workers.staging.staging_run import StagingRecorder
+from workers.stores.known_files import KnownFileStore
 from workers.stores.layout_rows import LayoutRows
 from workers.stores.recalls import RecallStore
 from workers.stores.shared_files import SharedFileStore
@@ -89,7 +90,7 @@ class Graph:
         self.staged_files = StagedFileStore(s.database, self.account)
         self.unread_uploads = UnreadUploads(s.uploads, s.manifests)
         self.layout_rows = LayoutRows(s.entries, self.windows, self.shared_files)
-        self.metadata = MetadataLookup(archive, self.staged_files, self.recalls, self.looks)
+        self.metadata = MetadataLookup(archive, KnownFileStore(s.database), self.recalls, self.looks)
         self.slices = TimeSlices(self.due_jobs.any_due, policies.slices)
         self.retries = FileRetries(policies.retries, archive.alive, self.clock, self.slices)
         self.sharing = WorkSharing(s.jobs, self.shared_files, s.queue, policies.sharing)

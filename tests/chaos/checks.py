@@ -13,9 +13,10 @@ from tests.chaos.site import BUCKET, Site
 
 BLOCK = 4096  # the space account rounds each file up to blocks of this size
 #: Those of carts that are over: deleted, expired, or unknown. A failed cart keeps its entries for ERROR_TTL.
-RECALLS_LEFT = "SELECT archive_id FROM recalls WHERE job_id > 0 AND job_id NOT IN (SELECT id FROM jobs)"
 ENTRIES_LEFT = """SELECT DISTINCT cart_id FROM entries LEFT JOIN carts ON id = cart_id
 WHERE id IS NULL OR live IS NULL OR state = 'expired'"""
+#: A row of no job at all is an answer, which stays for a while.
+RECALLS_LEFT = "SELECT archive_id FROM recalls WHERE job_id > 0 AND job_id NOT IN (SELECT id FROM jobs)"
 UNFINISHED = ("waiting", "staging", "bundling")
 
 

@@ -20,6 +20,7 @@ from chalicelib.stores.unsent_jobs import UnsentJobStore
 from chalicelib.stores.uploads import UploadStore
 from tests.doubles.tape_looks import LOOKS
 from tests.doubles.world import LEASE, World
+from workers.stores.known_files import KnownFileStore
 from workers.stores.recalls import RecallStore
 from workers.stores.shared_files import SharedFileStore
 from workers.stores.staged_files import StagedFileStore
@@ -64,6 +65,7 @@ def on_database(database: ShiftedDatabase) -> World:
         WindowStore(database),
         RecallStore(database),
         TapeLookStore(database, LOOKS),
+        KnownFileStore(database),
         account,
         StagedFileStore(database, account),
         SharedFileStore(database),

@@ -146,7 +146,7 @@ class WorkerParts:
     @cached_property
     def metadata(self) -> MetadataLookup:
         w = self.world
-        return MetadataLookup(self.archive_client, w.staged_files, w.recalls, w.looks)
+        return MetadataLookup(self.archive_client, w.known_files, w.recalls, w.looks)
 
     @cached_property
     def retries(self) -> FileRetries:

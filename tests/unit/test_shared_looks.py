@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from chalicelib.errors import ArchiveRefused, ArchiveUnavailable, EntriesFailed
 from chalicelib.job_message import JobMessage
 from chalicelib.stores.cart_row import Cart
 from chalicelib.stores.job_row import JobKind
+from tests.doubles.database import RecallRow
 from tests.doubles.site import MemorySite
 from tests.doubles.tape_looks import MemoryTapeLookStore
 from tests.doubles.world import LEASE
@@ -36,6 +38,19 @@ def looks(site: MemorySite) -> list[tuple[float, str]]:
     made: list[tuple[float, str]] = []
     site.archive.on_request = lambda archive_id: made.append((site.database.now, archive_id))
     return made
+
+
+def test_a_file_that_was_recalled_for_another_cart_is_not_looked_up_again(site: MemorySite) -> None:
+    one, two = posted(site, "one", 10), posted(site, "two", 10)
+    assert (site.archive.count("HEAD"), site.archive.count("POST")) == (10, 10)
+    sizes = [[(entry.size, entry.on_tape) for entry in site.work(cart).entries] for cart in (one, two)]
+    assert sizes == [[(1, 1)] * 10] * 2
+    site.archive.is_told_owners = True
+    posted(site, "of nobody", 10)
+    assert site.archive.count("HEAD") == 10
+    site.database.tables.recalls["f0"] = recalled_by(site, "f0", "ben")
+    posted(site, "not of ben", 10)
+    assert site.archive.count("HEAD") == 11, "the archive may answer another owner otherwise"
 
 
 @pytest.mark.parametrize("carts", [1, 4])
@@ -138,6 +153,10 @@ def test_the_job_that_looks_ends_when_no_file_is_recalled(site: MemorySite) -> N
     site.database.transaction(lambda: site.world.endings.retire(cart.id))
     run_for(site, 30)
     assert JobKind.LOOK not in {job.kind for job in site.database.tables.jobs.values()}
+
+
+def recalled_by(site: MemorySite, archive_id: str, owner: str) -> RecallRow:
+    return replace(site.database.tables.recalls[archive_id], owner=owner)
 
 
 def allow(site: MemorySite, per_second: int) -> None:

@@ -110,7 +110,7 @@ class FileFinder:
     def _look_up(self, lease: Lease, cart: Cart, page: Sequence[CartEntry], turn: TimeSlice) -> Defer | None:
         """Look up the unknown entries of a page, and retry failures once, after a pause; return when to retry."""
         due, wait = self._retries.due([entry for entry in page if entry.is_unknown])
-        failing = self._ask(lease, cart, page, self._metadata.look_up_staged(due), turn)
+        failing = self._ask(lease, cart, page, self._metadata.look_up_known(lease, due), turn)
         if failing and not turn.ended:
             self._retries.record(failing)
             self._record(lease, [entry for entry, _ in failing])  # its client sees at once what is being retried

@@ -77,17 +77,12 @@ class RecallStore:
         No other job may ever need such a file, so nothing else would delete the row. Answers that are old go as well.
         """
         deleted = self._delete_some(most, Recalls.job_id == ANSWERED, Recalls.claimed_until <= self._db.now)
-        job_id = self._next_job(0)
+        job_id = next_job(self._db, 0)
         while job_id is not None and deleted < most:
             if not Jobs.select(Jobs.id).where(Jobs.id == job_id).exists(self._db.peewee):
                 deleted += self._delete_some(most - deleted, Recalls.job_id == job_id)
-            job_id = self._next_job(job_id)
+            job_id = next_job(self._db, job_id)
         return deleted
-
-    def _next_job(self, after: int) -> int | None:
-        """The next job that has recalls: one look into the index a job, however many recalls each has."""
-        found = Recalls.select(fn.MIN(Recalls.job_id)).where(Recalls.job_id > after).scalar(self._db.peewee)
-        return None if found is None else int(found)
 
     def _delete_some(self, most: int, *which: Any) -> int:
         query = Recalls.select(Recalls.archive_id).where(*which).limit(most)
@@ -121,3 +116,9 @@ _OPEN = Recalls.job_id != ANSWERED
 
 def _lapsed(now: float) -> Any:
     return Recalls.requested_at.is_null() & (Recalls.claimed_until <= now)
+
+
+def next_job(database: Database, after: int) -> int | None:
+    """The next job that has recalls: one look into the index a job, however many recalls each has."""
+    found = Recalls.select(fn.MIN(Recalls.job_id)).where(Recalls.job_id > after).scalar(database.peewee)
+    return None if found is None else int(found)

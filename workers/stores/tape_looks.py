@@ -18,7 +18,7 @@ from chalicelib.db.database import Database, chunks
 from chalicelib.db.models import Entries, Jobs
 from chalicelib.db.volume_models import ArchiveLooks, Recalls
 from workers.stores.recall_owners import RecallOwners
-from workers.stores.recalls import ANSWERED
+from workers.stores.recalls import ANSWERED, next_job
 
 SECOND = 1.0
 KEPT = 900.0  # seconds: carts read answers at least every few minutes
@@ -159,15 +159,11 @@ class TapeLookStore:
 
     def _until_next(self, now: float) -> float | None:
         """Seconds; None when no job needs a file that is recalled."""
-        job_id: int | None = 0
-        while not job_id or not Jobs.select(Jobs.id).where(Jobs.id == job_id).exists(self._db.peewee):
-            job_id = (
-                Recalls.select(peewee.fn.MIN(Recalls.job_id)).where(Recalls.job_id > job_id).scalar(self._db.peewee)
-            )
-            if job_id is None:
-                return None
+        job_id = next_job(self._db, 0)
+        while job_id is not None and not Jobs.select(Jobs.id).where(Jobs.id == job_id).exists(self._db.peewee):
+            job_id = next_job(self._db, job_id)
         first = Recalls.select(peewee.fn.MIN(Recalls.next_look_at)).scalar(self._db.peewee)
-        return None if first is None else max(0.0, float(first) - now)
+        return None if first is None or job_id is None else max(0.0, float(first) - now)
 
     def _answer(self, looks: Sequence[Look], now: float) -> None:
         which = (_among(self._db.listed([look.archive_id for look in looks])), Recalls.job_id != ANSWERED)
