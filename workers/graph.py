@@ -149,7 +149,7 @@ class Graph:
 
     @cached_property
     def looker(self) -> TapeLooker:
-        return TapeLooker(self.s.jobs, self.looks, self.archive, self.retries)
+        return TapeLooker(self.s.jobs, self.looks, self.s.queue, self.archive, self.retries)
 
     @cached_property
     def window(self) -> WindowHandler:

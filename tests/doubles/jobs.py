@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
@@ -102,6 +102,15 @@ class MemoryJobStore:
         return (
             [] if JobKind.LOOK in [row.kind for row in self._db.tables.jobs.values()] else [self.add(0, JobKind.LOOK)]
         )
+
+    def hasten(self, job_ids: Collection[int], delay: float) -> list[JobMessage]:
+        rows, now = self._db.tables.jobs, self._db.now
+        waiting = [rows[job_id] for job_id in sorted(job_ids) if job_id in rows]
+        waiting = [row for row in waiting if row.waits_for == WaitsFor.TAPE and row.lease_until <= now]
+        later = [row for row in waiting if row.due_at > now + delay]
+        for row in later:
+            self._write(row, **self._due_after(delay))
+        return [JobMessage(row.id, row.token, group_of(row.cart_id), row.request) for row in later]
 
     @property
     def _lease_from_now(self) -> dict[str, float]:

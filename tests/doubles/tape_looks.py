@@ -57,6 +57,11 @@ class MemoryTapeLookStore:
                 row = replace(row, next_look_at=None, claimed_until=now + KEPT, owner="")
             rows[look.archive_id] = row
 
+    def jobs_of(self, looks: Sequence[Look]) -> list[int]:
+        rows = self._db.tables.recalls
+        recalled = {rows[look.archive_id].job_id for look in looks if look.archive_id in rows}
+        return sorted(recalled - {ANSWERED})
+
     def answers(self, archive_ids: Iterable[str]) -> dict[str, Look]:
         rows = self._db.tables.recalls
         found = {name: rows[name] for name in archive_ids if name in rows and rows[name].job_id == ANSWERED}

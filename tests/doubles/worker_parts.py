@@ -219,8 +219,9 @@ class WorkerParts:
 
     @cached_property
     def look_handler(self) -> LookHandler:
-        looker = TapeLooker(self.world.jobs, self.world.looks, self.archive_client, self.retries)
-        return LookHandler(self.world.jobs, looker, self.database.clock, self.slices)
+        w = self.world
+        looker = TapeLooker(w.jobs, w.looks, self.job_queue, self.archive_client, self.retries)
+        return LookHandler(w.jobs, looker, self.database.clock, self.slices)
 
     @cached_property
     def recall_handler(self) -> RecallHandler:

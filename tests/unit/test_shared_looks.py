@@ -20,6 +20,7 @@ from workers.handlers.watch_tape import TapePolicy
 from workers.runtime.lease import Lease
 from workers.runtime.outcomes import Defer, Done
 from workers.staging.file_retries import FileRetryPolicy
+from workers.staging.look_at_tape import SOON
 from workers.stores.tape_looks import LookPolicy
 
 HOUR = 3600.0
@@ -143,6 +144,17 @@ def test_a_refused_recall_is_asked_for_again_and_its_file_is_looked_at_all_the_s
     assert site.archive.count("POST") > 3
     site.archive.files["f0"].media = "disk"
     run_for(site, 60)
+    assert site.state_of(cart) == "taken"
+
+
+def test_a_cart_that_has_waited_for_long_goes_on_soon_after_its_file_was_seen_online(site: MemorySite) -> None:
+    cart = posted(site, "a", 1)
+    run_for(site, HOUR)
+    site.archive.files["f0"].media = "disk"
+    looks = site.database.tables.recalls["f0"].looks
+    while site.database.tables.recalls["f0"].looks == looks:
+        run_for(site, 5)
+    run_for(site, SOON)
     assert site.state_of(cart) == "taken"
 
 

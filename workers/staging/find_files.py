@@ -152,7 +152,7 @@ class FileFinder:
         for positions in self._sharing.take(lease):
             page = self._entries.page(cart.id, positions.start, len(positions))
             unknown = [entry for entry in page if entry.is_unknown]
-            self._metadata.look_up(lease, unknown)
+            self._metadata.look_up(lease, unknown, lease.job.id)
             self._record(lease, [entry for entry in unknown if entry.size is not None])
             if turn.is_over():
                 break

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from chalicelib.aws.job_queue import JobQueue
 from chalicelib.errors import ArchiveRefused, ArchiveUnavailable
 from chalicelib.stores.jobs import JobStore
 from workers.archive.client import ArchiveClient, FileStatus
@@ -11,10 +12,15 @@ from workers.runtime.lease import Lease
 from workers.staging.file_retries import FileRetries
 from workers.stores.tape_looks import DueLooks, Look, TapeLookStore
 
+SOON = 5.0  # seconds until a cart reads an answer: it reads what comes meanwhile at once
+
 
 class TapeLooker:
-    def __init__(self, jobs: JobStore, looks: TapeLookStore, archive: ArchiveClient, retries: FileRetries) -> None:
+    def __init__(
+        self, jobs: JobStore, looks: TapeLookStore, queue: JobQueue, archive: ArchiveClient, retries: FileRetries
+    ) -> None:
         self._jobs = jobs
+        self._queue = queue
         self._looks = looks
         self._archive = archive
         self._retries = retries
@@ -24,8 +30,15 @@ class TapeLooker:
         due = self._jobs.fenced(lease.job, self._looks.take)
         if due.looks:
             self._ask(lease, due.looks)
-            self._jobs.fenced(lease.job, lambda: self._looks.record(due.looks))
+            self._record(lease, due.looks)
         return due
+
+    def _record(self, lease: Lease, looks: Sequence[Look]) -> None:
+        answered = [look for look in looks if look.is_answered]
+        waiting = self._looks.jobs_of(answered) if answered else []
+        self._jobs.fenced(lease.job, lambda: self._looks.record(looks))
+        if waiting:  # a job that misses this, since it is at work or a worker dies, reads the answer at its next poll
+            self._queue.send(self._jobs.hasten(waiting, SOON), SOON)
 
     def _ask(self, lease: Lease, looks: Sequence[Look]) -> None:
         """For each owner alone: the archive may be told whose requests they are."""

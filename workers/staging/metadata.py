@@ -25,9 +25,12 @@ class MetadataLookup:
         self._recalls = recalls
         self._looks = looks
 
-    def look_up(self, lease: Lease, entries: Sequence[CartEntry]) -> list[FailingEntry]:
-        """Fill in size, mtime and place of these entries; return those the archive failed to answer for."""
-        return self.ask_archive(lease, self.look_up_known(lease, entries))
+    def look_up(self, lease: Lease, entries: Sequence[CartEntry], waiting: int) -> list[FailingEntry]:
+        """Fill in size, mtime and place of these entries; return those the archive failed to answer for.
+
+        `waiting`: the job that waits for files on tape, which may be another than the lease's.
+        """
+        return self.ask_archive(lease, self.look_up_known(lease, entries), waiting=waiting)
 
     def look_up_known(self, lease: Lease, entries: Sequence[CartEntry]) -> list[CartEntry]:
         """Fill in what is known of files on the volume, and of those that others have recalled from tape.
@@ -47,11 +50,16 @@ class MetadataLookup:
         return [entry for entry in entries if entry.archive_id not in staged.keys() | shown.keys()]
 
     def ask_archive(
-        self, lease: Lease, entries: Sequence[CartEntry], is_over: Callable[[], bool] = lambda: False
+        self,
+        lease: Lease,
+        entries: Sequence[CartEntry],
+        is_over: Callable[[], bool] = lambda: False,
+        waiting: int | None = None,
     ) -> list[FailingEntry]:
         """Ask the archive about each file once, and recall those on tape; return the entries it failed to answer for.
 
         A file that the archive refuses gets the reason as its entries' error. When `is_over`, the rest is not asked.
+        `waiting`: as in `look_up`; by default the lease's job.
         """
         by_id: dict[str, list[CartEntry]] = {}
         for entry in entries:
@@ -66,7 +74,8 @@ class MetadataLookup:
                 else:
                     entry.size, entry.mtime_ns, entry.on_tape = answer.size, answer.mtime_ns, answer.media == "tape"
                     entry.succeed()
-        self.recall(lease, {entry.archive_id: (entry.size, entry.mtime_ns) for entry in entries if entry.on_tape})
+        on_tape = {entry.archive_id: (entry.size, entry.mtime_ns) for entry in entries if entry.on_tape}
+        self.recall(lease, on_tape, waiting)
         return failing
 
     def take_answers(self, lease: Lease, entries: Sequence[CartEntry]) -> list[FailingEntry]:
@@ -99,7 +108,7 @@ class MetadataLookup:
             archive_ids, lease.check
         )
 
-    def recall(self, lease: Lease, files: Found) -> None:
+    def recall(self, lease: Lease, files: Found, waiting: int | None = None) -> None:
         """Recall files from tape, each once across all carts; `files` gives their sizes and mtimes.
 
         Those above the limit of the cart's owner wait for the next poll. A refused recall may be requested again then,
@@ -108,7 +117,7 @@ class MetadataLookup:
         """
         if not files:
             return
-        claimed = self._recalls.claim(lease.job.id, files.keys(), lease.job.line, files)
+        claimed = self._recalls.claim(waiting or lease.job.id, files.keys(), lease.job.line, files)
         accepted, rejected = [], []
         archive = self._archive.for_owner(lease.owner, lease.calling_archive, lease.calling_database)
         for archive_id, error in archive.recalls(claimed, lease.check):

@@ -117,6 +117,13 @@ class TapeLookStore:
         if answered:
             self._answer(answered, now)
 
+    def jobs_of(self, looks: Sequence[Look]) -> list[int]:
+        """The jobs that have recalled these files."""
+        query = Recalls.select(Recalls.job_id).distinct()
+        which = _among(self._db.listed([look.archive_id for look in looks]))
+        with self._db.session() as db:
+            return [row[0] for row in query.where(which, Recalls.job_id != ANSWERED).tuples().execute(db)]
+
     def answers(self, archive_ids: Iterable[str]) -> dict[str, Look]:
         """What was found of those of these files that are answered."""
         found: dict[str, Look] = {}
