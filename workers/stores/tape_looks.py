@@ -77,7 +77,7 @@ class TapeLookStore:
         self._owners = RecallOwners(database)
 
     def lock(self) -> tuple[float, float]:
-        """Within the caller's transaction; returns the time now, and when the next looks may be made."""
+        """Lock the one row, within the caller's transaction. Returns the time now, and when looks may be made next."""
         row = self._db.upsert(
             ArchiveLooks.insert(id=1), [ArchiveLooks.id], [], {ArchiveLooks.next_at: ArchiveLooks.next_at}
         )
@@ -94,10 +94,10 @@ class TapeLookStore:
         due = Recalls.next_look_at <= now
         rows = self._oldest(due)
         looks = [Look(*values) for *values, job_id in rows if job_id is not None]
-        if gone := [archive_id for archive_id, *_, job_id in rows if job_id is None]:
-            self._owners.delete(_among(self._db.listed(gone)), due)
         if looks:
             self._take([look.archive_id for look in looks], now)
+        if gone := [archive_id for archive_id, *_, job_id in rows if job_id is None]:
+            self._owners.delete(_among(self._db.listed(gone)), due)
         return DueLooks(looks, SECOND if looks else 0.0 if gone else self._until_next(now))
 
     def record(self, looks: Sequence[Look]) -> None:
