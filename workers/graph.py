@@ -31,6 +31,7 @@ from workers.handlers.evict import EvictHandler
 from workers.handlers.fail_cart import FailCart
 from workers.handlers.finish_cart import CartFinisher
 from workers.handlers.import_manifest import ImportManifestHandler
+from workers.handlers.look import LookHandler
 from workers.handlers.recall import RecallHandler
 from workers.handlers.reconcile import ReconcileHandler
 from workers.handlers.relayout import Relayout
@@ -57,6 +58,7 @@ from workers.staging.eviction import Evictor
 from workers.staging.failed_files import FailedFiles
 from workers.staging.file_retries import FileRetries
 from workers.staging.find_files import FileFinder
+from workers.staging.look_at_tape import TapeLooker
 from workers.staging.metadata import MetadataLookup
 from workers.staging.pull_batch import BatchPuller, PullPools
 from workers.staging.reading_rights import ReadingRights
@@ -66,10 +68,12 @@ from workers.staging.restage import Restager
 from workers.staging.share_work import WorkSharing
 from workers.staging.stage import Stager
 from workers.staging.staging_run import StagingRecorder
+from workers.stores.known_files import KnownFileStore
 from workers.stores.layout_rows import LayoutRows
 from workers.stores.recalls import RecallStore
 from workers.stores.shared_files import SharedFileStore
 from workers.stores.staged_files import StagedFileStore
+from workers.stores.tape_looks import TapeLookStore
 from workers.stores.windows import WindowStore
 
 
@@ -85,12 +89,13 @@ class Graph:
         self.due_jobs = DueJobStore(s.database, s.settings.lease)
         self.windows = WindowStore(s.database)
         self.recalls = RecallStore(s.database)
+        self.looks = TapeLookStore(s.database, policies.looks)
         self.shared_files = SharedFileStore(s.database)
         self.account = SpaceAccountStore(s.database)
         self.staged_files = StagedFileStore(s.database, self.account)
         self.unread_uploads = UnreadUploads(s.uploads, s.manifests)
         self.layout_rows = LayoutRows(s.entries, self.windows, self.shared_files)
-        self.metadata = MetadataLookup(archive, self.staged_files, self.recalls)
+        self.metadata = MetadataLookup(archive, KnownFileStore(s.database), self.recalls, self.looks)
         self.slices = TimeSlices(self.due_jobs.any_due, policies.slices)
         self.retries = FileRetries(policies.retries, archive.alive, self.clock, self.slices)
         self.sharing = WorkSharing(s.jobs, self.shared_files, s.queue, policies.sharing)
@@ -130,6 +135,7 @@ class Graph:
             JobKind.RECONCILE: ReconcileHandler(s.jobs, self.account, self.staged_files, self.recalls, self.volume),
             JobKind.ASSIST: self.assist,
             JobKind.EVICT: EvictHandler(s.jobs, self.account, self.evictor, self.releaser),
+            JobKind.LOOK: LookHandler(s.jobs, self.looker, self.clock, self.slices),
             JobKind.RESTART: RestartHandler(s.jobs, s.carts, self.layout_rows, s.bundles, self.releaser),
             JobKind.POLICY: AskPolicyHandler(s.jobs, s.carts, self.cart_rights, self.rights),
         }
@@ -141,11 +147,16 @@ class Graph:
             self.windows,
             self.s.queue,
             self.finder,
+            self.looks,
             self.planner,
             self.policies.tape,
             self.clock,
             self.slices,
         )
+
+    @cached_property
+    def looker(self) -> TapeLooker:
+        return TapeLooker(self.s.jobs, self.looks, self.s.queue, self.archive, self.retries)
 
     @cached_property
     def window(self) -> WindowHandler:

@@ -19,6 +19,7 @@ from workers.runtime.worker_watch import WatchPolicy
 from workers.staging.file_retries import FileRetryPolicy
 from workers.staging.share_work import SharingPolicy
 from workers.staging.stage import StagingPolicy
+from workers.stores.tape_looks import LookPolicy
 
 WORKERS_STOP = 15.0  # seconds after a lease expires by which its worker has stopped writing
 
@@ -30,6 +31,7 @@ class WorkerPolicies:
     consumer: ConsumerPolicy
     retries: FileRetryPolicy
     tape: TapePolicy
+    looks: LookPolicy
     sizes: PartSizes
     workers_stopped_after: float
     unreadable_delay: float = UNREADABLE_DELAY
@@ -47,6 +49,7 @@ def policies_of(settings: Settings) -> WorkerPolicies:
         consumer=ConsumerPolicy(slots=settings.job_concurrency, visibility=settings.visibility),
         retries=FileRetryPolicy(patience=settings.archive_patience),
         tape=TapePolicy(timeout=settings.recall_timeout),
+        looks=LookPolicy(settings.archive_looks),
         sizes=PartSizes(settings.part_size, settings.window_size, settings.window_files),
         workers_stopped_after=settings.lease + WORKERS_STOP,
         watch=WatchPolicy(hung_after=settings.hung_after),

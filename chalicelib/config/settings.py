@@ -86,6 +86,9 @@ class Settings(OperatingSettings, AccessSettings):
     recall_timeout: float = setting(
         "RECALL_TIMEOUT", period, 7 * 86400.0, "Seconds a file may stay on tape after its recall before its cart fails."
     )
+    archive_looks: int = setting(
+        "ARCHIVE_LOOKS", positive, 20, "Most files on tape that all workers together look at in a second."
+    )
     pull_concurrency: int = setting("PULL_CONCURRENCY", positive, 16, "Concurrent archive requests per worker.")
     upload_concurrency: int = setting("UPLOAD_CONCURRENCY", positive, 4, "Concurrent part uploads per worker.")
     job_concurrency: int = setting(

@@ -18,6 +18,7 @@ RIGHTS = {
     "jobs": {"api": "SIUD", "sweep": "SIUD", "workers": "SIUD"},
     "windows": {"api": "S", "sweep": "S", "workers": "SIUD"},
     "recalls": {"api": "S", "sweep": "S", "workers": "SIUD"},
+    "archive_looks": {"api": "", "sweep": "", "workers": "SIU"},
     "shares": {"api": "", "sweep": "", "workers": "SIUD"},
     "staged_files": {"api": "", "sweep": "", "workers": "SIUD"},
     "volume": {"api": "S", "sweep": "SU", "workers": "SU"},

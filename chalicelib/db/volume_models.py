@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import peewee as pw
 
 from chalicelib.db.models import Table
@@ -40,15 +42,37 @@ class Volume(Table):
 
 
 class Recalls(Table):
-    """Files recalled from tape and not yet seen online; a file not recalled yet is claimed for a minute."""
+    """Files recalled from tape and not yet seen online; a file not recalled yet is claimed for a minute.
+
+    A file that was seen online, or that the archive does not deliver, is answered: its row is of no job, and stays
+    until `claimed_until`, so that every cart that waits for the file finds the answer.
+    """
 
     archive_id = pw.CharField(max_length=255, primary_key=True)
-    #: the job that recalls it; a row whose job is gone is void
+    #: the job that recalls it; a row whose job is gone is void; 0 for an answer
     job_id = pw.BigIntegerField()
     requested_at = pw.DoubleField(null=True)
     claimed_until = pw.DoubleField()
     #: in whose usage it counts
     owner = pw.CharField(max_length=255, default="")
+    #: when the archive is asked about it next, None for never; how often it was asked; since when it is looked at
+    next_look_at: Any = pw.DoubleField(null=True, default=0)
+    looks = pw.IntegerField(default=0)
+    claimed_at = pw.DoubleField(default=0)
+    #: bytes and nanoseconds, as the archive last gave them; None in an answer without a file
+    size: Any = pw.BigIntegerField(null=True)
+    mtime_ns: Any = pw.BigIntegerField(null=True)
+    #: as in Entries
+    failing_s = pw.DoubleField(default=0)
+    failing_at = pw.DoubleField(null=True)
+    failing_reason = pw.CharField(max_length=255, default="")
+
+
+class ArchiveLooks(Table):
+    """One row: when files on tape may be looked at next, by whichever worker."""
+
+    id = pw.IntegerField(primary_key=True)
+    next_at = pw.DoubleField(default=0)
 
 
 class Shares(Table):

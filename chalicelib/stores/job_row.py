@@ -21,6 +21,7 @@ class JobKind(StrEnum):
     POLICY = "policy"
     RESTART = "restart"
     EVICT = "evict"
+    LOOK = "look"
 
 
 class CleanupPass(IntEnum):

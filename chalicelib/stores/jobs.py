@@ -8,7 +8,7 @@ change nothing a cart depends on: CartStore.begin_staging, a job's end of lease,
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, TypeVar
 
 import peewee
@@ -175,6 +175,24 @@ class JobStore:
     def add_evict(self) -> JobMessage:
         """Add the job that evicts the marked files; within the caller's transaction."""
         return self._add_only(JobKind.EVICT, 0)
+
+    def add_look(self) -> list[JobMessage]:
+        """Add the job that looks at files on tape, unless there is one; within the caller's transaction."""
+        same = Jobs.select(Jobs.id).where(Jobs.cart_id == NO_CART, Jobs.kind == JobKind.LOOK)
+        return [] if same.exists(self._db.peewee) else [self.add(NO_CART, JobKind.LOOK)]
+
+    def hasten(self, job_ids: Collection[int], delay: float) -> list[JobMessage]:
+        """Let those of these jobs that wait for tape be due in `delay` seconds, if that is sooner.
+
+        Returns the messages to send with this delay: those that were sent before come later.
+        """
+        free = (Jobs.lease_until <= self._db.now) & (Jobs.waits_for == WaitsFor.TAPE)
+        later = Jobs.id.in_(sorted(job_ids)) & free & (Jobs.due_at > self._db.now + delay)
+        with self._db.session() as db:
+            rows = list(Jobs.select(Jobs.id, Jobs.token, Jobs.cart_id, Jobs.request).where(later).tuples().execute(db))
+            if rows:
+                Jobs.update(**self._due_after(delay)).where(later).execute(db)
+        return [JobMessage(job_id, token, group_of(cart_id), request) for job_id, token, cart_id, request in rows]
 
     def _claimed(self, job_id: int, token: int) -> Job | None:
         row = self._free.run(self._db.peewee, id=job_id, token=token).fetchone()

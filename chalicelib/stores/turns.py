@@ -1,7 +1,7 @@
 """SQL that says when a job is due, which line it waits in, and whether it may take a place for small carts.
 
-The lines take turns (due_jobs.py). Each owner has one; all clean-ups, evictions and reconciliations share one, so
-that they neither wait for ever nor hold up the carts.
+The lines take turns (due_jobs.py). Each owner has one; all clean-ups, evictions, reconciliations and looks share one,
+so that they neither wait for ever nor hold up the carts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import peewee
 from chalicelib.db.models import Carts, Jobs
 
 HOUSEKEEPING = " housekeeping"
-HOUSEKEEPING_KINDS = ("cleanup", "reconcile", "evict")
+HOUSEKEEPING_KINDS = ("cleanup", "reconcile", "evict", "look")
 SMALL_KINDS = ("recall", "window")
 SMALL_FILES, SMALL_BYTES = 100, 256 << 20
 

@@ -15,6 +15,8 @@ BLOCK = 4096  # the space account rounds each file up to blocks of this size
 #: Those of carts that are over: deleted, expired, or unknown. A failed cart keeps its entries for ERROR_TTL.
 ENTRIES_LEFT = """SELECT DISTINCT cart_id FROM entries LEFT JOIN carts ON id = cart_id
 WHERE id IS NULL OR live IS NULL OR state = 'expired'"""
+#: A row of no job at all is an answer, which stays for a while.
+RECALLS_LEFT = "SELECT archive_id FROM recalls WHERE job_id > 0 AND job_id NOT IN (SELECT id FROM jobs)"
 UNFINISHED = ("waiting", "staging", "bundling")
 
 
@@ -65,7 +67,9 @@ def leftovers(site: Site) -> Iterator[str]:
     yield from (f"entries of cart {cart} are left" for (cart,) in site.database.query(ENTRIES_LEFT))
     uncleared = site.database.query("SELECT id FROM carts WHERE live IS NULL AND cleared_at IS NULL")
     yield from (f"deleted cart {cart} was cleaned up but not marked as cleared" for (cart,) in uncleared)
-    recalls = site.database.query("SELECT archive_id FROM recalls WHERE job_id NOT IN (SELECT id FROM jobs)")
+    recalls = site.database.query(
+        "SELECT archive_id FROM recalls WHERE job_id > 0 AND job_id NOT IN (SELECT id FROM jobs)"
+    )
     yield from (f"recall of {archive_id} by a job that is gone is left" for (archive_id,) in recalls)
     yield from (f"share of cart {cart} is left" for (cart,) in site.database.query("SELECT cart_id FROM shares"))
     unread = "SELECT token FROM uploads JOIN carts ON carts.id = cart_id WHERE closed_at IS NULL AND live IS NULL"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from chalicelib.db.states import WaitsFor
 from chalicelib.errors import LeaseLost
 from chalicelib.job_message import Claim
 from chalicelib.stores.job_row import Job, JobKind
@@ -223,3 +224,20 @@ def reclaimed(world: World, job: Job) -> Job:
     found = world.jobs.claim(job_id, token)
     assert found is not None
     return found
+
+
+def test_a_free_job_that_waits_for_tape_is_hastened_and_never_put_off(world: World) -> None:
+    late, soon, held, other = (world.claimed(cart) for cart in (1, 2, 3, 4))
+    world.jobs.defer(late, 300, "on tape", WaitsFor.TAPE)
+    world.jobs.defer(soon, 2, "on tape", WaitsFor.TAPE)
+    world.jobs.defer(other, 300, "busy", WaitsFor.ARCHIVE)
+    messages = world.jobs.hasten([late.id, soon.id, held.id, other.id, 10**6], 5)
+    assert [(message.job_id, message.token) for message in messages] == [(late.id, late.token)]
+    world.advance(6)
+    assert world.jobs.claim(late.id, late.token) is not None
+    assert world.jobs.claim(other.id, other.token) is None
+    assert world.jobs.hasten([late.id], 5) == []
+
+
+def test_the_job_that_looks_at_tape_is_added_once(world: World) -> None:
+    assert [len(world.transaction(world.jobs.add_look)) for _ in range(2)] == [1, 0]

@@ -6,6 +6,7 @@ from functools import partial
 
 from tests.doubles.world import LEASE, World
 from workers.stores.recalls import CLAIM_LIFE
+from workers.stores.tape_looks import Look
 
 
 def test_one_job_recalls_a_file(world: World) -> None:
@@ -40,11 +41,11 @@ def test_a_refused_recall_may_be_claimed_again_at_once_but_an_accepted_one_stays
     assert world.recalls.claim(job.id, ["a", "b"]) == ["a"]
 
 
-def test_a_file_that_came_online_may_be_recalled_again(world: World) -> None:
+def test_a_file_that_was_answered_may_be_recalled_again(world: World) -> None:
     job = world.claimed(1)
     world.recalls.claim(job.id, ["a", "b"])
     world.recalls.mark_requested(["a", "b"])
-    world.recalls.forget_online(["a"])
+    world.transaction(lambda: world.looks.record([Look("a", "", size=1, mtime_ns=2)]))
     assert world.recalls.claim(job.id, ["a", "b"]) == ["a"]
 
 
@@ -74,4 +75,3 @@ def test_no_file_is_claimed_where_none_is_named(world: World) -> None:
     assert world.recalls.claim(world.claimed(1).id, []) == []
     world.recalls.mark_requested([])
     world.recalls.release([])
-    world.recalls.forget_online([])

@@ -18,10 +18,13 @@ from chalicelib.stores.jobs import JobStore
 from chalicelib.stores.space_account import SpaceAccountStore
 from chalicelib.stores.unsent_jobs import UnsentJobStore
 from chalicelib.stores.uploads import UploadStore
+from tests.doubles.tape_looks import LOOKS
 from tests.doubles.world import LEASE, World
+from workers.stores.known_files import KnownFileStore
 from workers.stores.recalls import RecallStore
 from workers.stores.shared_files import SharedFileStore
 from workers.stores.staged_files import StagedFileStore
+from workers.stores.tape_looks import TapeLookStore
 from workers.stores.windows import WindowStore
 
 
@@ -61,6 +64,8 @@ def on_database(database: ShiftedDatabase) -> World:
         EntryStore(database),
         WindowStore(database),
         RecallStore(database),
+        TapeLookStore(database, LOOKS),
+        KnownFileStore(database),
         account,
         StagedFileStore(database, account),
         SharedFileStore(database),

@@ -43,6 +43,7 @@ class MemoryArchive:
         self.asked: list[tuple[str, str]] = []
         self.alone: list[str] = []
         self.is_down = False
+        self.is_told_owners = False
         self.on_request: Callable[[str], None] = lambda archive_id: None
 
     def put(self, archive_id: str, content: bytes, media: Media = "disk") -> ArchiveFile:

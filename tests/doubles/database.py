@@ -80,6 +80,15 @@ class RecallRow:
     job_id: int
     claimed_until: float
     requested_at: float | None = None
+    owner: str = ""
+    next_look_at: float | None = 0.0
+    looks: int = 0
+    claimed_at: float = 0.0
+    size: int | None = None
+    mtime_ns: int | None = None
+    failing_s: float = 0.0
+    failing_at: float | None = None
+    failing_reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,6 +119,8 @@ class Tables:
     windows: dict[tuple[int, int], WindowRow] = field(default_factory=dict)
     staged_files: dict[str, StagedFileRow] = field(default_factory=dict)
     recalls: dict[str, RecallRow] = field(default_factory=dict)
+    #: one row, of key 1: when the next looks may be made
+    archive_looks: dict[int, float] = field(default_factory=lambda: {1: 0.0})
     #: by cart: the sharing job, next and stop
     shared_files: dict[int, tuple[int, int, int]] = field(default_factory=dict)
     audit: dict[int, AuditRow] = field(default_factory=dict)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
 from chalicelib.db.states import WaitsFor
 from chalicelib.errors import LeaseLost
 from chalicelib.job_message import Claim, JobMessage, group_of
-from chalicelib.stores.job_row import MANY_PER_CART, Job
+from chalicelib.stores.job_row import MANY_PER_CART, Job, JobKind
 from chalicelib.stores.job_waits import MAX_REASON, NO_WAIT
 from chalicelib.stores.turns import HOUSEKEEPING, HOUSEKEEPING_KINDS, SMALL_BYTES, SMALL_FILES, SMALL_KINDS
 from tests.doubles.database import JobRow, MemoryDatabase
@@ -97,6 +97,20 @@ class MemoryJobStore:
     def alive(self, claims: Iterable[Claim]) -> set[Claim]:
         rows = self._db.tables.jobs.values()
         return set(claims) & {Claim(row.id, row.token) for row in rows if row.lease_until > self._db.now}
+
+    def add_look(self) -> list[JobMessage]:
+        return (
+            [] if JobKind.LOOK in [row.kind for row in self._db.tables.jobs.values()] else [self.add(0, JobKind.LOOK)]
+        )
+
+    def hasten(self, job_ids: Collection[int], delay: float) -> list[JobMessage]:
+        rows, now = self._db.tables.jobs, self._db.now
+        waiting = [rows[job_id] for job_id in sorted(job_ids) if job_id in rows]
+        waiting = [row for row in waiting if row.waits_for == WaitsFor.TAPE and row.lease_until <= now]
+        later = [row for row in waiting if row.due_at > now + delay]
+        for row in later:
+            self._write(row, **self._due_after(delay))
+        return [JobMessage(row.id, row.token, group_of(row.cart_id), row.request) for row in later]
 
     @property
     def _lease_from_now(self) -> dict[str, float]:

@@ -36,6 +36,7 @@ from workers.files.volume import Volume
 from workers.handlers.assist import AssistedPulls, AssistHandler
 from workers.handlers.cleanup import CleanupHandler
 from workers.handlers.finish_cart import CartFinisher
+from workers.handlers.look import LookHandler
 from workers.handlers.recall import RecallHandler
 from workers.handlers.relayout import Relayout
 from workers.handlers.unread_uploads import UnreadUploads
@@ -48,6 +49,7 @@ from workers.staging.eviction import Evictor
 from workers.staging.failed_files import FailedFiles
 from workers.staging.file_retries import FileRetries, FileRetryPolicy
 from workers.staging.find_files import FileFinder
+from workers.staging.look_at_tape import TapeLooker
 from workers.staging.metadata import MetadataLookup
 from workers.staging.pull_batch import BatchPuller, PullPools
 from workers.staging.reading_rights import ReadingRights
@@ -143,7 +145,8 @@ class WorkerParts:
 
     @cached_property
     def metadata(self) -> MetadataLookup:
-        return MetadataLookup(self.archive_client, self.world.staged_files, self.world.recalls)
+        w = self.world
+        return MetadataLookup(self.archive_client, w.known_files, w.recalls, w.looks)
 
     @cached_property
     def retries(self) -> FileRetries:
@@ -207,11 +210,18 @@ class WorkerParts:
             w.windows,
             self.job_queue,
             self.finder,
+            w.looks,
             self.planner,
             self.tape_policy,
             self.database.clock,
             self.slices,
         )
+
+    @cached_property
+    def look_handler(self) -> LookHandler:
+        w = self.world
+        looker = TapeLooker(w.jobs, w.looks, self.job_queue, self.archive_client, self.retries)
+        return LookHandler(w.jobs, looker, self.database.clock, self.slices)
 
     @cached_property
     def recall_handler(self) -> RecallHandler:

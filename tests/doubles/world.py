@@ -29,16 +29,20 @@ from tests.doubles.due_jobs import MemoryDueJobStore
 from tests.doubles.ended_carts import MemoryEndedCartStore
 from tests.doubles.entries import MemoryEntryStore
 from tests.doubles.jobs import MemoryJobStore
+from tests.doubles.known_files import MemoryKnownFileStore
 from tests.doubles.recalls import MemoryRecallStore
 from tests.doubles.shared_files import MemorySharedFileStore
 from tests.doubles.space_account import MemorySpaceAccountStore
 from tests.doubles.staged_files import MemoryStagedFileStore
+from tests.doubles.tape_looks import MemoryTapeLookStore
 from tests.doubles.unsent_jobs import MemoryUnsentJobStore
 from tests.doubles.uploads import MemoryUploadStore
 from tests.doubles.windows import MemoryWindowStore
+from workers.stores.known_files import KnownFileStore
 from workers.stores.recalls import RecallStore
 from workers.stores.shared_files import SharedFileStore
 from workers.stores.staged_files import StagedFileStore
+from workers.stores.tape_looks import TapeLookStore
 from workers.stores.windows import WindowStore
 
 LEASE = 30.0  # seconds
@@ -59,6 +63,8 @@ class World:
     entries: EntryStore
     windows: WindowStore
     recalls: RecallStore
+    looks: TapeLookStore
+    known_files: KnownFileStore
     account: SpaceAccountStore
     staged_files: StagedFileStore
     shared_files: SharedFileStore
@@ -112,6 +118,8 @@ def in_memory(database: MemoryDatabase | None = None, lease: float = LEASE) -> W
         cast(EntryStore, MemoryEntryStore(database)),
         cast(WindowStore, MemoryWindowStore(database)),
         cast(RecallStore, MemoryRecallStore(database)),
+        cast(TapeLookStore, MemoryTapeLookStore(database)),
+        cast(KnownFileStore, MemoryKnownFileStore(database)),
         cast(SpaceAccountStore, account),
         cast(StagedFileStore, MemoryStagedFileStore(database, account)),
         cast(SharedFileStore, MemorySharedFileStore(database)),

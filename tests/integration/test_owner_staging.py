@@ -18,6 +18,7 @@ from chalicelib.stores.manifest_row import ManifestRow
 from tests.callers import caller
 from tests.integration.posting import Posting
 from workers.stores.recalls import RecallStore
+from workers.stores.tape_looks import Look, LookPolicy, TapeLookStore
 from workers.stores.windows import Window, WindowStore
 
 ANN, BEN = caller("ann"), caller("ben")
@@ -148,7 +149,9 @@ def test_the_rest_of_an_owners_recalls_waits_until_some_end(database: Database) 
     store.release(["f1", "f2"])  # refused, but for the one that was accepted
     assert recalls(posting) == 1
     assert store.claim(first, ["f2", "f4"], "ann") == ["f2"]
-    store.forget_online(["f1", "f3"])
+    looks = TapeLookStore(database, LookPolicy(per_second=1))
+    online = [Look(name, "", size=1, mtime_ns=1) for name in ("f1", "f3")]
+    database.transaction(lambda: looks.record(online))
     assert (recalls(posting), recalls(posting, "ben")) == (1, 0)
 
 

@@ -16,12 +16,14 @@ from chalicelib.caller import Caller
 from chalicelib.db.access_models import CartShares
 from chalicelib.db.database import Database, execute
 from chalicelib.db.models import Carts, Uploads, Windows
-from chalicelib.db.volume_models import StagedFiles
+from chalicelib.db.volume_models import Recalls, StagedFiles
 from chalicelib.stores.cart_lists import CartListStore
 from chalicelib.stores.cart_shares import CartShareStore
 from chalicelib.stores.cart_survey import CartSurvey
 from chalicelib.stores.cart_waits import CartWaitStore
 from chalicelib.stores.due_jobs import DueJobStore
+from chalicelib.stores.job_row import JobKind
+from chalicelib.stores.jobs import JobStore
 from chalicelib.stores.progress import ProgressStore
 from chalicelib.stores.refusal_counts import RefusalCountStore
 from chalicelib.stores.seals import SealStore
@@ -31,6 +33,7 @@ from chalicelib.sweep.seal_audit import SealAudit
 from tests.callers import ANYONE, caller
 from tests.integration.posting import RETENTION, DatabaseSweep, Posting, body
 from workers.stores.recalls import RecallStore
+from workers.stores.tape_looks import Look, LookPolicy, TapeLookStore
 
 CARTS, FILES = 400, 4
 AUDIT = ("audit_records", "audit_seals", "refusal_counts")
@@ -187,6 +190,25 @@ def test_no_sweep_reads_a_whole_table(full: Database, record: Callable[[Callable
         "ended shares": lambda: CartShareStore(full).delete_ended(86400.0, 100),
         "audit to seal": sweep.seal_audit.run,
         "old audit": sweep.old_audit.run,
+    }
+    assert_none_scans(full, {name: record(call) for name, call in calls.items()})
+
+
+def test_no_look_at_tape_scans_a_table(full: Database, record: Callable[[Callable[[], Any]], list[Query]]) -> None:
+    recalls, looks = RecallStore(full), TapeLookStore(full, LookPolicy(per_second=5))
+    message = full.transaction(lambda: JobStore(full, 30).add(7, JobKind.RECALL))
+    recalls.claim(message.job_id, [f"{number}-0" for number in range(CARTS)])
+    with full.session() as db:
+        execute(db, "ANALYZE TABLE recalls" if full.is_mysql else "ANALYZE recalls")
+        Recalls.update(next_look_at=Recalls.next_look_at - 10).execute(db)
+    found = [Look("7-0", "", size=1, mtime_ns=1), Look("8-0", "", failing_at=1.0, changed=True)]
+    calls = {
+        "take": lambda: full.transaction(looks.take),
+        "none": lambda: full.transaction(looks.take),
+        "record": lambda: full.transaction(lambda: looks.record(found)),
+        "answers": lambda: looks.answers(["7-0", "8-0"]),
+        "window": lambda: looks.on_tape(8, 0, 2),
+        "job": lambda: full.transaction(lambda: JobStore(full, 30).add_look()),
     }
     assert_none_scans(full, {name: record(call) for name, call in calls.items()})
 

@@ -53,6 +53,7 @@ def followed(job: Job | None) -> JobMessage:
 
 def test_values_that_other_releases_read_do_not_change() -> None:
     kinds = ["manifest", "upload", "recall", "window", "cleanup", "reconcile", "assist", "policy", "evict", "restart"]
+    kinds += ["look"]
     assert sorted(JobKind) == sorted(kinds)  # an older worker leaves kinds that it does not know to newer ones
     assert list(CleanupPass) == [0, 1, 2]  # an older worker takes 2 for 1, and keeps the rows of a failed cart
 

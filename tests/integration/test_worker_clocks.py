@@ -15,6 +15,7 @@ from tests.integration.conftest import Site
 from tests.integration.worker_site import assert_ready, cart_states, generated, manifest, rows, until
 
 MONTH = 30 * 86400.0
+OFTEN = {"shortest_interval": 0.5}
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +37,9 @@ def test_a_jumping_clock_does_not_use_up_the_patience_for_a_failing_file(site: S
 
 def test_a_jumping_clock_does_not_time_out_a_recall(site_of: Callable[..., Site]) -> None:
     with running_simulator(tape=1.0, recall=0.5) as library:
-        site = site_of({"tape": {"shortest_interval": 0.5}}, ARCHIVE_INTERFACE_URL=library.url)
+        site = site_of(
+            {"tape": {"shortest_interval": 0.5}, "looks": {"shortest_interval": 0.5}}, ARCHIVE_INTERFACE_URL=library.url
+        )
         site.start_worker()
         site.system.service.create(ANYONE, "tape", manifest(generated(3, 100), hash_name=""))
         until(lambda: cart_states(site) == [("tape", "ready", "")], 20)

@@ -15,6 +15,7 @@ from tests.integration.conftest import Site
 from tests.integration.worker_site import MIB, assert_ready, generated, manifest, until
 
 FILES = generated(2, 1000)
+OFTEN = {"shortest_interval": 0.5}
 WATCH = {"every": 0.1, "patience": 0.5}
 
 
@@ -57,7 +58,9 @@ def test_an_archive_that_accepts_and_never_answers(site_of: Callable[..., Site])
 
 def test_files_on_tape(site_of: Callable[..., Site]) -> None:
     with running_simulator(tape=1.0, recall=60.0) as library:
-        site = site_of({"tape": {"shortest_interval": 0.5}}, ARCHIVE_INTERFACE_URL=library.url)
+        site = site_of(
+            {"tape": {"shortest_interval": 0.5}, "looks": {"shortest_interval": 0.5}}, ARCHIVE_INTERFACE_URL=library.url
+        )
         posted(site)
         until(lambda: waits_for(site) == "tape")
 

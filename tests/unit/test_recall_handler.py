@@ -197,9 +197,10 @@ def test_looking_up_is_shared_when_the_archive_is_slow_but_this_machine_is_not_b
     assert [job.id for job in site.database.tables.jobs.values()] == [lease.job.id], "no assistant is left"
 
 
-def test_an_assistant_looks_up_a_part_and_the_layout_has_what_it_found(tmp_path: Path) -> None:
+@pytest.mark.parametrize("media", ["disk", "tape"])
+def test_an_assistant_looks_up_a_part_and_the_layout_has_what_it_found(tmp_path: Path, media: str) -> None:
     site = MemorySite(tmp_path, sharing_policy=SharingPolicy(probed=4))
-    cart = site.post("a", {f"f{number}": b"x" * number for number in range(40)})
+    cart = site.post("a", {f"f{number}": b"x" * number for number in range(40)}, media)
 
     def request(archive_id: str) -> None:
         site.database.advance(0.5)
@@ -210,10 +211,14 @@ def test_an_assistant_looks_up_a_part_and_the_layout_has_what_it_found(tmp_path:
             site.assist_handler.run(Lease(assistant, "receipt", site.stopping))
 
     site.archive.on_request = request
-    outcome, _ = run(site, cart)
-    assert isinstance(outcome, Continue)
+    outcome, lease = run(site, cart)
+    assert isinstance(outcome, Continue if media == "disk" else Defer)
     assert site.archive.count("HEAD") == 40
     assert [entry.size for entry in site.work(cart).entries] == list(range(40))
+    site.world.jobs.defer(lease.job, 0)
+    if media == "tape":
+        run_again(site, lease)
+        assert site.archive.count("POST") == 40, "the recalls are the cart's, not the assistant's"
 
 
 def run(site: MemorySite, cart: Cart) -> tuple[Outcome, Lease]:

@@ -35,7 +35,9 @@ OWNERS = {
         "chalicelib.stores.operated_jobs",
     },
     "Windows": {"workers.stores.windows", "workers.stores.window_charges"},
-    "Recalls": {"workers.stores.recalls"},
+    # What is recalled; what the looks found.
+    "Recalls": {"workers.stores.recalls", "workers.stores.recall_owners", "workers.stores.tape_looks"},
+    "ArchiveLooks": {"workers.stores.tape_looks"},
     "Shares": {"workers.stores.shared_files"},
     "StagedFiles": {"workers.stores.staged_files", "chalicelib.stores.eviction_marks"},
     "AccessTokens": {"chalicelib.stores.access_tokens"},

@@ -86,6 +86,11 @@ class ArchiveClient:
         other._gate_watched = gate_watched or self._gate_watched
         return other
 
+    @property
+    def is_told_owners(self) -> bool:
+        """Whether requests say for whose cart they are, so that the archive may answer each owner otherwise."""
+        return self._identity.owner_header != ""
+
     def statuses(self, archive_ids: Iterable[str], check: Check) -> Answers[FileStatus]:
         """Yield size, mtime and medium of each file, in any order. `check`: see Transfers.run."""
         return self._ask(archive_ids, lambda name: self._request("HEAD", name), check, (200, 204), self._status)

@@ -75,10 +75,10 @@ class AssistHandler:
     def _look_up(self, lease: Lease, cart: Cart) -> Iterator[None]:
         """Look up the cart's files. Those the archive fails to answer for stay unknown."""
         while taken := self._jobs.fenced(lease.job, lambda: self._shared_files.take(cart.id)):
-            positions = taken[1]
+            waiting, positions = taken
             entries = self._entries.page(cart.id, positions.start, len(positions))
             unknown = [entry for entry in entries if entry.is_unknown]
-            self._metadata.look_up(lease, unknown)
+            self._metadata.look_up(lease, unknown, waiting)
             self._record(lease, [entry for entry in unknown if entry.size is not None])
             yield
 

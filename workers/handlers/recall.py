@@ -1,7 +1,7 @@
 """The first job of a cart: ask if its owner may have its files, look them up, recall those on tape, fix the layout.
 
-It continues at once as the job of the cart's first window. While files are on tape it stays a recall and polls at
-growing intervals; windows already online proceed.
+It continues at once as the job of the cart's first window. While files are on tape it stays a recall and polls
+at growing intervals what was found of them; windows already online proceed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Watches a cart's files that are on tape, and turns windows into jobs as their files come online."""
+"""Waits for a cart's files that are on tape, and turns windows into jobs as their files come online.
+
+Whether a file is online is found out by the looks that all carts share (look.py). Here the cart reads what they found.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from dataclasses import dataclass
 
 from chalicelib.db.states import WaitsFor, WindowState
 from chalicelib.errors import EntriesFailed
+from chalicelib.job_message import JobMessage
 from chalicelib.job_queue import JobQueue
 from chalicelib.stores.cart_row import Cart
 from chalicelib.stores.entries import CartEntry
@@ -17,6 +21,7 @@ from workers.runtime.lease import Lease
 from workers.runtime.outcomes import Defer, Done, Outcome
 from workers.runtime.time_slice import TimeSlices
 from workers.staging.find_files import OTHERS_TURN, FileFinder
+from workers.stores.tape_looks import TapeLookStore
 from workers.stores.windows import Window, WindowStore
 
 NAMED = 5  # files that an error message names
@@ -27,9 +32,10 @@ class TapePolicy:
     """Times are in seconds. `timeout`: how long a file may stay on tape after its recall."""
 
     timeout: float
-    #: between polls; the interval grows with the wait
+    #: between polls; the interval grows with the wait, and with the entries that are read
     shortest_interval: float = 2.0
     longest_interval: float = 300.0
+    entries_per_second: int = 5000
 
 
 class TapeWatch:
@@ -39,6 +45,7 @@ class TapeWatch:
         windows: WindowStore,
         queue: JobQueue,
         finder: FileFinder,
+        looks: TapeLookStore,
         planner: WindowPlanner,
         policy: TapePolicy,
         clock: Callable[[], float],
@@ -49,6 +56,7 @@ class TapeWatch:
         self._windows = windows
         self._queue = queue
         self._finder = finder
+        self._looks = looks
         self._planner = planner
         self._policy = policy
         self._clock = clock
@@ -57,12 +65,12 @@ class TapeWatch:
     def poll(self, lease: Lease, cart: Cart) -> Outcome:
         """Find windows whose files are now online, and turn them into jobs. Done when no file is on tape.
 
-        When the job's turn is over, its `window` is the first one that it has not asked about.
+        When the job's turn is over, its `window` is the first one that it has not read about.
         """
         turn, waiting = self._slices.begin(cart.id), 0
         for window in self._windows.in_state(cart.id, WindowState.TAPE):
             if window.number < lease.job.window:
-                waiting += window.files  # asked about in an earlier turn
+                waiting += window.files  # read about in an earlier turn
             elif turn.is_over():
                 self._fill_jobs(lease, cart, window.number)
                 return OTHERS_TURN
@@ -72,17 +80,25 @@ class TapeWatch:
         if not waiting:
             self._queue.send(self._jobs.finish(lease.job, lambda: self._planner.fill_jobs(cart.id)))
             return Done()
+        delay = self._until_next_poll(cart, waiting)
         self._fill_jobs(lease, cart, 0)
-        return Defer(self._until_next_poll(cart, waiting), WaitsFor.TAPE, f"{waiting} files are on tape")
+        return Defer(delay, WaitsFor.TAPE, f"{waiting} files are on tape")
 
     def _fill_jobs(self, lease: Lease, cart: Cart, window: int) -> None:
-        """`window`: where the next look begins."""
-        self._queue.send(self._jobs.fenced(lease.job, lambda: self._planner.fill_jobs(cart.id), window=window))
+        """Fill up the cart's jobs, and see that somebody looks. `window`: where the next poll begins."""
+
+        def write() -> list[JobMessage]:
+            messages = self._planner.fill_jobs(cart.id)
+            self._looks.lock()  # so that there is one such job
+            return [*messages, *self._jobs.add_look()]
+
+        self._queue.send(self._jobs.fenced(lease.job, write, window=window))
 
     def _poll_window(self, lease: Lease, cart: Cart, window: Window) -> int:
-        """Ask about the files of a window that were on tape; return how many still are."""
-        asked = self._finder.ask_again(lease, cart, window.first, window.files)
-        left = sum(bool(entry.on_tape) for entry in asked)
+        """Read what was found of the window's files; return how many are still on tape."""
+        left, changed = self._looks.on_tape(cart.id, window.first, window.files)
+        if changed:
+            left = self._finder.take_answers(lease, cart, window.first, window.files)
         if not left:
             self._come_online(lease, cart, window)
         return left
@@ -102,7 +118,8 @@ class TapeWatch:
                 f"{waiting} files did not come online within RECALL_TIMEOUT, {self._policy.timeout:.0f} s; "
                 f"first: {self._first_on_tape(cart)}"
             )
-        interval = min(self._policy.longest_interval, max(self._policy.shortest_interval, waited / 8))
+        growing = max(self._policy.shortest_interval, waited / 8, waiting / self._policy.entries_per_second)
+        interval = min(self._policy.longest_interval, growing)
         return interval * random.uniform(0.8, 1.2)
 
     def _first_on_tape(self, cart: Cart) -> str:

@@ -64,9 +64,10 @@ class FailedFiles:
     def _back_on_tape(self, lease: Lease, failing: Collection[str]) -> set[str]:
         """The failing files that the archive has put back on tape since their recall; they are recalled again."""
         answers = self._metadata.statuses(lease, failing)
-        back = {name for name, answer in answers if isinstance(answer, FileStatus) and answer.media == "tape"}
+        found = {name: answer for name, answer in answers if isinstance(answer, FileStatus)}
+        back = {name: (file.size, file.mtime_ns) for name, file in found.items() if file.media == "tape"}
         self._metadata.recall(lease, back)
-        return back
+        return set(back)
 
 
 def _refuse(run: StagingRun) -> None:

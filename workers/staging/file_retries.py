@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from chalicelib.db.states import WaitsFor
 from chalicelib.stores.entries import CartEntry
@@ -18,6 +19,16 @@ from workers.staging.missing_files import given_up
 
 #: An entry whose file the archive fails to deliver, and the reason.
 FailingEntry = tuple[CartEntry, str]
+
+
+class Failing(Protocol):
+    """What is kept of a file that fails: of an entry, or of a recalled file for all carts. As in CartEntry."""
+
+    archive_id: str
+    failing_s: float
+    failing_at: float | None
+    failing_reason: str
+    error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +63,10 @@ class FileRetries:
         lease.sleep(self.policy.first_retry)
         return True
 
-    def record(self, failing: Sequence[FailingEntry]) -> None:
-        """Add to each entry the time it has been failing, not counting time in which the archive is down, and why.
+    def record(self, failing: Sequence[tuple[Failing, str]]) -> None:
+        """Add to each file the time it has been failing, not counting time in which the archive is down, and why.
 
-        An entry whose patience is used up gets its reason as its error.
+        A file whose patience is used up gets its reason as its error.
         """
         if failing:
             self._record(failing)
@@ -93,7 +104,7 @@ class FileRetries:
         interval = min(self._interval(entry), self.policy.while_down) / 2
         return min(interval, entry.failing_at + interval - now)  # the clock may have been set back
 
-    def _record(self, failing: Sequence[FailingEntry]) -> bool:
+    def _record(self, failing: Sequence[tuple[Failing, str]]) -> bool:
         """Return whether the archive is up."""
         now, alive = self._clock(), self._is_alive()
         for entry, reason in failing:

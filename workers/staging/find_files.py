@@ -59,13 +59,15 @@ class FileFinder:
                 return OTHERS_TURN
         return self._look_through(lease, cart, 0, turn)
 
-    def ask_again(self, lease: Lease, cart: Cart, first: int, files: int) -> list[CartEntry]:
-        """Ask the archive again about those of `files` entries from `first` on that were on tape; return these."""
-        asked = [entry for entry in self._entries.page(cart.id, first, files) if entry.on_tape]
-        self._retries.record(self._metadata.ask_archive(lease, asked))
-        self._record(lease, asked)
-        self._metadata.forget_recalls({entry.archive_id for entry in asked if not entry.on_tape})
-        return asked
+    def take_answers(self, lease: Lease, cart: Cart, first: int, files: int) -> int:
+        """Record what looks have found of `files` entries from `first` on, and recall those that nobody has recalled.
+
+        Returns how many of these entries are still on tape.
+        """
+        on_tape = [entry for entry in self._entries.page(cart.id, first, files) if entry.on_tape]
+        self._retries.record(self._metadata.take_answers(lease, on_tape))
+        self._record(lease, [entry for entry in on_tape if not entry.on_tape or entry.error or entry.failing_at])
+        return sum(bool(entry.on_tape) for entry in on_tape)
 
     def pages(self, cart: Cart, start: int = 0) -> Iterator[list[CartEntry]]:
         """All entries of the cart from page `start` on, in order."""
@@ -108,7 +110,7 @@ class FileFinder:
     def _look_up(self, lease: Lease, cart: Cart, page: Sequence[CartEntry], turn: TimeSlice) -> Defer | None:
         """Look up the unknown entries of a page, and retry failures once, after a pause; return when to retry."""
         due, wait = self._retries.due([entry for entry in page if entry.is_unknown])
-        failing = self._ask(lease, cart, page, self._metadata.look_up_staged(due), turn)
+        failing = self._ask(lease, cart, page, self._metadata.look_up_known(lease, due), turn)
         if failing and not turn.ended:
             self._retries.record(failing)
             self._record(lease, [entry for entry, _ in failing])  # its client sees at once what is being retried
@@ -150,7 +152,7 @@ class FileFinder:
         for positions in self._sharing.take(lease):
             page = self._entries.page(cart.id, positions.start, len(positions))
             unknown = [entry for entry in page if entry.is_unknown]
-            self._metadata.look_up(lease, unknown)
+            self._metadata.look_up(lease, unknown, lease.job.id)
             self._record(lease, [entry for entry in unknown if entry.size is not None])
             if turn.is_over():
                 break
