@@ -34,6 +34,7 @@ class MemoryArchive:
     """`files` by id. `asked`: every request about a file, as (method, id). `is_down`: nothing is answered.
 
     `alone`: the ids of files that were read on connections of their own, because no hash verifies them.
+    `starts`: the first byte that each `read` asked for.
 
     `on_request` is called before each answer, with the file's id.
     """
@@ -42,6 +43,7 @@ class MemoryArchive:
         self.files: dict[str, ArchiveFile] = {}
         self.asked: list[tuple[str, str]] = []
         self.alone: list[str] = []
+        self.starts: list[int] = []
         self.is_down = False
         self.on_request: Callable[[str], None] = lambda archive_id: None
 
@@ -83,6 +85,7 @@ class MemoryArchive:
         if start and stop is None:
             raise ValueError("a range needs its stop")
         self.alone += [archive_id] if unverified else []
+        self.starts.append(start)
         file = self._file("GET", archive_id, check)
         content, broken = file.content[start:stop], file.breaks_after
         if broken is not None:
