@@ -218,6 +218,7 @@ resource "aws_ecs_service" "workers" {
 
   depends_on = [
     aws_ecs_cluster_capacity_providers.this, aws_iam_role_policy.workers, aws_iam_role_policy.workers_volume,
-    aws_iam_role_policy.task_protection, aws_iam_role_policy.start, aws_vpc_endpoint.interface, aws_efs_file_system_policy.this,
+    aws_iam_role_policy.task_protection, aws_iam_role_policy.start, aws_vpc_endpoint.interface,
+    aws_efs_file_system_policy.this,
   ]
 }

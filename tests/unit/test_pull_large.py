@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 from contextlib import ExitStack
 from pathlib import Path
-from typing import cast
 
 import pytest
 
@@ -14,7 +14,6 @@ from chalicelib.errors import LayoutChanged, LeaseLost
 from chalicelib.stores.cart_row import Cart
 from chalicelib.stores.job_row import JobKind, ReconcilePass
 from tests.doubles.site import MemorySite, expired
-from tests.doubles.worker_parts import Stopping
 from workers.files import partial_files, volume
 from workers.files.file_spec import FileSpec
 from workers.handlers.reconcile import ReconcileHandler
@@ -139,7 +138,7 @@ def test_the_next_worker_waits_for_one_that_is_ending(
     monkeypatch.setattr(volume, "LOCAL_PATIENCE", 10.0)
     ending = ExitStack()
     ending.enter_context(site.volume.continuing(spec, lease.claim, lease.sleep))
-    cast(Stopping, site.stopping).meanwhile = ending.close
+    site.stopping.meanwhile = ending.close
     assert isinstance(pull(site, expired(lease, site), spec), dict)
     assert site.archive.starts == [0, HALF]
     assert site.volume.path("x").read_bytes() == CONTENT
@@ -151,7 +150,7 @@ def test_without_locks_nothing_is_continued(site: MemorySite, half: Half, monkey
     def no_locks(*_: object) -> None:
         raise OSError(partial_files.NO_LOCKS[0], "no locks available")
 
-    monkeypatch.setattr(partial_files.fcntl, "flock", no_locks)
+    monkeypatch.setattr(fcntl, "flock", no_locks)
     assert isinstance(pull(site, lease, spec), dict)
     assert (site.archive.starts, partials(site)) == ([0, 0], [])
 

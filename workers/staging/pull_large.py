@@ -12,12 +12,13 @@ import os
 from workers.archive.client import ArchiveClient
 from workers.files.file_spec import FileSpec
 from workers.files.hashes import Hashes, Hashing
-from workers.files.partial_files import PARTIAL_FROM
+from workers.files.partial_files import PARTIAL_FROM, RANGED_FROM
 from workers.files.volume import Volume
 from workers.runtime.lease import Lease
 from workers.staging.file_sink import BLOCK
 from workers.staging.landing import Landing
 from workers.staging.receive import Receiver
+from workers.staging.receive_ranges import RangesIgnored, RangesReceiver
 from workers.staging.unchanged import check_unchanged, wrong_size
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class LargePuller:
         self._lease = lease
         self._landing = landing
         self._receiver = Receiver(archive, lease, landing)
+        self._ranges = RangesReceiver(archive, lease, landing)
 
     def pull(self, spec: FileSpec, again: bool) -> Hashes:
         """Pull the file, or the rest of it, into its partial file; return the hashes of the whole.
@@ -49,13 +51,21 @@ class LargePuller:
             if have:
                 log.info("%s: continuing at %d of %d bytes", spec.archive_id, have, spec.size)
                 check_unchanged(self._archive, spec, self._lease)
-            received = have
             if have < spec.size:
-                received = self._receiver.receive(spec, descriptor, hashing, unverified=again, have=have)
-            if received != spec.size and not have:
-                check_unchanged(self._archive, spec, self._lease)
-                raise wrong_size(spec, received)
-        return hashing.hashes()  # those of joined pieces that are too short or too long are wrong
+                self._receive_rest(spec, descriptor, hashing, have, again)
+        return hashing.hashes()  # those of pieces that do not make a whole are wrong
+
+    def _receive_rest(self, spec: FileSpec, descriptor: int, hashing: Hashing, have: int, again: bool) -> None:
+        if spec.size >= RANGED_FROM and not again:
+            try:
+                self._ranges.receive(spec, descriptor, hashing, have)
+            except RangesIgnored:
+                log.info("%s: the archive serves no ranges; pulling it as a whole", spec.archive_id)
+            return
+        received = self._receiver.receive(spec, descriptor, hashing, unverified=again, have=have)
+        if received != spec.size and not have:
+            check_unchanged(self._archive, spec, self._lease)
+            raise wrong_size(spec, received)
 
     def _hash(self, spec: FileSpec, descriptor: int, size: int, hashing: Hashing) -> int:
         """Hash the bytes that are there already; return how many."""
