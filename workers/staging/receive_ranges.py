@@ -52,11 +52,11 @@ class RangesReceiver:
             file.take(of, block)
             self._landing.landed(spec.archive_id, file.received)
 
-        failures = 0
+        failures = 0  # in a row
         with closing(self._archive.ranges(spec.archive_id, file.wanted(), take, self._lease.check)) as answers:
             for of, error in answers:
                 failure = file.ended(of, error)
-                failures += failure is not None
+                failures = failures + 1 if failure is not None else 0
                 if failure is not None and (failures > RESUMES or isinstance(failure, ArchiveRefused)):
                     raise failure
         while file.hash_more(BLOCK):
