@@ -1,4 +1,5 @@
-# The workers: containers that stage and bundle. On SIGTERM a worker drains: it requeues its jobs within 8 s.
+# The workers: containers that stage and bundle. On SIGTERM a worker drains: it requeues its jobs within 8 s. What it has
+# received of large files stays on the volume for the next one.
 
 locals {
   workers = var.image_tag == null ? 0 : 1
@@ -217,6 +218,7 @@ resource "aws_ecs_service" "workers" {
 
   depends_on = [
     aws_ecs_cluster_capacity_providers.this, aws_iam_role_policy.workers, aws_iam_role_policy.workers_volume,
-    aws_iam_role_policy.start, aws_vpc_endpoint.interface, aws_efs_file_system_policy.this,
+    aws_iam_role_policy.task_protection, aws_iam_role_policy.start, aws_vpc_endpoint.interface,
+    aws_efs_file_system_policy.this,
   ]
 }

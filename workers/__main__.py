@@ -12,6 +12,7 @@ from chalicelib.config.settings import load
 from chalicelib.errors import CartError
 from chalicelib.start_line import log_start
 from chalicelib.wiring import build
+from workers.runtime.task_protection import TaskProtection
 from workers.runtime.worker_name import worker_name
 from workers.wiring import assemble
 
@@ -31,6 +32,8 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.consumer.stop())
     log_start(worker.system.process, settings, worker.system.database, os.environ)
+    protection = TaskProtection(os.environ.get("ECS_AGENT_URI", ""), lambda: worker.consumer.is_busy)
+    protection.start()
     worker.measuring.start()
     worker.notifying.start()
     worker.consumer.run()
@@ -38,6 +41,7 @@ def main() -> int:
     log.info("draining")
     clean = worker.consumer.drain(GRACE)
     worker.measuring.stop()
+    protection.stop()
     worker.system.traces.close()
     log.info("stopped" if clean else "stopped; unfinished jobs were requeued")
     logging.shutdown()

@@ -172,6 +172,8 @@ class Simulator:
         pause = self.dice.faults.drip.get(archive_id)
         for step in self._body(file, start, stop, fault) if pause is None else _dripped(file, start, stop, pause):
             yield from (step,) if isinstance(step, (Wait, End)) else self._framed(archive_id, step)
+            if self.dice.faults.bandwidth and not isinstance(step, (Wait, End)):
+                yield Wait(len(step) / self.dice.faults.bandwidth)
         yield b"0\r\n\r\n"
 
     def _body(self, file: ArchiveFile, start: int, stop: int, fault: str | None) -> Iterator[Step]:

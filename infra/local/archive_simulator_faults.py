@@ -41,6 +41,8 @@ class Faults:
     mtimes: Mapping[str, str] = field(default_factory=dict)
     #: By id, the seconds between one byte of a GET's body and the next.
     drip: Mapping[str, float] = field(default_factory=dict)
+    #: Bytes a second of each GET's body, as of a connection that is the bottleneck; 0 for no limit.
+    bandwidth: float = 0.0
     seed: int = 0
 
     def changed(self, changes: Mapping[str, Any]) -> Faults:

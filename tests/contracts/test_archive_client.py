@@ -167,3 +167,22 @@ def test_an_archive_that_is_down_answers_for_nothing_and_is_not_alive(archive: A
         assert (type(error), str(error)) == (ArchiveUnavailable, "archive answered 503")
     archive.set_down(False)
     assert archive.client.alive()
+
+
+def test_ranges_are_passed_on_as_they_come_and_more_are_asked_for_as_they_end(archive: Archive) -> None:
+    content, received, ended = CONTENTS["big"], dict[tuple[int, int], bytes](), list[tuple[int, int]]()
+
+    def wanted() -> Iterator[tuple[int, int] | None]:
+        yield from ((0, 100_000), (100_000, 200_000), None)
+        while not ended:
+            yield None
+        yield 200_000, 300_000
+
+    def take(of: tuple[int, int], block: memoryview) -> None:
+        received[of] = received.get(of, b"") + bytes(block)
+
+    for of, error in archive.client.ranges("big", wanted(), take, nothing):
+        assert error is None
+        ended.append(of)
+    assert received == {of: content[of[0] : of[1]] for of in ended}
+    assert sorted(ended) == [(0, 100_000), (100_000, 200_000), (200_000, 300_000)]

@@ -13,7 +13,8 @@ from tests.contracts.test_windows import TAKEN, insert, window
 from tests.doubles.world import LEASE, World
 from workers.files import crc64nvme
 from workers.files.file_spec import FileSpec
-from workers.files.volume import BLOCK, name_of
+from workers.files.names import name_of
+from workers.files.volume import BLOCK
 from workers.stores.staged_files import StagedFile
 
 CRC = crc64nvme.to_hex(1)

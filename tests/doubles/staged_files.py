@@ -11,7 +11,8 @@ from tests.doubles.database import MemoryDatabase, StagedFileRow
 from tests.doubles.space_account import MemorySpaceAccountStore
 from workers.files import crc64nvme
 from workers.files.file_spec import FileSpec
-from workers.files.volume import allocated_bytes, name_of
+from workers.files.names import name_of
+from workers.files.volume import allocated_bytes
 from workers.stores.staged_files import StagedFile
 
 

@@ -107,6 +107,8 @@ def test_workers_may_make_the_calls_of_the_bundle_store_and_the_queue() -> None:
             | {"logs:CreateLogStream", "logs:PutLogEvents"},
         ),
         ("database_users.tf", "database_secret", {"secretsmanager:GetSecretValue"}),
+        # workers/runtime/task_protection.py, by way of the agent
+        ("task_protection.tf", "task_protection", {"ecs:GetTaskProtection", "ecs:UpdateTaskProtection"}),
         ("database_users.tf", "migrate", {"secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"}),
     ],
 )

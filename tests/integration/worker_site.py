@@ -20,7 +20,8 @@ from chalicelib.stores.job_row import NO_CART
 from infra.local.archive_simulator_files import find
 from tests.callers import ANYONE
 from tests.integration.conftest import Site
-from workers.files.volume import allocated_bytes, name_of
+from workers.files.names import name_of
+from workers.files.volume import allocated_bytes
 
 MIB = 1 << 20
 MTIME_NS = 1_500_000_000_000_000_000

@@ -12,7 +12,8 @@ import pytest
 
 from chalicelib.errors import VolumeUnavailable
 from chalicelib.job_message import Claim
-from workers.files.volume import StagedFileGone, Volume, name_of, volume_errors
+from workers.files.names import name_of
+from workers.files.volume import StagedFileGone, Volume, volume_errors
 
 CLAIM, MTIME_NS = Claim(7, 1), 1_500_000_000_000_000_000
 CONTENT = b"content"

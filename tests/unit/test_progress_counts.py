@@ -18,6 +18,7 @@ from tests.doubles.bundle_store import MemoryBundleStore
 from tests.doubles.site import MemorySite, expired
 from workers.bundling.upload import UploadPools
 from workers.runtime.outcomes import Done
+from workers.staging import staging_run
 from workers.staging.pull_batch import BatchPuller, PullPools
 
 MIB = 1 << 20
@@ -131,6 +132,24 @@ def test_bytes_that_land_do_not_count_as_progress_of_the_job(site: MemorySite, m
     monkeypatch.setattr(site.world.jobs, "progressed", counting)
     assert site.stager.stage(lease, work, actions) is None
     assert len(progressed) == 1, "the file itself"
+
+
+def test_each_step_of_a_large_file_is_progress_once_since_what_landed_stays(
+    site: MemorySite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staging_run, "PARTIAL_FROM", 2 * MIB)
+    cart = site.lay_out("a", {"large": LARGE["large"]})
+    counting_pulls(site, cart, monkeypatch)
+    lease, work, actions = site.reserve(cart)
+    progressed, original = [], site.world.jobs.progressed
+
+    def counting(job: Job, write: Callable[[], object]) -> object:
+        progressed.append(job)
+        return original(job, write)
+
+    monkeypatch.setattr(site.world.jobs, "progressed", counting)
+    assert site.stager.stage(lease, work, actions) is None
+    assert len(progressed) == 2, "its half, and the file itself"
 
 
 class SlowStore(MemoryBundleStore):

@@ -9,8 +9,9 @@ import pytest
 
 from tests.doubles.site import MemorySite
 from workers.files.file_spec import FileSpec
-from workers.staging import pull_file
-from workers.staging.pull_file import RESUMES, Failing, FilePuller, FileResult
+from workers.staging import receive
+from workers.staging.pull_file import Failing, FilePuller, FileResult
+from workers.staging.receive import RESUMES
 
 CONTENT = hashlib.shake_128(b"large").digest(10_000)
 ENOUGH = 1000  # bytes of a transfer that is worth resuming
@@ -18,7 +19,7 @@ ENOUGH = 1000  # bytes of a transfer that is worth resuming
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemorySite:
-    monkeypatch.setattr(pull_file, "RESUMED_FROM", ENOUGH)
+    monkeypatch.setattr(receive, "RESUMED_FROM", ENOUGH)
     return MemorySite(tmp_path)
 
 

@@ -12,12 +12,16 @@ import logging
 import threading
 from collections.abc import Callable, Container, Generator, Iterable, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
 from chalicelib.errors import ArchiveRefused, ArchiveUnavailable
 from workers.archive.curl_loop import AnswerOrError
+from workers.archive.file_status import FileStatus as FileStatus
+from workers.archive.file_status import Media as Media
+from workers.archive.file_status import media_in, size_in
 from workers.archive.identity import NO_IDENTITY, Identity, request_header
 from workers.archive.limits import Limits
 from workers.archive.messages import OK, Answer, Method, Request, is_refusal
@@ -25,26 +29,20 @@ from workers.archive.mtime import parse_mtime
 from workers.archive.refusals import Refusals
 from workers.archive.transfers import Transfers
 
-Media = Literal["disk", "tape"]
 Check = Callable[[], None]
 #: Entered for each call; what it gives is called whenever something useful has come.
 Watched = Callable[[], AbstractContextManager[Callable[[], None]]]
 Parsed = TypeVar("Parsed")
-Answers = Generator[tuple[str, Parsed | ArchiveRefused | ArchiveUnavailable], None, None]
+Item = TypeVar("Item")
+AnswersTo = Generator[tuple[Item, Parsed | ArchiveRefused | ArchiveUnavailable], None, None]
+Answers = AnswersTo[str, Parsed]
+#: Takes bytes of a range.
+TakeRange = Callable[[tuple[int, int], memoryview], None]
 
 ANSWERED = "archive answered "  # leads the message of an error that comes from a status
-TOO_BIG = 1 << 63
-LONGEST_NUMBER = 40
 PROBE_RATE = 1024  # bytes a second, of the answer to `GET /`
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class FileStatus:
-    size: int
-    mtime_ns: int
-    media: Media
 
 
 class ArchiveClient:
@@ -143,6 +141,20 @@ class ArchiveClient:
                     refusals.log()
                     raise error
 
+    def ranges(
+        self, archive_id: str, wanted: Iterable[tuple[int, int] | None], take: TakeRange, check: Check
+    ) -> AnswersTo[tuple[int, int], None]:
+        """Pass the bytes of these ranges (stop exclusive) to `take`, as they come; yield each range when it has ended.
+
+        `wanted`: None for none now; it is asked for more after the next answer. As `read` in all else.
+        """
+
+        def request(of: tuple[int, int]) -> Request:
+            query = f"?byte_range={of[0]}-{of[1]}"
+            return replace(self._request("GET", archive_id, query), take=partial(take, of))
+
+        return self._ask(wanted, request, check, (OK,), _nothing)
+
     def status(self, archive_id: str, check: Check) -> FileStatus:
         """As `statuses`, for one file. Raises ArchiveUnavailable, ArchiveRefused."""
         for _, answer in self.statuses((archive_id,), check):
@@ -163,19 +175,19 @@ class ArchiveClient:
 
     def _ask(
         self,
-        archive_ids: Iterable[str],
-        request: Callable[[str], Request],
+        items: Iterable[Item | None],
+        request: Callable[[Item], Request],
         check: Check,
         expected: tuple[int, ...],
         parse: Callable[[Answer], Parsed],
-    ) -> Answers[Parsed]:
-        """Yield each file's answer as `parse` reads it, or why there is none."""
+    ) -> AnswersTo[Item, Parsed]:
+        """Yield the answer to each request as `parse` reads it, or why there is none."""
         refusals = Refusals(log)
         try:
             running = self._transfers.run
-            with self._watched() as moved, closing(running(archive_ids, request, self._gated(check), moved)) as answers:
-                for archive_id, answer in answers:
-                    yield archive_id, _parsed(answer, archive_id, expected, parse, refusals)
+            with self._watched() as moved, closing(running(items, request, self._gated(check), moved)) as answers:
+                for item, answer in answers:
+                    yield item, _parsed(answer, str(item), expected, parse, refusals)
         finally:
             refusals.log()
 
@@ -194,7 +206,7 @@ class ArchiveClient:
         if mtime_ns is None and not self._bad_time_logged.is_set():
             self._bad_time_logged.set()  # once: an archive that sends one such time may send millions
             log.warning("archive sent no valid Last-Modified (%.100r): 1970 is used", headers.get("last-modified"))
-        return FileStatus(_size(headers), mtime_ns or 0, _media(headers))
+        return FileStatus(size_in(headers), mtime_ns or 0, media_in(headers))
 
     def _request(self, method: Method, archive_id: str, query: str = "") -> Request:
         return Request(method, self._target(archive_id) + query, headers=(*self._headers, *request_header()))
@@ -233,21 +245,6 @@ def _nothing(answer: Answer) -> None:
 
 def _unwatched() -> AbstractContextManager[Callable[[], None]]:
     return nullcontext(lambda: None)
-
-
-def _size(headers: Mapping[str, str]) -> int:
-    size = headers.get("x-content-length", "")
-    if not (size.isascii() and size.isdigit() and len(size) < LONGEST_NUMBER and int(size) < TOO_BIG):
-        raise ArchiveUnavailable("archive sent no valid X-Content-Length")
-    return int(size)
-
-
-def _media(headers: Mapping[str, str]) -> Media:
-    """Disk where the archive does not say: then its GET brings the bytes, or says why not."""
-    media = headers.get("x-pacifica-file-storage-media", "").lower()
-    if media == "error":
-        raise ArchiveUnavailable("archive does not know where this file is")
-    return "tape" if media == "tape" else "disk"
 
 
 def _failure(status: int) -> ArchiveUnavailable | ArchiveRefused:

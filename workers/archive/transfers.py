@@ -52,12 +52,14 @@ class Transfers:
 
     def run(
         self,
-        items: Iterable[Item],
+        items: Iterable[Item | None],
         request: Callable[[Item], Request],
         check: Callable[[], None],
         moved: Callable[[], None] = lambda: None,
     ) -> Generator[tuple[Item, AnswerOrError], None, None]:
         """Yield each item with the answer to its request, in any order. If `request` raises ArchiveRefused, yields it.
+
+        An item that is None stands for none now: the next is asked for after the next answer.
 
         `moved` is called when something useful has come. Raises what `check` raises, which is called at least once a
         second, and what a request's `take` raises. The
@@ -74,10 +76,13 @@ class Transfers:
                 while more and self._acquire_slot(loop):
                     try:
                         item = next(waiting)
+                        if item is None:
+                            break
                         loop.begin(item, request(item))
                     except StopIteration:
                         more = False
                     except ArchiveRefused as error:
+                        assert item is not None, "what was refused is its request"
                         yield item, error
                 self._release_slots(loop, keep=more)
                 before = loop.received

@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 DIRECTORY_MODE, FILE_MODE = 0o700, 0o600
 #: Never waits for the other end of a FIFO.
 READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+READ_AND_WRITE = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 #: What opening a symbolic link or a socket answers.
 NO_FILE = (errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.EOPNOTSUPP)
@@ -68,11 +69,11 @@ def create(directory: int, name: str) -> int:
         return os.open(name, CREATE, FILE_MODE, dir_fd=directory)
 
 
-def open_regular(directory: int, name: str) -> int | None:
-    """A descriptor to read a regular file with no other name; None if there is none."""
+def open_regular(directory: int, name: str, flags: int = READ) -> int | None:
+    """A descriptor of a regular file with no other name; None if there is none."""
     try:
-        descriptor = os.open(name, READ, dir_fd=directory)
-    except FileNotFoundError:
+        descriptor = os.open(name, flags, dir_fd=directory)
+    except (FileNotFoundError, IsADirectoryError):
         return None
     except OSError as error:
         if error.errno in NO_FILE and not is_regular(directory, name):
@@ -89,6 +90,20 @@ def is_regular(directory: int, name: str) -> bool:
     with suppress(FileNotFoundError):
         return _is_plain(os.stat(name, dir_fd=directory, follow_symlinks=False))
     return False
+
+
+def is_named(directory: int, name: str, descriptor: int) -> bool:
+    """Whether the open file still has this name."""
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(descriptor), os.stat(name, dir_fd=directory, follow_symlinks=False))
+    return False
+
+
+def size_of(directory: int, name: str) -> int:
+    """Bytes; 0 where there is no such file."""
+    with suppress(FileNotFoundError):
+        return os.stat(name, dir_fd=directory, follow_symlinks=False).st_size
+    return 0
 
 
 def listed(directory: int, ours: Callable[[str], bool]) -> list[str]:

@@ -9,7 +9,6 @@ Files and directories are private to the workers' user, and no symbolic link is 
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -21,6 +20,10 @@ from chalicelib.errors import VolumeUnavailable
 from chalicelib.job_message import Claim
 from chalicelib.stores.space_account import BLOCK as BLOCK
 from workers.files import own_files
+from workers.files.file_spec import FileSpec
+from workers.files.names import NO_CLAIM, claim_of, name_of, partial_of, temporary_of, version_in
+from workers.files.partial_files import LOCAL_PATIENCE, REMOTE_PATIENCE, PartialFiles, Sleep
+from workers.files.preallocate import preallocate
 from workers.files.stamps import is_stamp, stamp_of
 
 DIRECTORIES = 256
@@ -31,7 +34,6 @@ NOT_OURS = (errno.ENOTDIR, errno.ELOOP)
 NAME_LENGTH = 64  # hex digits of a staged file's name
 PREALLOCATED_FROM = 1 << 20  # bytes; smaller files gain nothing
 PREALLOCATES = hasattr(os, "posix_fallocate")
-NO_CLAIM = Claim(0, 0)
 NETWORK = ("nfs", "cifs", "smb", "fuse", "9p")
 
 
@@ -48,12 +50,12 @@ class Volume:
         self, root: Path, limit: int, reserve: float, is_network: Callable[[Path], bool] | None = None
     ) -> None:
         """`limit`: bytes that staged files may use, 0 for the whole file system; `reserve`: percentage kept free.
-
         `is_network`: whether a directory is on a network file system; asked once, by `prepare`.
         """
         self._root = root
         self._files = root / "files"
         self._tmp = root / "tmp"
+        self._partials = PartialFiles(self._tmp)
         self._limit = limit
         self._reserve = reserve
         self._is_network = is_network or on_network_file_system
@@ -110,7 +112,7 @@ class Volume:
 
         An exception removes it.
         """
-        temporary = _temporary(archive_id, claim)
+        temporary = temporary_of(archive_id, claim)
         with own_files.opened(f"{self._tmp}") as directory:
             descriptor = own_files.create(directory, temporary)
         try:
@@ -123,9 +125,24 @@ class Volume:
         finally:
             os.close(descriptor)
 
+    @contextmanager
+    def continuing(self, spec: FileSpec, claim: Claim, sleep: Sleep) -> Iterator[tuple[int, int]]:
+        """As PartialFiles.writing, with space on the disk for the whole file. Then `keep_partial` it."""
+        patience = REMOTE_PATIENCE if self.is_remote else LOCAL_PATIENCE
+        with self._partials.writing(spec, claim, sleep, patience) as (descriptor, size):
+            if not self.is_remote:
+                preallocate(descriptor, spec.size)
+            yield descriptor, size
+
     def keep(self, archive_id: str, claim: Claim, mtime_ns: int) -> None:
         """Give a temporary file that is whole and verified its final name."""
-        temporary, name = _temporary(archive_id, claim), name_of(archive_id)
+        self._keep(temporary_of(archive_id, claim), name_of(archive_id), mtime_ns)
+
+    def keep_partial(self, spec: FileSpec, claim: Claim) -> None:
+        """As `keep`."""
+        self._keep(partial_of(spec, claim), name_of(spec.archive_id), spec.mtime_ns)
+
+    def _keep(self, temporary: str, name: str, mtime_ns: int) -> None:
         stamp = stamp_of(mtime_ns)
         with own_files.opened(f"{self._tmp}") as tmp, self._opened(name) as directory:
             os.utime(temporary, ns=(stamp, stamp), dir_fd=tmp, follow_symlinks=False)
@@ -133,7 +150,10 @@ class Volume:
 
     def discard(self, archive_id: str, claim: Claim) -> None:
         """Remove a temporary file."""
-        self.remove_temporaries([_temporary(archive_id, claim)])
+        self.remove_temporaries([temporary_of(archive_id, claim)])
+
+    def discard_partial(self, spec: FileSpec, claim: Claim) -> None:
+        self.remove_temporaries([partial_of(spec, claim)])
 
     def open(self, archive_id: str, size: int, mtime_ns: int) -> int:
         """Open a staged file for reading; return its descriptor. Raises StagedFileGone."""
@@ -160,20 +180,17 @@ class Volume:
         self.remove(name_of(archive_id))
 
     def remove_older_temporaries(self, claim: Claim) -> None:
-        """Remove the temporary files that earlier claims of the same job left."""
+        """Remove the temporary files that earlier claims of the same job left, but no partial files."""
         for other, names in self.temporaries().items():
             if other != claim and other.job_id == claim.job_id:
-                self.remove_temporaries(names)
+                self.remove_temporaries(name for name in names if not version_in(name))
 
     def temporaries(self) -> dict[Claim, list[str]]:
-        """The names of the temporary files, by the claim that writes them; NO_CLAIM for a file of any other name.
-
-        ReconcileHandler removes those whose claim is over.
-        """
+        """The names of all temporary files, by the claim that writes them; NO_CLAIM for a file of any other name."""
         found: dict[Claim, list[str]] = {}
         with own_files.opened(f"{self._tmp}") as directory:
-            for name in own_files.listed(directory, lambda name: _claim_of(name) != NO_CLAIM):
-                found.setdefault(_claim_of(name), []).append(name)
+            for name in own_files.listed(directory, lambda name: claim_of(name) != NO_CLAIM):
+                found.setdefault(claim_of(name), []).append(name)
         return found
 
     def remove_temporaries(self, names: Iterable[str]) -> None:
@@ -199,19 +216,6 @@ class Volume:
         return own_files.opened(f"{self._files}/{name[:2]}")
 
 
-def _temporary(archive_id: str, claim: Claim) -> str:
-    return f"{claim.job_id}-{claim.token}-{name_of(archive_id)[:32]}"
-
-
-def _claim_of(name: str) -> Claim:
-    """The claim in a temporary file's name, `job-token-digest`."""
-    job_id, _, rest = name.partition("-")
-    token, _, digest = rest.partition("-")
-    if not (job_id.isdecimal() and token.isdecimal() and digest):
-        return NO_CLAIM
-    return Claim(int(job_id), int(token))
-
-
 @contextmanager
 def volume_errors() -> Iterator[None]:
     """Turn errors of a volume that may recover into VolumeUnavailable. Also serves as a decorator."""
@@ -229,11 +233,6 @@ def volume_errors() -> Iterator[None]:
 def is_full(error: OSError) -> bool:
     """Whether the disk, or its quota, is full. WindowHandler then returns the reservation."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
-
-
-def name_of(archive_id: str) -> str:
-    """The name of a file on the volume; its first two hex digits name its directory."""
-    return hashlib.sha256(archive_id.encode()).hexdigest()
 
 
 def allocated_bytes(size: int) -> int:

@@ -1,6 +1,7 @@
 """Reconciles staged_files rows with the disk after crashes; the sweep queues this job.
 
-Temporary files whose writer is gone are removed at once. The 256 directories take turns, a few per run, so that a run
+Temporary files whose writer is gone are removed at once, but not a part of a large file that is still needed: the next
+job that pulls the file continues it. The 256 directories take turns, a few per run, so that a run
 is short however many files are staged, unless an operator has asked for all of them: a file without a row is removed; a
 row without its file is deleted, unless a window needs it, which then stages the file again. Rows of recalls whose job
 is gone are deleted, too.
@@ -14,6 +15,7 @@ from chalicelib.db.states import FileState
 from chalicelib.stores.job_row import ReconcilePass
 from chalicelib.stores.jobs import JobStore
 from chalicelib.stores.space_account import SpaceAccountStore
+from workers.files.names import digest_in, version_in
 from workers.files.volume import DIRECTORIES, Volume, volume_errors
 from workers.runtime.lease import Lease
 from workers.runtime.outcomes import Done, Outcome
@@ -57,9 +59,15 @@ class ReconcileHandler:
         found = self._volume.temporaries()
         alive = self._jobs.alive(found)
         for claim, names in found.items():
-            if claim not in alive:
-                self._volume.remove_temporaries(names)
-                log.info("removed %d temporary files of job %d", len(names), claim.job_id)
+            unneeded = [] if claim in alive else [name for name in names if not self._will_be_continued(name)]
+            if unneeded:
+                self._volume.remove_temporaries(unneeded)
+                log.info("removed %d temporary files of job %d", len(unneeded), claim.job_id)
+
+    def _will_be_continued(self, name: str) -> bool:
+        """Whether this is part of a file that a window still needs and that is not staged yet."""
+        version = version_in(name)
+        return bool(version) and FileState.PULLING in self._staged_files.states_by_name(digest_in(version)).values()
 
     def _reconcile(self, lease: Lease, directory: int) -> None:
         prefix = f"{directory:02x}"

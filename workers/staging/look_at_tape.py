@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chalicelib.aws.job_queue import JobQueue
+from chalicelib.job_queue import JobQueue
 
 from chalicelib.errors import ArchiveRefused, ArchiveUnavailable
 from chalicelib.stores.jobs import JobStore

@@ -6,12 +6,10 @@ A file whose size or mtime is no longer what the layout was made from voids the 
 from __future__ import annotations
 
 import errno
-import logging
 import os
-from collections.abc import Callable, Generator, Iterable
-from contextlib import closing
+from collections.abc import Generator, Iterable
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from functools import partial
 
 from chalicelib.errors import ArchiveRefused, ArchiveUnavailable, LayoutChanged
 from workers.archive.client import ArchiveClient
@@ -20,18 +18,13 @@ from workers.files.hashes import Hashes, Hashing, matches
 from workers.files.volume import StagedFileGone, Volume
 from workers.runtime.lease import Lease
 from workers.runtime.repairs import Repair, Repairs
-from workers.staging.file_sink import BLOCK, FileSink, write_all
+from workers.staging.file_sink import BLOCK, write_all
 from workers.staging.landing import Landing
+from workers.staging.pull_large import LargePuller, is_continued
+from workers.staging.receive import Receiver
+from workers.staging.unchanged import check_unchanged, wrong_size
 
 TRIES = 3
-RESUMES = 5
-#: Bytes. A transfer that breaks off earlier is not resumed: the file is read again from its start.
-RESUMED_FROM = 8 << 20
-
-#: ArchiveClient.read, with `unverified` given.
-Read = Callable[..., None]
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +68,8 @@ class FilePuller:
         self._volume = volume
         self._lease = lease
         self._landing = landing or Landing()
+        self._receiver = Receiver(archive, lease, self._landing)
+        self._large = LargePuller(archive, volume, lease, self._landing)
 
     def fetch(self, specs: Iterable[FileSpec]) -> Generator[tuple[FileSpec, bytes | Failing | Refused], None, None]:
         """Yield the bytes of small files as the archive sends them, in any order."""
@@ -116,12 +111,17 @@ class FilePuller:
                 if matches(spec, hashes):
                     self._keep(spec)
                     return spec, hashes
-                self._volume.discard(spec.archive_id, self._lease.claim)
-            self._check_unchanged(spec)
+                self._discard(spec)
+            check_unchanged(self._archive, spec, self._lease)
         except ArchiveRefused as error:
+            self._discard(spec)
             return spec, Refused(error.message)
         except ArchiveUnavailable as error:
             return spec, Failing(error.message)
+        except (LayoutChanged, OSError):
+            with suppress(OSError):
+                self._discard(spec)
+            raise
         finally:
             self._landing.ended(spec.archive_id)
         return spec, Wrong(hashes)
@@ -155,62 +155,29 @@ class FilePuller:
 
     def _pull_once(self, spec: FileSpec, again: bool) -> Hashes:
         """`again`: its bytes were wrong. They may have been those of another answer on the same connection."""
-        hashing = Hashing(spec)
+        if is_continued(spec):
+            return self._large.pull(spec, again)
+        hashing, unverified = Hashing(spec), again or not spec.hashes
         with self._volume.writing(spec.archive_id, self._lease.claim, spec.size) as descriptor:
-            read = partial(self._archive.read, unverified=again or not spec.hashes)
-            received = self._receive(spec, read, descriptor, hashing)
+            received = self._receiver.receive(spec, descriptor, hashing, unverified=unverified)
             if received != spec.size:
-                self._check_unchanged(spec)
-                raise _wrong_size(spec, received)
+                check_unchanged(self._archive, spec, self._lease)
+                raise wrong_size(spec, received)
         return hashing.hashes()
-
-    def _receive(self, spec: FileSpec, read: Read, descriptor: int, hashing: Hashing) -> int:
-        """Return the bytes received. A body that breaks off late is resumed there; the hash verifies the whole."""
-        received, error = self._read_from(spec, read, 0, descriptor, hashing)
-        transferred, resumes = received, 0
-        while received < spec.size and resumes < RESUMES and _is_worth_resuming(spec, transferred):
-            log.info("%s broke off at %d of %d bytes; resuming", spec.archive_id, received, spec.size)
-            transferred, error = self._read_from(spec, read, received, descriptor, hashing)
-            received += transferred
-            resumes += 1
-        if error is not None and not (received == spec.size and spec.hashes):
-            raise error
-        return received
-
-    def _read_from(
-        self, spec: FileSpec, read: Read, start: int, descriptor: int, hashing: Hashing
-    ) -> tuple[int, ArchiveUnavailable | None]:
-        """One transfer: the bytes received, and the error that ended it, if any."""
-        sink = FileSink(
-            descriptor, hashing, spec.size - start, lambda size: self._landing.landed(spec.archive_id, start + size)
-        )
-        error = None
-        try:
-            read(spec.archive_id, sink.take, self._lease.check, start=start, stop=spec.size if start else None)
-        except ArchiveUnavailable as unavailable:
-            error = unavailable
-        return sink.finish(), error
 
     def _keep(self, spec: FileSpec) -> None:
         try:
-            self._volume.keep(spec.archive_id, self._lease.claim, spec.mtime_ns)
+            if is_continued(spec):
+                self._volume.keep_partial(spec, self._lease.claim)
+            else:
+                self._volume.keep(spec.archive_id, self._lease.claim, spec.mtime_ns)
         except OSError:
-            self._volume.discard(spec.archive_id, self._lease.claim)
+            self._discard(spec)
             raise
 
-    def _check_unchanged(self, spec: FileSpec) -> None:
-        """Raise LayoutChanged if the archive's file is no longer the one in the layout."""
-        status = self._archive.status(spec.archive_id, self._lease.check)
-        if (status.size, status.mtime_ns) != (spec.size, spec.mtime_ns):
-            raise LayoutChanged(f"{spec.archive_id} has changed in the archive")
-
-
-def _wrong_size(spec: FileSpec, received: int) -> ArchiveUnavailable:
-    """The layout is made from the size that HEAD gives, so a GET that brings another number of bytes is an error."""
-    sent = f"{received} bytes" if received < spec.size else f"more than {spec.size} bytes"
-    return ArchiveUnavailable(f"the archive sent {sent}; by its X-Content-Length there are {spec.size}")
-
-
-def _is_worth_resuming(spec: FileSpec, transferred: int) -> bool:
-    """`transferred`: bytes of the last transfer alone. Without a hash, nothing would verify the joined pieces."""
-    return transferred >= RESUMED_FROM and bool(spec.hashes)
+    def _discard(self, spec: FileSpec) -> None:
+        """Remove what was received."""
+        if is_continued(spec):
+            self._volume.discard_partial(spec, self._lease.claim)
+        else:
+            self._volume.discard(spec.archive_id, self._lease.claim)

@@ -11,12 +11,13 @@ from chalicelib.stores.entries import CartEntry, EntryStore
 from chalicelib.stores.jobs import JobStore
 from workers.files.file_spec import FileSpec
 from workers.files.hashes import Hashes
+from workers.files.partial_files import PARTIAL_FROM
 from workers.runtime.lease import Lease
 from workers.staging.landing import Landing
 from workers.staging.pull_file import Failing, FileResult, Refused, Wrong
 from workers.staging.window_work import WindowWork
 from workers.stores.staged_files import StagedFileStore
-from workers.stores.windows import Counted, WindowStore
+from workers.stores.windows import Counted, Window, WindowStore
 
 
 @dataclass(slots=True)
@@ -116,8 +117,7 @@ class StagingRecorder:
                 self._entries.record_found(changed)
             self._count(run.work, counted, last=last)
 
-        # Bytes that landed are no progress yet: a worker that dies with the same file every time must not go on.
-        is_progress = last or run.staged or run.verified or counted.counted_files > run.work.window.counted_files
+        is_progress = last or run.staged or run.verified or _advances(run.work.window, counted)
         (self._jobs.progressed if is_progress else self._jobs.fenced)(run.lease.job, write)
         run.staged, run.verified, run.recorded_at = [], [], now
         files, size, pulling, _ = counted
@@ -137,6 +137,15 @@ class StagingRecorder:
             self._carts.count_window_staged(cart, *more)
         if not last or cart.windows_total > 1 or any(before):
             self._carts.mark_progress(cart)
+
+
+def _advances(window: Window, counted: Counted) -> bool:
+    """Whether this is progress: bytes of small files are not, or a worker that dies with the same one would go on.
+
+    Bytes of large files are, since they stay; in steps, each of which is taken once.
+    """
+    before, now = sum(window.counted()[1:]), sum(counted[1:3])
+    return counted.counted_files > window.counted_files or now // PARTIAL_FROM > before // PARTIAL_FROM
 
 
 def _counted(run: StagingRun) -> Counted:

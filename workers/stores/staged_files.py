@@ -20,7 +20,8 @@ from chalicelib.db.volume_models import StagedFiles
 from chalicelib.stores.space_account import BLOCK, SpaceAccountStore
 from workers.files import crc64nvme
 from workers.files.file_spec import FileSpec
-from workers.files.volume import allocated_bytes, name_of
+from workers.files.names import name_of
+from workers.files.volume import allocated_bytes
 
 
 @dataclass(frozen=True, slots=True)
