@@ -13,6 +13,7 @@ from chalicelib.stores.seals import SealStore
 from chalicelib.stores.space_account import SpaceAccountStore
 from chalicelib.stores.sweep_times import SweepTimes
 from chalicelib.stores.unsent_jobs import UnsentJobStore
+from chalicelib.stores.waiting_windows import WaitingWindowStore
 from chalicelib.stores.worker_states import WorkerStateStore
 from chalicelib.sweep.clear_carts import ClearCarts
 from chalicelib.sweep.dead_letters import DeadLetters
@@ -33,6 +34,7 @@ from chalicelib.sweep.reconcile_usage import ReconcileUsage
 from chalicelib.sweep.seal_audit import SealAudit
 from chalicelib.sweep.site_watch import SiteWatch
 from chalicelib.sweep.sweep import Sweep
+from chalicelib.sweep.wake_waiting import WakeWaiting
 from chalicelib.wiring_base import Base
 
 DAY = 86400.0  # seconds
@@ -77,4 +79,5 @@ def sweep_of(base: Base, dead_queue: JobQueue, policy: SweepPolicy) -> Sweep:
         OldWorkers(WorkerStateStore(database), policy.worker_history),
         OldNotifications(base.outbox, policy.notified_history, policy.notified),
         SiteWatch(FigureStore(database), SweepTimes(database, base.process), policy.unworked),
+        WakeWaiting(WaitingWindowStore(database, settings.lease), policy.waiting),
     )

@@ -14,6 +14,7 @@ from chalicelib.stores.job_row import JobKind
 from chalicelib.stores.job_waits import JobWaitStore
 from chalicelib.stores.owner_usage import OwnerUsageStore
 from chalicelib.stores.space_account import SpaceAccountStore
+from chalicelib.stores.waiting_windows import WaitingWindowStore
 from chalicelib.wiring import System
 from workers.archive.client import ArchiveClient
 from workers.bundling.complete import BundleCompleter
@@ -52,6 +53,7 @@ from workers.staging.eviction import Evictor
 from workers.staging.failed_files import FailedFiles
 from workers.staging.file_retries import FileRetries
 from workers.staging.find_files import FileFinder
+from workers.staging.free_space import FreeSpace
 from workers.staging.metadata import MetadataLookup
 from workers.staging.pull_batch import BatchPuller, PullPools
 from workers.staging.reading_rights import ReadingRights
@@ -61,6 +63,8 @@ from workers.staging.restage import Restager
 from workers.staging.share_work import WorkSharing
 from workers.staging.stage import Stager
 from workers.staging.staging_run import StagingRecorder
+from workers.staging.waking import Waker
+from workers.stores.evicted_files import EvictedFileStore
 from workers.stores.layout_rows import LayoutRows
 from workers.stores.recalls import RecallStore
 from workers.stores.shared_files import SharedFileStore
@@ -95,7 +99,26 @@ class Graph:
         self.wait_log, self.repairs = WaitLog(), Repairs()
         self.measuring = Measuring(s, policies.watch, volume, lambda: self.consumer, self.repairs.counts)
         self.rights = ReadingRights(s.policy, s.jobs, s.entries, self.cart_rights, groups)
-        self.releaser = SpaceReleaser(s.entries, self.windows, self.account, self.staged_files, volume, s.queue)
+        self.evicted_files = EvictedFileStore(s.database, self.account)
+        self.free_space = FreeSpace(self.account, volume)
+
+    @cached_property
+    def evictor(self) -> Evictor:
+        unused_for = self.s.settings.lru_buffer_time
+        return Evictor(self.s.jobs, self.account, self.evicted_files, self.volume, unused_for, self.clock)
+
+    @cached_property
+    def waker(self) -> Waker:
+        s = self.s
+        waiting = WaitingWindowStore(s.database, s.settings.lease)
+        return Waker(waiting, self.windows, self.account, self.evictor, self.free_space, s.queue)
+
+    @cached_property
+    def releaser(self) -> SpaceReleaser:
+        s, evicted = self.s, self.evicted_files
+        return SpaceReleaser(
+            s.entries, self.windows, self.account, self.staged_files, evicted, self.evictor, self.waker
+        )
 
     @cached_property
     def consumer(self) -> Consumer:
@@ -120,12 +143,17 @@ class Graph:
             JobKind.RECALL: RecallHandler(s.carts, self.rights, self.finder, self.planner, self.tape, s.queue),
             JobKind.WINDOW: self.window,
             JobKind.CLEANUP: self.cleanup,
-            JobKind.RECONCILE: ReconcileHandler(s.jobs, self.account, self.staged_files, self.recalls, self.volume),
+            JobKind.RECONCILE: self.reconcile,
             JobKind.ASSIST: self.assist,
             JobKind.EVICT: EvictHandler(s.jobs, self.account, self.evictor, self.releaser),
             JobKind.RESTART: RestartHandler(s.jobs, s.carts, self.layout_rows, s.bundles, self.releaser),
             JobKind.POLICY: AskPolicyHandler(s.jobs, s.carts, self.cart_rights, self.rights),
         }
+
+    @cached_property
+    def reconcile(self) -> ReconcileHandler:
+        staged, evicted = self.staged_files, self.evicted_files
+        return ReconcileHandler(self.s.jobs, self.account, staged, self.recalls, evicted, self.volume, self.releaser)
 
     @cached_property
     def tape(self) -> TapeWatch:
@@ -188,12 +216,16 @@ class Graph:
     @cached_property
     def reserver(self) -> Reserver:
         return Reserver(
-            self.s.jobs, self.windows, self.account, self.staged_files, self.shared_files, self.volume, self.evictor
+            self.s.jobs,
+            self.windows,
+            self.account,
+            self.staged_files,
+            self.shared_files,
+            self.volume,
+            self.evictor,
+            self.free_space,
+            self.waker,
         )
-
-    @cached_property
-    def evictor(self) -> Evictor:
-        return Evictor(self.staged_files, self.volume, self.s.settings.lru_buffer_time)
 
     @cached_property
     def stager(self) -> Stager:

@@ -24,7 +24,6 @@ from chalicelib.stores.jobs import JobStore
 from chalicelib.stores.uploads import UploadStore
 from workers.bundling.plan_windows import WindowPlanner
 from workers.files.volume import Volume
-from workers.staging.eviction import Evictor
 from workers.staging.release import SpaceReleaser
 from workers.staging.reserve import Reserver
 from workers.staging.stage import Stager
@@ -46,7 +45,8 @@ WORKER: dict[str, tuple[type, str, When]] = {
     "upload-begun": (BundleStore, "begin_upload", "after"),
     "windows-inserted": (WindowStore, "insert", "after"),
     "layout-committed": (WindowPlanner, "plan", "after"),
-    "files-evicted": (Evictor, "free", "after"),
+    "file-evicting": (Volume, "remove_staged", "before"),
+    "file-evicted": (Volume, "remove_staged", "after"),
     "files-claimed": (StagedFileStore, "claim", "after"),
     "window-reserved": (Reserver, "reserve", "after"),
     "file-written": (Volume, "keep", "before"),

@@ -86,6 +86,7 @@ class RecallRow:
 class VolumeRow:
     used: int = 0
     staged: int = 0
+    removed: int = 0
     reconciled_to: int = 0
 
 
