@@ -136,6 +136,10 @@ class MemoryDatabase:
     def next_id(self) -> int:
         return next(self._ids)
 
+    @property
+    def in_transaction(self) -> bool:
+        return self._depth > 0
+
     def transaction(self, work: Callable[[], T]) -> T:
         """Run `work`; when it raises, every table is as it was before."""
         with self._lock:

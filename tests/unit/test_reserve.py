@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.db.states import WindowState
+from chalicelib.db.states import WaitsFor, WindowState
 from chalicelib.errors import LeaseLost, NoSpaceAvailable
 from chalicelib.stores.cart_row import Cart
 from tests.doubles.site import MemorySite, expired
 from workers.files.volume import BLOCK
 from workers.runtime.lease import WorkerStopping
-from workers.runtime.outcomes import Park
+from workers.runtime.outcomes import Defer, Park
 from workers.staging import eviction
 from workers.staging.file_actions import FileActions
 from workers.staging.free_space import Room
@@ -118,7 +118,7 @@ def test_a_recently_used_file_is_not_evicted_and_the_window_waits(tmp_path: Path
     site = MemorySite(tmp_path, limit=LIMIT, unused_for=60)
     leave_staged(site, "recent")
     cart = site.lay_out("new", blocks("n", 4))
-    assert isinstance(attempt(site, cart), Park)
+    assert attempt(site, cart) == Defer(60.1, WaitsFor.SPACE, "the volume is full"), "until it may be evicted"
     site.database.advance(61)
     assert isinstance(attempt(site, cart), FileActions)
     assert site.on_volume() == set()
@@ -243,11 +243,11 @@ def blocks(name: str, count: int) -> dict[str, bytes]:
     return {f"{name}{number}": str(number).encode() * BLOCK for number in range(count)}
 
 
-def attempt(site: MemorySite, cart: Cart) -> FileActions | Park:
+def attempt(site: MemorySite, cart: Cart) -> FileActions | Defer | Park:
     return site.reserver.reserve(site.lease(cart), site.work(cart))
 
 
-def reserved(outcome: FileActions | Park) -> FileActions:
+def reserved(outcome: FileActions | Defer | Park) -> FileActions:
     assert isinstance(outcome, FileActions)
     return outcome
 

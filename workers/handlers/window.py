@@ -13,6 +13,7 @@ from workers.handlers.relayout import Relayout
 from workers.handlers.upload_window import WindowUpload
 from workers.runtime.lease import Lease
 from workers.runtime.outcomes import Defer, Outcome, Park
+from workers.staging.file_actions import FileActions
 from workers.staging.reading_rights import ReadingRights
 from workers.staging.release import SpaceReleaser
 from workers.staging.reserve import Reserver
@@ -78,7 +79,7 @@ class WindowHandler:
     def _stage(self, lease: Lease, work: WindowWork) -> Defer | Park | None:
         self._rights.check_window(lease, work)  # before it holds space: while nobody answers, others may use it
         actions = self._reserver.reserve(lease, work)
-        if isinstance(actions, Park):
+        if not isinstance(actions, FileActions):
             return actions
         try:
             return self._stager.stage(lease, work, actions)

@@ -17,7 +17,7 @@ from chalicelib.stores.jobs import JobStore
 from chalicelib.stores.space_account import SpaceAccount, SpaceAccountStore
 from workers.files.volume import Volume
 from workers.runtime.lease import Lease
-from workers.runtime.outcomes import Park
+from workers.runtime.outcomes import Defer, Park
 from workers.staging.eviction import Evictor
 from workers.staging.file_actions import FileActions, decide_actions
 from workers.staging.free_space import FreeSpace, Room
@@ -31,6 +31,8 @@ from workers.stores.windows import WindowStore
 
 #: Seconds until a window that waits tries again if nobody wakes it.
 FALLBACK_WAIT = 600.0
+SOON = 0.1  # seconds after the first file that may not be evicted yet may be
+FULL = "the volume is full"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +86,11 @@ class Reserver:
         self._free_space = free_space
         self._waker = waker
 
-    def reserve(self, lease: Lease, work: WindowWork) -> FileActions | Park:
+    def reserve(self, lease: Lease, work: WindowWork) -> FileActions | Defer | Park:
         """Reserve the window's space, or take over the reservation it has; return what to do for each file.
 
-        Returns Park while others hold the space, or other windows all that its owner may have. Raises NoSpaceAvailable
+        Returns Park while others hold the space, or other windows all that its owner may have; Defer if some space is
+        free at a known time. Raises NoSpaceAvailable
         when the volume can never hold the window.
         """
         self._finish_earlier_claims(lease, work)
@@ -125,7 +128,7 @@ class Reserver:
         elif lease.job.waits_for == WaitsFor.LIMIT:
             self._waker.wake_owner(lease.owner)
 
-    def _wait(self, lease: Lease, work: WindowWork, outcome: _NoRoom | _AtLimit, room: Room) -> Park:
+    def _wait(self, lease: Lease, work: WindowWork, outcome: _NoRoom | _AtLimit, room: Room) -> Defer | Park:
         number = work.window.number
         if isinstance(outcome, _AtLimit):
             return Park(FALLBACK_WAIT, WaitsFor.LIMIT, outcome.reason, number)
@@ -134,11 +137,11 @@ class Reserver:
         if lease.job.waits_for == WaitsFor.LIMIT:
             self._waker.wake_owner(lease.owner)  # it no longer holds up its owner's younger carts
         if outcome.behind:
-            return Park(FALLBACK_WAIT, WaitsFor.SPACE, "the volume is full", number)
+            return Park(FALLBACK_WAIT, WaitsFor.SPACE, FULL, number)
         self._waker.wake_passers()
-        until = self._evictor.seconds_until_evictable()
-        delay = FALLBACK_WAIT if until is None else min(FALLBACK_WAIT, until + 1)
-        return Park(delay, WaitsFor.SPACE, "the volume is full", number)
+        if until := self._evictor.seconds_until_evictable():
+            return Defer(min(FALLBACK_WAIT, until + SOON), WaitsFor.SPACE, FULL)
+        return Park(FALLBACK_WAIT, WaitsFor.SPACE, FULL, number)
 
     def _attempt(self, lease: Lease, work: WindowWork, room: Room) -> _Reserved | _NoRoom | _AtLimit:
         """One attempt, within a transaction. What the window has to wait for is recorded in it."""
