@@ -63,7 +63,7 @@ def test_a_marked_file_is_charged_until_it_is_forgotten_and_no_longer_staged(wor
     job = world.claimed(1)
     stage(world, "a", "pinned")
     unpin(world, "a")
-    mark(world, job.id, "a", "pinned", "unknown")
+    mark(world, job.id, "a")
     assert (find(world, "a").state, find(world, "a").puller) == (FileState.EVICTING, job.id)
     assert (totals(world), world.account.read().removed) == ((2 * BLOCK, BLOCK), BLOCK)
     assert world.evicted_files.marked(job.id, 9) == ["a"]
@@ -92,7 +92,6 @@ def test_only_the_job_that_marked_a_file_forgets_it(world: World) -> None:
     unpin(world, "a")
     mark(world, job.id, "a")
     forget(world, other.id, "a")
-    mark(world, other.id, "a")
     assert (find(world, "a").state, find(world, "a").puller) == (FileState.EVICTING, job.id)
     assert world.evicted_files.marked(other.id, 9) == []
 
@@ -136,7 +135,7 @@ def test_a_file_whose_evicting_job_is_dead_may_be_pulled_again_at_once(world: Wo
 
 
 def mark(world: World, job_id: int, *names: str) -> None:
-    world.transaction(lambda: world.evicted_files.mark(job_id, names))
+    world.transaction(lambda: world.evicted_files.mark(job_id, dict.fromkeys(names, BLOCK)))
 
 
 def forget(world: World, job_id: int, *names: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,8 +23,8 @@ class MemoryEvictedFileStore:
         oldest = [row.file for row in self._idle() if row.used_at <= before][:limit]
         return [(file.archive_id, file.size) for file in oldest]
 
-    def chosen(self, limit: int) -> list[str]:
-        return [row.file.archive_id for row in self._idle() if row.used_at < 0][:limit]
+    def chosen(self, limit: int) -> dict[str, int]:
+        return {row.file.archive_id: row.file.size for row in [row for row in self._idle() if row.used_at < 0][:limit]}
 
     def first_used_at(self) -> float | None:
         return min((row.used_at for row in self._idle()), default=None)
@@ -37,12 +37,11 @@ class MemoryEvictedFileStore:
         states = (FileState.STAGED, FileState.EVICTING)
         return any(row.file.state in states and not row.file.pins for row in self._rows.values())
 
-    def mark(self, job_id: int, archive_ids: Collection[str]) -> None:
+    def mark(self, job_id: int, sizes: Mapping[str, int]) -> None:
         self._db.require_transaction()
-        files = [row.file for row in self._idle() if row.file.archive_id in archive_ids]
-        self._account.charge(0, -sum(allocated_bytes(file.size) for file in files))
-        for file in files:
-            self._update(file, state=FileState.EVICTING, puller=job_id)
+        self._account.charge(0, -sum(map(allocated_bytes, sizes.values())))
+        for name in sizes:
+            self._update(self._rows[name].file, state=FileState.EVICTING, puller=job_id)
 
     def mark_unstaged(self, job_id: int, archive_ids: Collection[str]) -> None:
         self._db.require_transaction()
@@ -54,6 +53,10 @@ class MemoryEvictedFileStore:
         files = [row.file for row in self._rows.values()]
         ours = [file for file in files if (file.state, file.puller) == (FileState.EVICTING, job_id)]
         return [file.archive_id for file in ours[:limit]]
+
+    def marked_bytes(self) -> int:
+        files = [row.file for row in self._rows.values()]
+        return sum(allocated_bytes(file.size) for file in files if file.state == FileState.EVICTING and not file.pins)
 
     def forget(self, job_id: int, archive_ids: Collection[str]) -> None:
         self._db.require_transaction()

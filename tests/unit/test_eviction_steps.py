@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from chalicelib.db.states import FileState
+from chalicelib.db.states import FileState, WindowState
 from chalicelib.errors import LeaseLost
 from chalicelib.stores.job_row import NO_CART, JobKind
 from tests.doubles.site import MemorySite, expired
@@ -94,7 +94,7 @@ def test_a_dead_workers_eviction_is_finished_by_the_next_claim_of_its_job(
     site: MemorySite, monkeypatch: pytest.MonkeyPatch, unlinks: int
 ) -> None:
     lease = die_while_evicting(site, monkeypatch, unlinks)
-    assert site.used() == (2 * BLOCK, 0), "promised to nobody until they are unlinked"
+    assert site.used() == (6 * BLOCK, 0), "what is marked is promised to nobody until it is unlinked"
     cart = site.cart(lease.job.cart_id)
     assert isinstance(site.reserver.reserve(expired(lease, site), site.work(cart)), FileActions)
     assert (site.on_volume(), site.used()) == (set(), (4 * BLOCK, 0))
@@ -106,12 +106,11 @@ def test_a_dead_workers_eviction_is_finished_by_the_reconcile_job(
 ) -> None:
     lease = die_while_evicting(site, monkeypatch, unlinks)
     reconciling(site).run(housekeeping(site, JobKind.RECONCILE))
-    assert site.used() == (2 * BLOCK, 0), "its lease is not over"
+    assert site.used() == (6 * BLOCK, 0), "its lease is not over"
     site.database.advance(3600)
-    waiting = site.world.waiting.for_space(9)
-    assert [window.cart_id for window in waiting] == [lease.job.cart_id]
     reconciling(site).run(housekeeping(site, JobKind.RECONCILE))
-    assert (site.on_volume(), site.used()) == (set(), (0, 0))
+    assert (site.on_volume(), site.used()) == (set(), (4 * BLOCK, 0))
+    assert site.state_of(site.cart(lease.job.cart_id)) == WindowState.RESERVED
 
 
 def test_a_worker_that_drains_leaves_the_rest_of_its_eviction_to_the_next(site: MemorySite) -> None:
@@ -144,10 +143,11 @@ def test_a_file_wanted_again_while_it_is_unlinked_is_pulled_when_the_other_has_l
     ((lease, work, actions),) = found
     assert [spec.archive_id for spec in actions.wait] == ["wanted"], "its file may go at any moment"
     row = site.database.tables.staged_files["wanted"].file
-    assert (row.state, row.puller, row.pins, site.used()) == (FileState.PULLING, 0, 1, (BLOCK, 0))
+    assert (row.state, row.puller, row.pins) == (FileState.PULLING, 0, 1)
     actions = cast(FileActions, site.reserver.reserve(expired(lease, site), work))
     assert [spec.archive_id for spec in actions.pull] == ["wanted"]
-    assert (site.pins(), site.used()) == ({"wanted": 1}, (BLOCK, 0)), "it is charged and pinned once"
+    assert site.pins()["wanted"] == 1
+    assert site.used() == (BLOCK * len(site.pins()), 0), "it is charged once"
 
 
 def test_a_younger_cart_does_not_take_what_an_older_one_is_evicting(
@@ -196,3 +196,24 @@ def test_an_eviction_whose_lease_was_lost_forgets_nothing(site: MemorySite) -> N
     with pytest.raises(LeaseLost):
         site.evictor.clear(lease)
     assert site.used() == (BLOCK, 0)
+
+
+def test_windows_that_evict_at_the_same_time_each_evict_for_themselves(
+    site: MemorySite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("first", "second", "third", "last"):
+        site.database.advance(1)
+        leave_staged(site, name)
+    younger = site.lay_out("younger", blocks("y", 1))
+    remove, meanwhile = site.volume.remove_staged, []
+
+    def evict_too(archive_id: str) -> None:
+        if not meanwhile:
+            meanwhile.append(archive_id)
+            assert isinstance(attempt(site, younger), FileActions)
+            assert site.on_volume() == {"first", "third", "last"}, "what it waits for is gone, the other's is not"
+        remove(archive_id)
+
+    monkeypatch.setattr(site.volume, "remove_staged", evict_too)
+    assert isinstance(attempt(site, site.lay_out("older", blocks("o", 1))), FileActions)
+    assert (site.on_volume(), site.used()) == ({"third", "last"}, (4 * BLOCK, 2 * BLOCK))

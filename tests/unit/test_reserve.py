@@ -55,7 +55,7 @@ def test_a_window_that_does_not_fit_waits_for_space(site: MemorySite) -> None:
     second = site.lay_out("b", blocks("y", 2))
     outcome = attempt(site, second)
     assert isinstance(outcome, Park)
-    assert (outcome.delay, outcome.reason) == (600, "the volume is full")
+    assert (outcome.delay, outcome.reason) == (900, "the volume is full")
     assert (site.used(), site.state_of(second)) == ((3 * BLOCK, 0), WindowState.TAKEN)
     assert [window.cart_id for window in site.world.waiting.for_space(9)] == [second.id]
 
@@ -100,6 +100,7 @@ def test_the_least_recently_used_files_are_evicted_and_no_more_than_needed(site:
 def test_eviction_goes_on_batch_by_batch_until_the_window_fits(
     site: MemorySite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(eviction, "MARKED", 1)
     monkeypatch.setattr(eviction, "BATCH", 1)
     for name in ("first", "second", "third", "last"):
         leave_staged(site, name)

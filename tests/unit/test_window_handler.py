@@ -74,7 +74,7 @@ def test_a_full_volume_defers_the_window(tmp_path: Path) -> None:
     site = MemorySite(tmp_path, limit=8192)
     site.reserve(site.lay_out("other", {"z": b"z" * 8192}))
     cart = site.lay_out("uid", FILES)
-    assert site.window_handler.run(site.lease(cart)) == Park(600, WaitsFor.SPACE, "the volume is full", 0)
+    assert site.window_handler.run(site.lease(cart)) == Park(900, WaitsFor.SPACE, "the volume is full", 0)
     assert site.state_of(cart) == WindowState.TAKEN
 
 

@@ -6,7 +6,7 @@ held while a disk works. What a crash leaves marked, the job's next claim or Rec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 from chalicelib.stores.jobs import JobStore
 from chalicelib.stores.space_account import SpaceAccountStore
@@ -14,7 +14,8 @@ from workers.files.volume import Volume, allocated_bytes
 from workers.runtime.lease import Lease
 from workers.stores.evicted_files import EvictedFileStore
 
-BATCH = 200  # files marked, or forgotten, in one transaction
+MARKED = 2000  # files marked in one transaction
+BATCH = 200  # files forgotten in one
 
 
 class Evictor:
@@ -46,29 +47,32 @@ class Evictor:
         used_at = self._evicted_files.first_used_at() if self._unused_for else None
         return None if used_at is None else max(0.0, used_at + self._unused_for - self._clock())
 
+    def in_flight(self) -> int:
+        """Bytes of files that are being evicted. Call it under the lock."""
+        return self._evicted_files.marked_bytes()
+
     def anything_evictable(self) -> bool:
         """Whether any file may be evicted, now or later, or is being evicted. Call it within a transaction."""
         return self._evicted_files.anything_evictable()
 
     def mark(self, job_id: int, needed: int, keep: Collection[str]) -> int:
-        """Mark files until `needed` bytes, or one batch, will be freed; return the bytes. Call it under the lock.
+        """Mark files until `needed` bytes, or MARKED files, will be freed; return the bytes. Call it under the lock.
 
         Files in `keep` stay. Then `clear` removes what is marked.
         """
+        marked: dict[str, int] = {}
         freed = 0
-        marked: list[str] = []
-        for archive_id, size in self._evicted_files.least_recently_used(self._unused_for, BATCH + len(keep)):
-            if freed >= needed or len(marked) == BATCH:
+        for most in (BATCH, MARKED):  # as a rule a few files are enough
+            idle = self._evicted_files.least_recently_used(self._unused_for, most + len(keep))
+            marked, freed = _first(idle, needed, keep, most)
+            if freed >= needed or len(idle) < most + len(keep):
                 break
-            if archive_id not in keep:
-                marked.append(archive_id)
-                freed += allocated_bytes(size)
         self._evicted_files.mark(job_id, marked)
         return freed
 
     def mark_chosen(self, job_id: int) -> int:
         """As `mark`, a batch of the files that an operator has chosen; return how many."""
-        chosen = self._evicted_files.chosen(BATCH)
+        chosen = self._evicted_files.chosen(MARKED)
         self._evicted_files.mark(job_id, chosen)
         return len(chosen)
 
@@ -89,3 +93,18 @@ class Evictor:
     def _forget(self, lease: Lease, archive_ids: Collection[str]) -> None:
         self._account.lock()
         self._evicted_files.forget(lease.job.id, archive_ids)
+
+
+def _first(
+    idle: Iterable[tuple[str, int]], needed: int, keep: Collection[str], most: int
+) -> tuple[dict[str, int], int]:
+    """The first files that free `needed` bytes, or `most` of them: archive id -> size; and the bytes that they free."""
+    freed = 0
+    chosen: dict[str, int] = {}
+    for archive_id, size in idle:
+        if freed >= needed or len(chosen) == most:
+            break
+        if archive_id not in keep:
+            chosen[archive_id] = size
+            freed += allocated_bytes(size)
+    return chosen, freed

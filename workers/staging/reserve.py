@@ -2,7 +2,8 @@
 
 Reservations are made one after the other under the account's lock, the oldest waiting cart first; small windows may
 pass within a bound (workers/staging/passing.py). A window that holds its reservation never waits for another's space,
-so no two carts ever wait for each other. The disk is looked at, and files are unlinked, between the transactions.
+so no two carts ever wait for each other. The disk is looked at before the transaction, and what it evicts is unlinked
+after it, before the window pulls its first file.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from workers.stores.staged_files import StagedFile, StagedFileStore
 from workers.stores.windows import WindowStore
 
 #: Seconds until a window that waits tries again if nobody wakes it.
-FALLBACK_WAIT = 600.0
+FALLBACK_WAIT = 900.0
 SOON = 0.1  # seconds after the first file that may not be evicted yet may be
 FULL = "the volume is full"
 
@@ -45,14 +46,13 @@ class _Reserved:
 
 @dataclass(frozen=True, slots=True)
 class _NoRoom:
-    """There is no room now for `needed` bytes; this attempt has marked files of `marked` bytes to make some.
+    """There is no room now for `needed` bytes, even with what this attempt has marked to be evicted.
 
     `behind`: an older cart waits, too. `hopeless`: none of our space will ever be freed.
     """
 
     needed: int
     behind: bool
-    marked: int = 0
     hopeless: bool = False
 
 
@@ -93,33 +93,28 @@ class Reserver:
         free at a known time. Raises NoSpaceAvailable
         when the volume can never hold the window.
         """
-        self._finish_earlier_claims(lease, work)
+        if work.window.state != WindowState.TAKEN:
+            self._volume.remove_older_temporaries(lease.claim)
         room, is_new = self._free_space.recent(), False
         waited = lease.job.waits_for == WaitsFor.SPACE
         while True:
             lease.check()
             outcome = self._jobs.fenced(lease.job, partial(self._attempt, lease, work, room))
+            evicted = self._evictor.clear(lease)  # what this attempt has marked, or an earlier claim of the job
             if isinstance(outcome, _Reserved):
                 count_files(work, outcome.actions)
                 work.set_state(WindowState.RESERVED)
-                self._wake_next(lease, waited and not outcome.behind)
+                self._wake_next(lease, bool(waited or evicted) and not outcome.behind)
                 return outcome.actions
             waited = waited or isinstance(outcome, _NoRoom)
-            if isinstance(outcome, _NoRoom) and outcome.marked:
-                self._evictor.clear(lease)
+            if evicted:
                 is_new = False
             elif is_new:
                 return self._wait(lease, work, outcome, room)
             else:
-                # Once more: the last look may be too old, and what was released before our wait was recorded woke us
-                # not.
+                # Once more: the last look may be too old, and what was released before our wait was recorded did not
+                # wake us.
                 room, is_new = self._free_space.measured(), True
-
-    def _finish_earlier_claims(self, lease: Lease, work: WindowWork) -> None:
-        """Remove what earlier claims of the job have left on the disk."""
-        self._evictor.clear(lease)
-        if work.window.state != WindowState.TAKEN:
-            self._volume.remove_older_temporaries(lease.claim)
 
     def _wake_next(self, lease: Lease, held_up_others: bool) -> None:
         """After a wait: those behind may fit beside it."""
@@ -185,14 +180,21 @@ class Reserver:
     def _make_room(
         self, lease: Lease, work: WindowWork, account: SpaceAccount, room: Room, needed: int
     ) -> _NoRoom | None:
-        """None if `needed` bytes fit; else mark what has to be evicted for them."""
-        short = account.used + needed - room.usable
-        if needed <= 0 or short <= 0:
+        """None if `needed` bytes fit, now or once the files are unlinked that this marks for them.
+
+        What others are evicting is for them: it makes no room, and is no reason to evict more.
+        """
+        free = max(0, room.usable - account.used)
+        if needed <= free:
             return None
         if needed > room.capacity:
             return _NoRoom(needed, behind=False)
+        overdrawn = max(0, account.used - self._evictor.in_flight() - room.usable)
+        short = needed - free + overdrawn
         marked = self._evictor.mark(lease.job.id, short, work.specs().keys())
-        return _NoRoom(needed, behind=False, marked=marked, hopeless=not marked and self._is_hopeless(work, room))
+        if marked >= short:
+            return None
+        return _NoRoom(needed, behind=False, hopeless=not marked and self._is_hopeless(work, room))
 
     def _take(
         self, lease: Lease, work: WindowWork, actions: FileActions, found: Mapping[str, StagedFile], passing: int

@@ -6,7 +6,7 @@ that marked it is its `puller`, so that all others leave the file alone while th
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import peewee as pw
@@ -22,6 +22,7 @@ from workers.files.volume import allocated_bytes
 _UNNEEDED = StagedFiles.pins == 0
 _IDLE = _UNNEEDED & (StagedFiles.state == FileState.STAGED)
 _EVICTING = StagedFiles.state == FileState.EVICTING
+_ALLOCATED = (StagedFiles.size + (BLOCK - 1)).bin_and(-BLOCK)  # as allocated_bytes; dialects divide differently
 
 
 class EvictedFileStore:
@@ -35,10 +36,10 @@ class EvictedFileStore:
         query = query.where(_IDLE, StagedFiles.used_at <= self._db.now - unused_for)
         return list(query.order_by(StagedFiles.used_at).limit(limit).tuples().execute(self._db.peewee))
 
-    def chosen(self, limit: int) -> list[str]:
-        """Up to `limit` staged files that an operator has chosen to be evicted and that no window needs."""
-        query = StagedFiles.select(StagedFiles.archive_id).where(_IDLE, StagedFiles.used_at < 0)
-        return [row[0] for row in query.order_by(StagedFiles.used_at).limit(limit).tuples().execute(self._db.peewee)]
+    def chosen(self, limit: int) -> dict[str, int]:
+        """Archive id -> size of up to `limit` staged files that an operator has chosen and that no window needs."""
+        query = StagedFiles.select(StagedFiles.archive_id, StagedFiles.size).where(_IDLE, StagedFiles.used_at < 0)
+        return dict(query.order_by(StagedFiles.used_at).limit(limit).tuples().execute(self._db.peewee))
 
     def first_used_at(self) -> float | None:
         """When the staged file was used that no window needs and that was used longest ago; None if there is none."""
@@ -49,9 +50,8 @@ class EvictedFileStore:
     def released_bytes(self, since: float, within: float) -> int:
         """Bytes of staged files that no window needs, but that one used since then and in the last `within` seconds."""
         recent = (StagedFiles.used_at > since) & (StagedFiles.used_at > self._db.now - within)
-        allocated = (StagedFiles.size + (BLOCK - 1)).bin_and(-BLOCK)  # as allocated_bytes; dialects divide differently
         with self._db.session() as db:
-            return int(StagedFiles.select(fn.SUM(allocated)).where(_IDLE, recent).scalar(db) or 0)
+            return int(StagedFiles.select(fn.SUM(_ALLOCATED)).where(_IDLE, recent).scalar(db) or 0)
 
     def anything_evictable(self) -> bool:
         """Whether any staged file is needed by no window, however recently it was used, or is being evicted."""
@@ -59,14 +59,11 @@ class EvictedFileStore:
         query = StagedFiles.select(StagedFiles.archive_id).where(evictable)
         return query.limit(1).tuples().first(self._db.peewee) is not None
 
-    def mark(self, job_id: int, archive_ids: Collection[str]) -> None:
-        """Mark those of these files that are staged and that no window needs. Call it under the lock."""
-        for ids in chunks(sorted(archive_ids)):
-            which = StagedFiles.archive_id.in_(self._db.listed(ids)) & _IDLE
-            query = StagedFiles.select(StagedFiles.archive_id, StagedFiles.size).where(which)
-            rows = list(query.tuples().execute(self._db.peewee))
-            self._mark(job_id, [row[0] for row in rows])
-            self._account.charge(0, -sum(allocated_bytes(size) for _, size in rows))
+    def mark(self, job_id: int, sizes: Mapping[str, int]) -> None:
+        """Mark these files, found staged and unneeded under the same lock. `sizes`: by archive id."""
+        for ids in chunks(sorted(sizes)):
+            self._mark(job_id, ids)
+        self._account.charge(0, -sum(map(allocated_bytes, sizes.values())))
 
     def mark_unstaged(self, job_id: int, archive_ids: Collection[str]) -> None:
         """As `mark`, those that are not staged yet: a pull may have left them on the disk unrecorded."""
@@ -80,6 +77,11 @@ class EvictedFileStore:
         query = StagedFiles.select(StagedFiles.archive_id).where(_EVICTING, StagedFiles.puller == job_id)
         with self._db.session() as db:
             return [row[0] for row in query.limit(limit).tuples().execute(db)]
+
+    def marked_bytes(self) -> int:
+        """Bytes of the marked files that no window needs meanwhile; within the caller's transaction."""
+        query = StagedFiles.select(fn.SUM(_ALLOCATED)).where(_EVICTING, _UNNEEDED)
+        return int(query.scalar(self._db.peewee) or 0)
 
     def forget(self, job_id: int, archive_ids: Collection[str]) -> None:
         """Delete the rows of these marked files, which are unlinked, and what they are charged. Call it under the lock.
