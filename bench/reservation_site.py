@@ -93,6 +93,7 @@ class WorkerSite:
             evictor,
             free_space,
             self.waker,
+            database.clock,
         )
 
     def close(self) -> None:

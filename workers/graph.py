@@ -13,8 +13,6 @@ from chalicelib.stores.ended_carts import EndedCartStore
 from chalicelib.stores.job_row import JobKind
 from chalicelib.stores.job_waits import JobWaitStore
 from chalicelib.stores.owner_usage import OwnerUsageStore
-from chalicelib.stores.space_account import SpaceAccountStore
-from chalicelib.stores.waiting_windows import WaitingWindowStore
 from chalicelib.wiring import System
 from workers.archive.client import ArchiveClient
 from workers.bundling.complete import BundleCompleter
@@ -49,26 +47,20 @@ from workers.runtime.time_slice import TimeSlices
 from workers.runtime.traced_handlers import traced
 from workers.runtime.wait_log import WaitLog
 from workers.runtime.wait_watch import WaitWatch
-from workers.staging.eviction import Evictor
+from workers.space_graph import SpaceGraph
 from workers.staging.failed_files import FailedFiles
 from workers.staging.file_retries import FileRetries
 from workers.staging.find_files import FileFinder
-from workers.staging.free_space import FreeSpace
 from workers.staging.metadata import MetadataLookup
 from workers.staging.pull_batch import BatchPuller, PullPools
 from workers.staging.reading_rights import ReadingRights
-from workers.staging.release import SpaceReleaser
-from workers.staging.reserve import Reserver
 from workers.staging.restage import Restager
 from workers.staging.share_work import WorkSharing
 from workers.staging.stage import Stager
 from workers.staging.staging_run import StagingRecorder
-from workers.staging.waking import Waker
-from workers.stores.evicted_files import EvictedFileStore
 from workers.stores.layout_rows import LayoutRows
 from workers.stores.recalls import RecallStore
 from workers.stores.shared_files import SharedFileStore
-from workers.stores.staged_files import StagedFileStore
 from workers.stores.windows import WindowStore
 
 
@@ -85,8 +77,9 @@ class Graph:
         self.windows = WindowStore(s.database)
         self.recalls = RecallStore(s.database)
         self.shared_files = SharedFileStore(s.database)
-        self.account = SpaceAccountStore(s.database)
-        self.staged_files = StagedFileStore(s.database, self.account)
+        self.space = SpaceGraph(s, volume, self.windows, self.shared_files)
+        self.account, self.staged_files = self.space.account, self.space.staged_files
+        self.releaser = self.space.releaser
         self.unread_uploads = UnreadUploads(s.uploads, s.manifests)
         self.layout_rows = LayoutRows(s.entries, self.windows, self.shared_files)
         self.metadata = MetadataLookup(archive, self.staged_files, self.recalls)
@@ -99,26 +92,6 @@ class Graph:
         self.wait_log, self.repairs = WaitLog(), Repairs()
         self.measuring = Measuring(s, policies.watch, volume, lambda: self.consumer, self.repairs.counts)
         self.rights = ReadingRights(s.policy, s.jobs, s.entries, self.cart_rights, groups)
-        self.evicted_files = EvictedFileStore(s.database, self.account)
-        self.free_space = FreeSpace(self.account, volume)
-
-    @cached_property
-    def evictor(self) -> Evictor:
-        unused_for = self.s.settings.lru_buffer_time
-        return Evictor(self.s.jobs, self.account, self.evicted_files, self.volume, unused_for, self.clock)
-
-    @cached_property
-    def waker(self) -> Waker:
-        s = self.s
-        waiting = WaitingWindowStore(s.database, s.settings.lease)
-        return Waker(waiting, self.windows, self.account, self.evictor, self.free_space, s.queue)
-
-    @cached_property
-    def releaser(self) -> SpaceReleaser:
-        s, evicted = self.s, self.evicted_files
-        return SpaceReleaser(
-            s.entries, self.windows, self.account, self.staged_files, evicted, self.evictor, self.waker
-        )
 
     @cached_property
     def consumer(self) -> Consumer:
@@ -145,14 +118,14 @@ class Graph:
             JobKind.CLEANUP: self.cleanup,
             JobKind.RECONCILE: self.reconcile,
             JobKind.ASSIST: self.assist,
-            JobKind.EVICT: EvictHandler(s.jobs, self.account, self.evictor, self.releaser),
+            JobKind.EVICT: EvictHandler(s.jobs, self.account, self.space.evictor, self.releaser),
             JobKind.RESTART: RestartHandler(s.jobs, s.carts, self.layout_rows, s.bundles, self.releaser),
             JobKind.POLICY: AskPolicyHandler(s.jobs, s.carts, self.cart_rights, self.rights),
         }
 
     @cached_property
     def reconcile(self) -> ReconcileHandler:
-        staged, evicted = self.staged_files, self.evicted_files
+        staged, evicted = self.staged_files, self.space.evicted_files
         return ReconcileHandler(self.s.jobs, self.account, staged, self.recalls, evicted, self.volume, self.releaser)
 
     @cached_property
@@ -174,7 +147,7 @@ class Graph:
         loader = WindowLoader(s.carts, s.entries, self.windows)
         relayout = Relayout(s.jobs, s.carts, self.layout_rows, s.bundles, self.releaser, self.repairs)
         return WindowHandler(
-            s.jobs, loader, self.rights, self.reserver, self.stager, self.releaser, self.upload, relayout
+            s.jobs, loader, self.rights, self.space.reserver, self.stager, self.releaser, self.upload, relayout
         )
 
     @cached_property
@@ -212,20 +185,6 @@ class Graph:
     def planner(self) -> WindowPlanner:
         s, sizes, most = self.s, self.policies.sizes, self.s.settings.max_bundle
         return WindowPlanner(s.jobs, s.carts, s.entries, self.windows, s.bundles, self.volume, sizes, most)
-
-    @cached_property
-    def reserver(self) -> Reserver:
-        return Reserver(
-            self.s.jobs,
-            self.windows,
-            self.account,
-            self.staged_files,
-            self.shared_files,
-            self.volume,
-            self.evictor,
-            self.free_space,
-            self.waker,
-        )
 
     @cached_property
     def stager(self) -> Stager:

@@ -204,6 +204,7 @@ class WorkerParts:
             self.evictor,
             self.free_space,
             self.waker,
+            self.database.clock,
         )
 
     @cached_property

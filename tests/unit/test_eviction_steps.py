@@ -61,7 +61,8 @@ def die_while_evicting(site: MemorySite, monkeypatch: pytest.MonkeyPatch, unlink
     leave_staged(site, "first")
     leave_staged(site, "second")
     cart = site.lay_out("dying", blocks("d", 4))
-    lease, remove, done = site.lease(cart), site.volume.remove_staged, []
+    lease, remove = site.lease(cart), site.volume.remove_staged
+    done: list[str] = []
 
     def die(archive_id: str) -> None:
         if len(done) == unlinks:
@@ -156,7 +157,8 @@ def test_a_younger_cart_does_not_take_what_an_older_one_is_evicting(
     for name in ("first", "second", "third"):
         leave_staged(site, name)
     older, younger = site.lay_out("older", blocks("o", 4)), site.lay_out("younger", blocks("y", 1))
-    remove, tried = site.volume.remove_staged, []
+    remove = site.volume.remove_staged
+    tried: list[object] = []
 
     def try_younger(archive_id: str) -> None:
         remove(archive_id)
@@ -205,7 +207,8 @@ def test_windows_that_evict_at_the_same_time_each_evict_for_themselves(
         site.database.advance(1)
         leave_staged(site, name)
     younger = site.lay_out("younger", blocks("y", 1))
-    remove, meanwhile = site.volume.remove_staged, []
+    remove = site.volume.remove_staged
+    meanwhile: list[str] = []
 
     def evict_too(archive_id: str) -> None:
         if not meanwhile:

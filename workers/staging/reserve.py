@@ -8,12 +8,14 @@ after it, before the window pulls its first file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 from chalicelib.db.states import WaitsFor, WindowState
 from chalicelib.errors import LeaseLost, NoSpaceAvailable
+from chalicelib.metrics import definitions as metrics
+from chalicelib.metrics.counting import counts
 from chalicelib.stores.jobs import JobStore
 from chalicelib.stores.space_account import SpaceAccount, SpaceAccountStore
 from workers.files.volume import Volume
@@ -75,7 +77,9 @@ class Reserver:
         evictor: Evictor,
         free_space: FreeSpace,
         waker: Waker,
+        clock: Callable[[], float],
     ) -> None:
+        """`clock`: the database's, in seconds."""
         self._jobs = jobs
         self._windows = windows
         self._account = account
@@ -85,6 +89,7 @@ class Reserver:
         self._evictor = evictor
         self._free_space = free_space
         self._waker = waker
+        self._clock = clock
 
     def reserve(self, lease: Lease, work: WindowWork) -> FileActions | Defer | Park:
         """Reserve the window's space, or take over the reservation it has; return what to do for each file.
@@ -117,10 +122,13 @@ class Reserver:
                 room, is_new = self._free_space.measured(), True
 
     def _wake_next(self, lease: Lease, held_up_others: bool) -> None:
-        """After a wait: those behind may fit beside it."""
+        """After a wait, which is counted: those behind may fit beside it."""
+        job = lease.job
+        if job.waits_since is not None and job.waits_for in (WaitsFor.SPACE, WaitsFor.LIMIT):
+            counts.add(metrics.WAITED, job.waits_for, by=max(0.0, self._clock() - job.waits_since))
         if held_up_others:
             self._waker.wake(lease.owner)
-        elif lease.job.waits_for == WaitsFor.LIMIT:
+        elif job.waits_for == WaitsFor.LIMIT:
             self._waker.wake_owner(lease.owner)
 
     def _wait(self, lease: Lease, work: WindowWork, outcome: _NoRoom | _AtLimit, room: Room) -> Defer | Park:
