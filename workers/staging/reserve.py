@@ -149,6 +149,7 @@ class Reserver:
     def _attempt(self, lease: Lease, work: WindowWork, room: Room) -> _Reserved | _NoRoom | _AtLimit:
         """One attempt, within a transaction. What the window has to wait for is recorded in it."""
         specs = work.specs()
+        size = bytes_of(specs)
         account = self._account.lock()
         found = self._staged_files.find(specs)
         actions = decide_actions(lease.job.id, specs.values(), found)
@@ -158,8 +159,8 @@ class Reserver:
             self._shared_files.end(work.cart.id)
             self._staged_files.claim(lease.job.id, actions.pull, found, pins=0)
             return _Reserved(actions)
-        if reason := self._windows.charges.why_not(work.cart, bytes_of(work)):
-            self._windows.charges.stand_aside(work.cart.id, work.window.number, bytes_of(work))
+        if reason := self._windows.charges.why_not(work.cart, size):
+            self._windows.charges.stand_aside(work.cart.id, work.window.number, size)
             return _AtLimit(reason)
         is_behind = account.waiting_cart is not None and account.waiting_cart < work.cart.id
         passing = bytes_to_claim(actions, found) if is_behind else 0
@@ -169,10 +170,10 @@ class Reserver:
         else:
             no_room = self._make_room(lease, work, account, room, needed)
         if no_room is None:
-            self._take(lease, work, actions, found, passing)
+            self._take(lease, work, actions, found, passing, size)
             return _Reserved(actions, is_behind)
         if needed <= room.capacity:
-            self._windows.wait_for_space(work.cart.id, work.window.number, bytes_of(work))
+            self._windows.wait_for_space(work.cart.id, work.window.number, size)
         return no_room
 
     def _pass(self, work: WindowWork, account: SpaceAccount, room: Room, needed: int, claimed: int) -> _NoRoom | None:
@@ -205,14 +206,20 @@ class Reserver:
         return _NoRoom(needed, behind=False, hopeless=not marked and self._is_hopeless(work, room))
 
     def _take(
-        self, lease: Lease, work: WindowWork, actions: FileActions, found: Mapping[str, StagedFile], passing: int
+        self,
+        lease: Lease,
+        work: WindowWork,
+        actions: FileActions,
+        found: Mapping[str, StagedFile],
+        passing: int,
+        size: int,
     ) -> None:
         self._staged_files.claim(lease.job.id, actions.pull, found, pins=1)
         self._staged_files.pin([spec.archive_id for spec in (*actions.verify, *actions.wait, *actions.ready)])
         key, taken = (work.cart.id, work.window.number), (WindowState.TAKEN,)
         if not self._windows.move(*key, taken, WindowState.RESERVED, waits_since=None, passed_bytes=passing):
             raise LeaseLost
-        self._windows.charges.charge(work.cart, work.window.number, bytes_of(work))
+        self._windows.charges.charge(work.cart, work.window.number, size)
 
     def _is_hopeless(self, work: WindowWork, room: Room) -> bool:
         """Whether none of our space will ever be freed: no other window holds any, and nothing can be evicted."""

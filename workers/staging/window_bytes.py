@@ -22,9 +22,9 @@ def count_files(work: WindowWork, actions: FileActions) -> None:
         counts.add(metrics.FILES, "archive", by=len(actions.pull))
 
 
-def bytes_of(work: WindowWork) -> int:
-    """What all files of the window take on the volume."""
-    return sum(allocated_bytes(spec.size) for spec in work.specs().values())
+def bytes_of(specs: Mapping[str, FileSpec]) -> int:
+    """What these files take on the volume."""
+    return sum(allocated_bytes(spec.size) for spec in specs.values())
 
 
 def bytes_to_charge(actions: FileActions, found: Mapping[str, StagedFile]) -> int:
