@@ -12,6 +12,7 @@ from chalicelib.stores.seals import SealStore
 from chalicelib.stores.space_account import SpaceAccountStore
 from chalicelib.stores.sweep_times import SweepTimes
 from chalicelib.stores.unsent_jobs import UnsentJobStore
+from chalicelib.stores.waiting_windows import WaitingWindowStore
 from chalicelib.stores.worker_states import WorkerStateStore
 from chalicelib.sweep.clear_carts import ClearCarts
 from chalicelib.sweep.dead_letters import DeadLetters, NoDeadLetters
@@ -33,6 +34,7 @@ from chalicelib.sweep.reconcile_usage import ReconcileUsage
 from chalicelib.sweep.seal_audit import SealAudit
 from chalicelib.sweep.site_watch import SiteWatch
 from chalicelib.sweep.sweep import Sweep
+from chalicelib.sweep.wake_waiting import WakeWaiting
 from chalicelib.wiring_base import Base
 from chalicelib.wiring_queue import SqsQueues
 
@@ -81,4 +83,5 @@ def sweep_of(base: Base, sqs: SqsQueues | None, policy: SweepPolicy) -> Sweep:
         OldWorkers(WorkerStateStore(database), policy.worker_history),
         OldNotifications(base.outbox, policy.notified_history, policy.notified),
         SiteWatch(FigureStore(database), SweepTimes(database, base.process), policy.unworked),
+        WakeWaiting(WaitingWindowStore(database, settings.lease), policy.waiting),
     )

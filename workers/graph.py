@@ -14,7 +14,6 @@ from chalicelib.stores.ended_carts import EndedCartStore
 from chalicelib.stores.job_row import JobKind
 from chalicelib.stores.job_waits import JobWaitStore
 from chalicelib.stores.owner_usage import OwnerUsageStore
-from chalicelib.stores.space_account import SpaceAccountStore
 from chalicelib.waking.database_queue import DatabaseQueue
 from chalicelib.wiring import System
 from workers.archive.client import ArchiveClient
@@ -54,7 +53,7 @@ from workers.runtime.time_slice import TimeSlices
 from workers.runtime.traced_handlers import traced
 from workers.runtime.wait_log import WaitLog
 from workers.runtime.wait_watch import WaitWatch
-from workers.staging.eviction import Evictor
+from workers.space_graph import SpaceGraph
 from workers.staging.failed_files import FailedFiles
 from workers.staging.file_retries import FileRetries
 from workers.staging.find_files import FileFinder
@@ -62,8 +61,6 @@ from workers.staging.look_at_tape import TapeLooker
 from workers.staging.metadata import MetadataLookup
 from workers.staging.pull_batch import BatchPuller, PullPools
 from workers.staging.reading_rights import ReadingRights
-from workers.staging.release import SpaceReleaser
-from workers.staging.reserve import Reserver
 from workers.staging.restage import Restager
 from workers.staging.share_work import WorkSharing
 from workers.staging.stage import Stager
@@ -72,7 +69,6 @@ from workers.stores.known_files import KnownFileStore
 from workers.stores.layout_rows import LayoutRows
 from workers.stores.recalls import RecallStore
 from workers.stores.shared_files import SharedFileStore
-from workers.stores.staged_files import StagedFileStore
 from workers.stores.tape_looks import TapeLookStore
 from workers.stores.windows import WindowStore
 
@@ -91,8 +87,9 @@ class Graph:
         self.recalls = RecallStore(s.database)
         self.looks = TapeLookStore(s.database, policies.looks)
         self.shared_files = SharedFileStore(s.database)
-        self.account = SpaceAccountStore(s.database)
-        self.staged_files = StagedFileStore(s.database, self.account)
+        self.space = SpaceGraph(s, volume, self.windows, self.shared_files)
+        self.account, self.staged_files = self.space.account, self.space.staged_files
+        self.releaser = self.space.releaser
         self.unread_uploads = UnreadUploads(s.uploads, s.manifests)
         self.layout_rows = LayoutRows(s.entries, self.windows, self.shared_files)
         self.metadata = MetadataLookup(archive, KnownFileStore(s.database), self.recalls, self.looks)
@@ -105,7 +102,6 @@ class Graph:
         self.wait_log, self.repairs = WaitLog(), Repairs()
         self.measuring = Measuring(s, policies.watch, volume, lambda: self.consumer, self.repairs.counts)
         self.rights = ReadingRights(s.policy, s.jobs, s.entries, self.cart_rights, groups)
-        self.releaser = SpaceReleaser(s.entries, self.windows, self.account, self.staged_files, volume, s.queue)
 
     @cached_property
     def consumer(self) -> Consumer:
@@ -132,13 +128,18 @@ class Graph:
             JobKind.RECALL: RecallHandler(s.carts, self.rights, self.finder, self.planner, self.tape, s.queue),
             JobKind.WINDOW: self.window,
             JobKind.CLEANUP: self.cleanup,
-            JobKind.RECONCILE: ReconcileHandler(s.jobs, self.account, self.staged_files, self.recalls, self.volume),
+            JobKind.RECONCILE: self.reconcile,
             JobKind.ASSIST: self.assist,
-            JobKind.EVICT: EvictHandler(s.jobs, self.account, self.evictor, self.releaser),
+            JobKind.EVICT: EvictHandler(s.jobs, self.account, self.space.evictor, self.releaser),
             JobKind.LOOK: LookHandler(s.jobs, self.looker, self.clock, self.slices),
             JobKind.RESTART: RestartHandler(s.jobs, s.carts, self.layout_rows, s.bundles, self.releaser),
             JobKind.POLICY: AskPolicyHandler(s.jobs, s.carts, self.cart_rights, self.rights),
         }
+
+    @cached_property
+    def reconcile(self) -> ReconcileHandler:
+        staged, evicted = self.staged_files, self.space.evicted_files
+        return ReconcileHandler(self.s.jobs, self.account, staged, self.recalls, evicted, self.volume, self.releaser)
 
     @cached_property
     def tape(self) -> TapeWatch:
@@ -164,7 +165,7 @@ class Graph:
         loader = WindowLoader(s.carts, s.entries, self.windows)
         relayout = Relayout(s.jobs, s.carts, self.layout_rows, s.bundles, self.releaser, self.repairs)
         return WindowHandler(
-            s.jobs, loader, self.rights, self.reserver, self.stager, self.releaser, self.upload, relayout
+            s.jobs, loader, self.rights, self.space.reserver, self.stager, self.releaser, self.upload, relayout
         )
 
     @cached_property
@@ -202,16 +203,6 @@ class Graph:
     def planner(self) -> WindowPlanner:
         s, sizes, most = self.s, self.policies.sizes, self.s.settings.max_bundle
         return WindowPlanner(s.jobs, s.carts, s.entries, self.windows, s.bundles, self.volume, sizes, most)
-
-    @cached_property
-    def reserver(self) -> Reserver:
-        return Reserver(
-            self.s.jobs, self.windows, self.account, self.staged_files, self.shared_files, self.volume, self.evictor
-        )
-
-    @cached_property
-    def evictor(self) -> Evictor:
-        return Evictor(self.staged_files, self.volume, self.s.settings.lru_buffer_time)
 
     @cached_property
     def stager(self) -> Stager:

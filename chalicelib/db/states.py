@@ -45,7 +45,8 @@ class WaitsFor(StrEnum):
 
 
 class FileState(StrEnum):
-    """A file that is neither being pulled nor staged has no row."""
+    """A file that is none of these has no row. `evicting`: it is being removed from the disk."""
 
     PULLING = "pulling"
     STAGED = "staged"
+    EVICTING = "evicting"

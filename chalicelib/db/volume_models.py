@@ -13,9 +13,9 @@ class StagedFiles(Table):
     archive_id = pw.CharField(max_length=255, primary_key=True)
     #: of the file on the volume, derived from the archive id
     name = pw.CharField(max_length=64)
-    #: pulling -> staged; a file that is neither has no row
+    #: pulling -> staged -> evicting; a file that is none of these has no row
     state = pw.CharField(max_length=16)
-    #: the job that pulls it; void once that job's lease expires
+    #: the job that pulls or evicts it; void once that job's lease expires
     puller = pw.BigIntegerField(default=0)
     size = pw.BigIntegerField()
     mtime_ns = pw.BigIntegerField()
@@ -29,12 +29,14 @@ class StagedFiles(Table):
 class Volume(Table):
     """One row: the space account, in bytes as the file system counts them.
 
-    `used` is the sum over all staged_files, `staged` over those that are on the volume.
+    `used` is the sum over all staged_files, `staged` over those whose state is staged. `removed` is all that has ever
+    left `staged`.
     """
 
     id = pw.IntegerField(primary_key=True)
     used = pw.BigIntegerField()
     staged = pw.BigIntegerField(default=0)
+    removed = pw.BigIntegerField(default=0)
     version = pw.BigIntegerField(default=0)
     #: when the sweep last added a reconcile job, and the first of the 256 directories for the next one
     reconciled_at = pw.DoubleField(default=0)

@@ -121,10 +121,15 @@ class JobStore:
     def park(self, job: Job, delay: float, reason: str, window: int, waits_for: WaitsFor = WaitsFor.WORKER) -> bool:
         """Like `defer`, for work that is not urgent: the sweep sends its message when `delay` is over.
 
-        `window` replaces the job's.
+        `window` replaces the job's. A job that was woken while it was held is due at once.
         """
-        due, message = self._db.now + delay, {"has_message": self._parked}
-        return self._wait(job, waits_for, reason, **message, next_send_at=due, due_at=due, ready=0, window=window)
+        now = self._db.now
+        woken = Jobs.due_at <= now
+        due = peewee.Case(None, [(woken, now)], now + delay)
+        next_send_at = peewee.Case(None, [(woken, now + self._lease)], now + delay)
+        has_message = peewee.Case(None, [(woken, 1)], self._parked)
+        times = {"due_at": due, "next_send_at": next_send_at, "has_message": has_message, "ready": 0}
+        return self._wait(job, waits_for, reason, window=window, **times)
 
     def requeue(self, job: Job) -> None:
         """Give up the lease at once, as if the job had never been claimed; the job is due now.

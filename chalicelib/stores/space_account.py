@@ -6,6 +6,7 @@ Everything that changes the account first locks its row, so reservations are mad
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from peewee import fn
 
@@ -19,11 +20,15 @@ BLOCK = 4096  # bytes; the unit in which file systems allocate
 
 @dataclass(frozen=True, slots=True)
 class SpaceAccount:
-    """Bytes charged, bytes already on the volume, and the oldest cart that waits for space, if any."""
+    """Bytes charged, bytes of staged files, and the oldest cart that waits for space, if any.
+
+    `removed`: bytes that have ever left `staged`.
+    """
 
     used: int
     staged: int
     waiting_cart: int | None
+    removed: int = 0
 
 
 class SpaceAccountStore:
@@ -32,18 +37,21 @@ class SpaceAccountStore:
 
     def lock(self) -> SpaceAccount:
         """Lock the account for the rest of the caller's transaction."""
-        waiting = (Windows.state == WindowState.TAKEN) & Windows.waits_since.is_null(False)
-        oldest = Windows.select(fn.MIN(Windows.cart_id)).where(waiting)
-        query = Volume.select(Volume.used, Volume.staged, oldest).where(Volume.id == 1).tuples()
+        query = _account()
         if self._db.is_mysql:
             query = query.for_update()
-        used, staged, waiting_cart = query.first(self._db.peewee)
-        return SpaceAccount(used, staged, waiting_cart)
+        return SpaceAccount(*query.first(self._db.peewee))
+
+    def read(self) -> SpaceAccount:
+        """The account as it is, not locked."""
+        with self._db.session() as db:
+            return SpaceAccount(*_account().first(db))
 
     def charge(self, used: int, staged: int) -> None:
         """Add to both sums, in bytes; either may be negative. Call it under the lock."""
         if used or staged:
-            query = Volume.update(used=Volume.used + used, staged=Volume.staged + staged)
+            removed = Volume.removed + max(0, -staged)
+            query = Volume.update(used=Volume.used + used, staged=Volume.staged + staged, removed=removed)
             query.where(Volume.id == 1).execute(self._db.peewee)
 
     def difference(self) -> tuple[tuple[int, int], tuple[int, int]] | None:
@@ -71,3 +79,9 @@ class SpaceAccountStore:
             first: int = Volume.select(Volume.reconciled_to).where(Volume.id == 1).tuples().first(db)[0]
             Volume.update(reconciled_to=(first + count) % of).where(Volume.id == 1).execute(db)
         return [number % of for number in range(first, first + count)]
+
+
+def _account() -> Any:
+    waiting = (Windows.state == WindowState.TAKEN) & Windows.waits_since.is_null(False)
+    oldest = Windows.select(fn.MIN(Windows.cart_id)).where(waiting)
+    return Volume.select(Volume.used, Volume.staged, oldest, Volume.removed).where(Volume.id == 1).tuples()

@@ -40,7 +40,8 @@ class SweepPolicy:
     `audit_unsealed`: seconds until an audit record is sealed; `audit_batches` seals are made, of `audit_batch` records,
     and up to `audit_forgotten` old ones deleted. `counts`: counts of refusals deleted. `worker_history`: seconds until
     the row of a worker that was not seen is deleted. `unworked`: seconds until a due job without a worker is a warning.
-    `notified`: notifications deleted, `notified_history` seconds after their end.
+    `notified`: notifications deleted, `notified_history` seconds after their end. `waiting`: windows at their owner's
+    limit that are looked at.
     """
 
     resent: int = 1000
@@ -67,6 +68,7 @@ class SweepPolicy:
     unworked: float = 60.0
     notified: int = 5000
     notified_history: float = 7 * 86400.0
+    waiting: int = 1000
 
 
 SWEEP_POLICY = SweepPolicy()

@@ -28,6 +28,7 @@ from chalicelib.sweep.queue_reconcile import QueueReconcile
 from chalicelib.sweep.reconcile_usage import ReconcileUsage
 from chalicelib.sweep.seal_audit import SealAudit
 from chalicelib.sweep.site_watch import SiteWatch
+from chalicelib.sweep.wake_waiting import WakeWaiting
 
 RESENT = "jobs resent"
 
@@ -61,6 +62,7 @@ class Sweep:
     old_workers: OldWorkers
     old_notifications: OldNotifications
     site_watch: SiteWatch
+    wake_waiting: WakeWaiting
 
     def run(self) -> int:
         """As `repair`; returns the number of jobs resent."""
@@ -75,6 +77,7 @@ class Sweep:
         repairs = _Repairs()
         repairs.run(RESENT, lambda: self._send(self.lost_messages.run()))
         repairs.run("dead letters sent again", lambda: self._send(self.dead_letters.run()))
+        repairs.run("waiting windows woken", lambda: self._send(self.wake_waiting.run()), logging.DEBUG)
         repairs.run("overdue carts failed", lambda: self._send(self.overdue_carts.run()))
         repairs.run("bundles expired", lambda: self._send(self.expired_bundles.run()))
         repairs.run("carts to clear", lambda: self._send(self.clear_carts.run()))

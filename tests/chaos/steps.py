@@ -25,7 +25,6 @@ from chalicelib.stores.uploads import UploadStore
 from chalicelib.waking.database_queue import DatabaseQueue
 from workers.bundling.plan_windows import WindowPlanner
 from workers.files.volume import Volume
-from workers.staging.eviction import Evictor
 from workers.staging.release import SpaceReleaser
 from workers.staging.reserve import Reserver
 from workers.staging.stage import Stager
@@ -47,7 +46,8 @@ WORKER: dict[str, tuple[type, str, When]] = {
     "upload-begun": (BundleStore, "begin_upload", "after"),
     "windows-inserted": (WindowStore, "insert", "after"),
     "layout-committed": (WindowPlanner, "plan", "after"),
-    "files-evicted": (Evictor, "free", "after"),
+    "file-evicting": (Volume, "remove_staged", "before"),
+    "file-evicted": (Volume, "remove_staged", "after"),
     "files-claimed": (StagedFileStore, "claim", "after"),
     "window-reserved": (Reserver, "reserve", "after"),
     "file-written": (Volume, "keep", "before"),

@@ -94,66 +94,6 @@ def test_hashes_of_another_version_of_a_file_are_not_added(world: World) -> None
     world.transaction(lambda: world.staged_files.add_hashes([]))
 
 
-def test_the_least_recently_used_files_come_first(world: World) -> None:
-    stage(world, "a", "b", "c", "pinned")
-    for name in "bac":
-        unpin(world, name)
-        world.advance(10)
-    assert least_recently_used(world, 0, 9) == ["b", "a", "c"]
-    assert least_recently_used(world, 0, 2) == ["b", "a"]
-    assert least_recently_used(world, 15, 9) == ["b", "a"], "c was used within 15 seconds"
-    world.transaction(lambda: world.staged_files.pin(["b"]))
-    unpin(world, "b")
-    assert least_recently_used(world, 0, 9) == ["a", "c", "b"], "a pin is a use"
-
-
-def test_what_was_released_since_a_time_and_not_long_ago_is_summed(world: World) -> None:
-    stage(world, "a", "b", "c", "pinned")
-    unpin(world, "a")
-    world.advance(10)
-    since = world.clock()
-    world.advance(10)
-    unpin(world, "b")
-    world.advance(10)
-    unpin(world, "c")
-    assert [released_bytes(world, *when) // BLOCK for when in ((since, 60), (since, 5), (0, 60))] == [2, 1, 3]
-    world.advance(60)
-    assert released_bytes(world, since, 60) == 0
-
-
-def test_files_being_pulled_are_not_evictable(world: World) -> None:
-    claim(world, world.claimed(1).id, spec("a"), pins=0)
-    assert least_recently_used(world, 0, 9) == []
-    assert not world.transaction(world.staged_files.anything_evictable)
-
-
-def test_a_file_no_window_needs_is_evictable_however_recently_it_was_used(world: World) -> None:
-    stage(world, "a")
-    assert not world.transaction(world.staged_files.anything_evictable)
-    unpin(world, "a")
-    assert world.transaction(world.staged_files.anything_evictable)
-
-
-def test_deleting_files_returns_their_charges_unless_a_window_needs_them(world: World) -> None:
-    stage(world, "a", "pinned")
-    claim(world, world.claimed(2).id, spec("pulled", 2 * BLOCK), pins=0)
-    unpin(world, "a")
-    world.transaction(lambda: world.staged_files.delete(["a", "pinned", "pulled", "unknown"]))
-    assert set(world.staged_files.find(["a", "pinned", "pulled"])) == {"pinned"}
-    assert totals(world) == (BLOCK, BLOCK)
-
-
-def test_only_unstaged_files_are_deleted_where_asked_for(world: World) -> None:
-    stage(world, "a")
-    unpin(world, "a")
-    claim(world, world.claimed(2).id, spec("pulled"), pins=0)
-    claim(world, world.claimed(2).id, spec("pinned"), pins=1)
-    deleted = world.transaction(lambda: world.staged_files.delete_unstaged(["a", "pulled", "pinned"]))
-    assert deleted == ["pulled"]
-    assert set(world.staged_files.find(["a", "pulled", "pinned"])) == {"a", "pinned"}
-    assert totals(world) == (2 * BLOCK, BLOCK)
-
-
 def test_states_are_listed_by_the_first_digits_of_the_name(world: World) -> None:
     stage(world, "a")
     claim(world, world.claimed(2).id, spec("b"))
@@ -230,16 +170,6 @@ def find(world: World, name: str) -> StagedFile:
 
 def add_hashes(world: World, file: FileSpec, hashes: dict[str, str]) -> None:
     world.transaction(lambda: world.staged_files.add_hashes([(file, hashes)]))
-
-
-def least_recently_used(world: World, unused_for: float, limit: int) -> list[str]:
-    found = world.transaction(lambda: world.staged_files.least_recently_used(unused_for, limit))
-    assert all(size == BLOCK for _, size in found)
-    return [name for name, _ in found]
-
-
-def released_bytes(world: World, since: float, within: float) -> int:
-    return int(world.transaction(lambda: world.staged_files.released_bytes(since, within)))
 
 
 def totals(world: World) -> tuple[int, int]:

@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.db.states import WindowState
-from chalicelib.job_message import JobMessage, group_of
 from chalicelib.stores.job_row import JobKind
 from chalicelib.stores.space_account import SpaceAccount
 from tests.doubles.world import World
@@ -49,42 +48,6 @@ def test_taking_returns_the_first_windows_that_are_online_each_once(world: World
     assert len(world.windows.in_state(CART, TAKEN)) == 4
 
 
-def test_the_windows_that_wait_longest_are_those_of_the_oldest_cart(world: World) -> None:
-    messages = {}
-    for cart_id, number in ((CART, 1), (OLDER, 2), (OLDER, 0), (CART, 0)):
-        insert(world, cart_id, window(number, TAKEN))
-        messages[cart_id, number] = world.job(cart_id, JobKind.WINDOW, number)
-        wait_for_space(world, cart_id, number)
-        world.advance(1)
-    order = [messages[key] for key in sorted(messages)]
-    assert world.windows.longest_waiting(9) == order
-    assert world.windows.longest_waiting(2) == order[:2]
-
-
-def test_a_woken_windows_message_follows_its_last_claim(world: World) -> None:
-    insert(world, CART, window(0, TAKEN))
-    job = world.claimed(CART, JobKind.WINDOW, 0)
-    wait_for_space(world, CART, 0)
-    world.jobs.defer(job, 5)
-    assert world.windows.longest_waiting(9) == [JobMessage(job.id, job.token, group_of(CART))]
-
-
-def test_only_the_job_of_a_waiting_window_is_woken(world: World) -> None:
-    insert(world, CART, window(0, TAKEN), window(1, TAKEN))
-    for kind, number in ((JobKind.ASSIST, 0), (JobKind.WINDOW, 1)):
-        world.job(CART, kind, number)
-    wait_for_space(world, CART, 0)
-    assert world.windows.longest_waiting(9) == []
-
-
-def test_a_window_stops_waiting_when_it_is_reserved(world: World) -> None:
-    insert(world, CART, window(0, TAKEN))
-    world.job(CART, JobKind.WINDOW, 0)
-    wait_for_space(world, CART, 0)
-    assert move(world, 0, TAKEN, RESERVED, waits_since=None)
-    assert world.windows.longest_waiting(9) == []
-
-
 @pytest.mark.parametrize("state", [state for state in WindowState if state != TAKEN])
 def test_only_a_taken_window_waits_for_space(world: World, state: WindowState) -> None:
     insert(world, OLDER, window(0, state))
@@ -93,7 +56,7 @@ def test_only_a_taken_window_waits_for_space(world: World, state: WindowState) -
     wait_for_space(world, OLDER, 0)
     wait_for_space(world, CART, 0)
     assert waiting_cart(world) == CART
-    assert world.windows.longest_waiting(9) == []
+    assert world.waiting.for_space(9) == []
 
 
 def test_a_window_that_stays_marked_as_waiting_after_it_was_dropped_holds_up_no_other(world: World) -> None:

@@ -18,8 +18,10 @@ from chalicelib.stores.jobs import JobStore
 from chalicelib.stores.space_account import SpaceAccountStore
 from chalicelib.stores.unsent_jobs import UnsentJobStore
 from chalicelib.stores.uploads import UploadStore
+from chalicelib.stores.waiting_windows import WaitingWindowStore
 from tests.doubles.tape_looks import LOOKS
 from tests.doubles.world import LEASE, World
+from workers.stores.evicted_files import EvictedFileStore
 from workers.stores.known_files import KnownFileStore
 from workers.stores.recalls import RecallStore
 from workers.stores.shared_files import SharedFileStore
@@ -47,7 +49,7 @@ class ShiftedDatabase(Database):
             for table in Table.__subclasses__():
                 if table not in (SchemaVersions, Volume):
                     table.delete().execute(db)
-            Volume.update(used=0, staged=0, reconciled_at=0, reconciled_to=0).execute(db)
+            Volume.update(used=0, staged=0, removed=0, reconciled_at=0, reconciled_to=0).execute(db)
 
 
 def on_database(database: ShiftedDatabase) -> World:
@@ -68,6 +70,8 @@ def on_database(database: ShiftedDatabase) -> World:
         KnownFileStore(database),
         account,
         StagedFileStore(database, account),
+        EvictedFileStore(database, account),
+        WaitingWindowStore(database, LEASE),
         SharedFileStore(database),
         UploadStore(database),
         AuditStore(database),

@@ -95,6 +95,7 @@ class RecallRow:
 class VolumeRow:
     used: int = 0
     staged: int = 0
+    removed: int = 0
     reconciled_to: int = 0
 
 
@@ -145,6 +146,10 @@ class MemoryDatabase:
 
     def next_id(self) -> int:
         return next(self._ids)
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._depth > 0
 
     def transaction(self, work: Callable[[], T]) -> T:
         """Run `work`; when it raises, every table is as it was before."""

@@ -74,8 +74,10 @@ class MemoryJobStore:
         return self._wait(job, waits_for, reason, **self._due_after(delay))
 
     def park(self, job: Job, delay: float, reason: str, window: int, waits_for: WaitsFor = WaitsFor.WORKER) -> bool:
-        due = {"next_send_at": self._db.now + delay, "due_at": self._db.now + delay}
-        return self._wait(job, waits_for, reason, **due, has_message=False, window=window)
+        row, now = self._row(job), self._db.now
+        woken = row is not None and row.due_at <= now
+        due = {"next_send_at": now + self._lease, "due_at": now} if woken else {"next_send_at": now + delay}
+        return self._wait(job, waits_for, reason, **{"due_at": now + delay, **due}, has_message=woken, window=window)
 
     def requeue(self, job: Job) -> None:
         if row := self._row(job):

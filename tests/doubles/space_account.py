@@ -15,15 +15,19 @@ class MemorySpaceAccountStore:
 
     def lock(self) -> SpaceAccount:
         self._db.require_transaction()
+        return self.read()
+
+    def read(self) -> SpaceAccount:
         volume, windows = self._db.tables.volume[1], self._db.tables.windows
         taken = [key for key, row in windows.items() if row.window.state == WindowState.TAKEN]
         waiting = [key[0] for key in taken if windows[key].waits_since is not None]
-        return SpaceAccount(volume.used, volume.staged, min(waiting, default=None))
+        return SpaceAccount(volume.used, volume.staged, min(waiting, default=None), volume.removed)
 
     def charge(self, used: int, staged: int) -> None:
         self._db.require_transaction()
         old = self._db.tables.volume[1]
-        self._db.tables.volume[1] = replace(old, used=old.used + used, staged=old.staged + staged)
+        removed = old.removed + max(0, -staged)
+        self._db.tables.volume[1] = replace(old, used=old.used + used, staged=old.staged + staged, removed=removed)
 
     def next_directories(self, count: int, of: int) -> list[int]:
         old = self._db.tables.volume[1]

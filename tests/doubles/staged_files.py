@@ -58,26 +58,6 @@ class MemoryStagedFileStore:
                 same_bytes = old.get(crc64nvme.NAME) == hashes[crc64nvme.NAME]
                 self._update([spec.archive_id], hashes={**old, **hashes} if same_bytes else dict(hashes))
 
-    def least_recently_used(self, unused_for: float, limit: int) -> list[tuple[str, int]]:
-        before = self._db.now - unused_for
-        unused = [row for row in self._rows.values() if _is_evictable(row.file) and row.used_at <= before]
-        oldest = sorted(unused, key=lambda row: row.used_at)[:limit]
-        return [(row.file.archive_id, row.file.size) for row in oldest]
-
-    def released_bytes(self, since: float, within: float) -> int:
-        rows = [row for row in self._rows.values() if _is_evictable(row.file)]
-        recent = [row for row in rows if row.used_at > since and row.used_at > self._db.now - within]
-        return sum(allocated_bytes(row.file.size) for row in recent)
-
-    def anything_evictable(self) -> bool:
-        return any(_is_evictable(row.file) for row in self._rows.values())
-
-    def delete(self, archive_ids: Collection[str]) -> None:
-        self._delete(archive_ids, tuple(FileState))
-
-    def delete_unstaged(self, archive_ids: Collection[str]) -> list[str]:
-        return self._delete(archive_ids, (FileState.PULLING,))
-
     def states_by_name(self, prefix: str) -> dict[str, str]:
         named = {name_of(archive_id): row.file.state for archive_id, row in self._rows.items()}
         return {name: state for name, state in named.items() if name.startswith(prefix)}
@@ -85,7 +65,7 @@ class MemoryStagedFileStore:
     def delete_missing(self, states: Mapping[str, str]) -> None:
         for archive_id in list(self._rows):
             state = states.get(name_of(archive_id))
-            self._delete([archive_id], (state,) if state else ())
+            self._delete([archive_id], (state,) if state and state != FileState.EVICTING else ())
 
     @property
     def _rows(self) -> dict[str, StagedFileRow]:
@@ -108,7 +88,7 @@ class MemoryStagedFileStore:
             if row and where(row.file):
                 self._rows[name] = replace(row, file=replace(row.file, **changes))
 
-    def _delete(self, archive_ids: Collection[str], states: Sequence[str]) -> list[str]:
+    def _delete(self, archive_ids: Collection[str], states: Sequence[str]) -> None:
         self._db.require_transaction()
         files = [self._rows[name].file for name in archive_ids if name in self._rows]
         files = [file for file in files if not file.pins and file.state in states]
@@ -116,8 +96,3 @@ class MemoryStagedFileStore:
             del self._rows[file.archive_id]
         staged = sum(allocated_bytes(file.size) for file in files if file.state == FileState.STAGED)
         self._account.charge(-sum(allocated_bytes(file.size) for file in files), -staged)
-        return [file.archive_id for file in files]
-
-
-def _is_evictable(file: StagedFile) -> bool:
-    return file.state == FileState.STAGED and not file.pins

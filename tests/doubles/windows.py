@@ -7,12 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from chalicelib.db.states import WindowState
-from chalicelib.job_message import JobMessage, group_of
-from chalicelib.stores.job_row import JobKind
+from chalicelib.stores.waiting_windows import UNKNOWN
 from tests.doubles.charges import Uncharged
 from tests.doubles.database import MemoryDatabase, WindowRow
 from workers.files import crc64nvme
-from workers.stores.windows import UNKNOWN, Ahead, Counted, SumsPage, Window
+from workers.stores.windows import Ahead, Counted, SumsPage, Window
 
 #: columns that Window does not have
 IN_ROW = ("checksum", "waits_since", "passed_bytes", "counted_map", "sums", "sums_length")
@@ -64,13 +63,6 @@ class MemoryWindowStore:
         needed = [UNKNOWN if row.waits_for is None else row.waits_for for row in taken if row.waits_since is not None]
         passed = sum(row.passed_bytes for row in rows.values() if row.window.state in HOLDING)
         return Ahead(max(needed, default=0), min(since, default=0.0), passed)
-
-    def longest_waiting(self, limit: int) -> list[JobMessage]:
-        jobs = [job for job in self._db.tables.jobs.values() if job.kind == JobKind.WINDOW]
-        rows = self._db.tables.windows
-        waiting = [key for key in sorted(rows) if rows[key].waits_since is not None]
-        found = [job for key in waiting for job in jobs if (job.cart_id, job.window) == key]
-        return [JobMessage(job.id, job.token, group_of(job.cart_id)) for job in found[:limit]]
 
     def others_hold_space(self, cart_id: int, number: int) -> bool:
         rows = self._db.tables.windows

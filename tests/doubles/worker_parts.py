@@ -49,6 +49,7 @@ from workers.staging.eviction import Evictor
 from workers.staging.failed_files import FailedFiles
 from workers.staging.file_retries import FileRetries, FileRetryPolicy
 from workers.staging.find_files import FileFinder
+from workers.staging.free_space import FreeSpace
 from workers.staging.look_at_tape import TapeLooker
 from workers.staging.metadata import MetadataLookup
 from workers.staging.pull_batch import BatchPuller, PullPools
@@ -59,6 +60,7 @@ from workers.staging.restage import Restager
 from workers.staging.share_work import Clocks, SharingPolicy, WorkSharing
 from workers.staging.stage import Stager, StagingPolicy
 from workers.staging.staging_run import StagingRecorder
+from workers.staging.waking import Waker
 from workers.stores.layout_rows import LayoutRows
 
 MIB = 1 << 20
@@ -169,7 +171,21 @@ class WorkerParts:
     @cached_property
     def releaser(self) -> SpaceReleaser:
         w = self.world
-        return SpaceReleaser(w.entries, w.windows, w.account, w.staged_files, self.volume, self.job_queue)
+        return SpaceReleaser(w.entries, w.windows, w.account, w.staged_files, w.evicted_files, self.evictor, self.waker)
+
+    @cached_property
+    def free_space(self) -> FreeSpace:
+        return FreeSpace(self.world.account, self.volume, self.database.clock)
+
+    @cached_property
+    def evictor(self) -> Evictor:
+        w = self.world
+        return Evictor(w.jobs, w.account, w.evicted_files, self.volume, self.unused_for, self.database.clock)
+
+    @cached_property
+    def waker(self) -> Waker:
+        w = self.world
+        return Waker(w.waiting, w.windows, w.account, self.evictor, self.free_space, self.job_queue)
 
     @cached_property
     def planner(self) -> WindowPlanner:
@@ -180,8 +196,19 @@ class WorkerParts:
 
     @cached_property
     def reserver(self) -> Reserver:
-        w, evictor = self.world, Evictor(self.world.staged_files, self.volume, self.unused_for)
-        return Reserver(w.jobs, w.windows, w.account, w.staged_files, w.shared_files, self.volume, evictor)
+        w = self.world
+        return Reserver(
+            w.jobs,
+            w.windows,
+            w.account,
+            w.staged_files,
+            w.shared_files,
+            self.volume,
+            self.evictor,
+            self.free_space,
+            self.waker,
+            self.database.clock,
+        )
 
     @cached_property
     def puller(self) -> BatchPuller:

@@ -22,12 +22,14 @@ from chalicelib.stores.manifest_row import ManifestRow
 from chalicelib.stores.space_account import SpaceAccountStore
 from chalicelib.stores.unsent_jobs import UnsentJobStore
 from chalicelib.stores.uploads import UploadStore
+from chalicelib.stores.waiting_windows import WaitingWindowStore
 from tests.doubles.audit import MemoryAuditLog, MemoryAuditStore
 from tests.doubles.carts import MemoryCartStore
 from tests.doubles.database import MemoryDatabase
 from tests.doubles.due_jobs import MemoryDueJobStore
 from tests.doubles.ended_carts import MemoryEndedCartStore
 from tests.doubles.entries import MemoryEntryStore
+from tests.doubles.evicted_files import MemoryEvictedFileStore
 from tests.doubles.jobs import MemoryJobStore
 from tests.doubles.known_files import MemoryKnownFileStore
 from tests.doubles.recalls import MemoryRecallStore
@@ -37,7 +39,9 @@ from tests.doubles.staged_files import MemoryStagedFileStore
 from tests.doubles.tape_looks import MemoryTapeLookStore
 from tests.doubles.unsent_jobs import MemoryUnsentJobStore
 from tests.doubles.uploads import MemoryUploadStore
+from tests.doubles.waiting_windows import MemoryWaitingWindowStore
 from tests.doubles.windows import MemoryWindowStore
+from workers.stores.evicted_files import EvictedFileStore
 from workers.stores.known_files import KnownFileStore
 from workers.stores.recalls import RecallStore
 from workers.stores.shared_files import SharedFileStore
@@ -67,6 +71,8 @@ class World:
     known_files: KnownFileStore
     account: SpaceAccountStore
     staged_files: StagedFileStore
+    evicted_files: EvictedFileStore
+    waiting: WaitingWindowStore
     shared_files: SharedFileStore
     uploads: UploadStore
     audit: AuditStore
@@ -122,6 +128,8 @@ def in_memory(database: MemoryDatabase | None = None, lease: float = LEASE) -> W
         cast(KnownFileStore, MemoryKnownFileStore(database)),
         cast(SpaceAccountStore, account),
         cast(StagedFileStore, MemoryStagedFileStore(database, account)),
+        cast(EvictedFileStore, MemoryEvictedFileStore(database, account)),
+        cast(WaitingWindowStore, MemoryWaitingWindowStore(database, lease)),
         cast(SharedFileStore, MemorySharedFileStore(database)),
         cast(UploadStore, MemoryUploadStore(database)),
         MemoryAuditStore(database),

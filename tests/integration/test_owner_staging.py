@@ -10,11 +10,13 @@ import pytest
 
 from chalicelib.config.owner_limits import OwnerLimits
 from chalicelib.db.database import Database
-from chalicelib.db.states import WindowState
+from chalicelib.db.states import WaitsFor, WindowState
 from chalicelib.stores.cart_charges import Charge
 from chalicelib.stores.cart_row import Cart
 from chalicelib.stores.job_row import JobKind
 from chalicelib.stores.manifest_row import ManifestRow
+from chalicelib.stores.waiting_windows import WaitingWindowStore
+from chalicelib.sweep.wake_waiting import WakeWaiting
 from tests.callers import caller
 from tests.integration.posting import Posting
 from workers.stores.recalls import RecallStore
@@ -105,6 +107,30 @@ def test_a_window_at_its_owners_limit_does_not_hold_up_others_at_the_volume(data
     assert reserved(posting, windows, first, 80) == ""
     assert reserved(posting, windows, second, 50)
     assert database.transaction(lambda: windows.ahead_of(other.id)).largest == 0
+
+
+def test_the_first_window_at_each_owners_limit_is_woken(database: Database) -> None:
+    posting, windows = site(database, staging=100)
+    waiting = WaitingWindowStore(database, lease=30)
+    for owner in ("ann", "ben"):
+        assert reserved(posting, windows, posted(posting, "first", owner), 80) == ""
+        for uid in ("second", "third"):
+            cart = posted(posting, uid, owner)
+            assert reserved(posting, windows, cart, 50)
+            parked(posting, cart)
+    assert [window.owner for window in waiting.at_limit(9)] == ["ann", "ann", "ben", "ben"]
+    assert len(waiting.at_limit(9, "ben")) == 2
+    assert waiting.for_space(9) == []
+    woken = WakeWaiting(waiting, 9).run()
+    assert [message.job_id for message in woken] == [waiting.at_limit(1, owner)[0].job_id for owner in ("ann", "ben")]
+    assert all(posting.jobs.claim(message.job_id, message.token) for message in woken)
+
+
+def parked(posting: Posting, cart: Cart) -> None:
+    message = posting.database.transaction(lambda: posting.jobs.add(cart.id, JobKind.WINDOW))
+    job = posting.jobs.claim(message.job_id, message.token)
+    assert job is not None
+    posting.jobs.park(job, 600, "at its limit", 0, WaitsFor.LIMIT)
 
 
 @pytest.mark.parametrize("seed", range(3))

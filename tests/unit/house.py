@@ -36,7 +36,7 @@ LAYERS = (
     ("workers.staging", "workers.notifying"),
     ("workers.bundling",),
     ("workers.handlers",),
-    ("workers.policies", "workers.measuring"),
+    ("workers.policies", "workers.measuring", "workers.space_graph"),
     ("workers.graph",),
     ("workers.wiring",),
     ("workers.__main__", "workers.alive"),
@@ -56,6 +56,7 @@ UNDRAWN = {
     "workers.graph",
     "workers.policies",
     "workers.measuring",
+    "workers.space_graph",
     "workers.alive",
     "workers.__main__",
 }

@@ -56,11 +56,12 @@ def test_bundle_and_uploads_of_every_attempt_are_removed(site: MemorySite) -> No
 
 def test_windows_that_wait_for_space_are_woken_and_the_dead_carts_are_not(site: MemorySite) -> None:
     cart, waiting = site.lay_out("a", {"x": b"x"}), site.lay_out("b", {"y": b"y"})
-    message = site.world.job(waiting.id, JobKind.WINDOW, 0)
+    job = site.world.claimed(waiting.id, JobKind.WINDOW, 0)
     for cart_id in (cart.id, waiting.id):
         site.database.transaction(partial(site.world.windows.wait_for_space, cart_id, 0, 1))
+    site.world.jobs.park(job, 600, "the volume is full", 0)
     site.cleanup_handler.run(deleted(site, cart))
-    assert [sent for sent, _ in site.queue.sent] == [message]
+    assert [sent.job_id for sent, _ in site.queue.sent] == [job.id]
     assert site.database.transaction(site.world.account.lock).waiting_cart == waiting.id
 
 

@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 
 from chalicelib.stores.cart_row import Cart
+from chalicelib.stores.waiting_windows import UNKNOWN
 from tests.doubles.site import MemorySite
 from tests.unit.test_reserve import attempt, finish_window
 from workers.files.volume import BLOCK
 from workers.runtime.lease import Lease
-from workers.runtime.outcomes import Defer
+from workers.runtime.outcomes import Park
 from workers.staging.file_actions import FileActions
 from workers.staging.passing import may_pass
 from workers.staging.window_work import WindowWork
-from workers.stores.windows import UNKNOWN, Ahead
+from workers.stores.windows import Ahead
 
 VOLUME = 80  # blocks
 SHARE = VOLUME // 8
@@ -31,7 +32,7 @@ def site(tmp_path: Path) -> MemorySite:
 def test_a_small_window_passes_one_that_waits_for_most_of_the_volume(site: MemorySite) -> None:
     holding, waiting = site.lay_out("a", blocks("x", 50)), site.lay_out("b", blocks("y", 50))
     site.reserve(holding)
-    assert isinstance(attempt(site, waiting), Defer)
+    assert isinstance(attempt(site, waiting), Park)
     assert isinstance(attempt(site, site.lay_out("c", blocks("z", 1))), FileActions)
 
 
@@ -45,20 +46,20 @@ def test_when_one_that_passed_is_done_the_next_one_passes(site: MemorySite) -> N
     wait_behind(site, holding=50, needed=50)
     first, second = (site.lay_out(f"c{number}", blocks(f"z{number}-", SHARE)) for number in range(2))
     passed = reserve(site, first)
-    assert isinstance(attempt(site, second), Defer)
+    assert isinstance(attempt(site, second), Park)
     finish(site, passed)
     assert isinstance(attempt(site, second), FileActions)
 
 
 def test_nothing_passes_a_window_that_needs_the_whole_volume(site: MemorySite) -> None:
     wait_behind(site, holding=50, needed=VOLUME)
-    assert isinstance(attempt(site, site.lay_out("c", blocks("z", 1))), Defer)
+    assert isinstance(attempt(site, site.lay_out("c", blocks("z", 1))), Park)
 
 
 def test_the_largest_window_ahead_counts_not_only_the_first(site: MemorySite) -> None:
     wait_behind(site, holding=60, needed=30)
-    assert isinstance(attempt(site, site.lay_out("larger", blocks("w", VOLUME - 1))), Defer)
-    assert isinstance(attempt(site, site.lay_out("two", blocks("t", 2))), Defer)
+    assert isinstance(attempt(site, site.lay_out("larger", blocks("w", VOLUME - 1))), Park)
+    assert isinstance(attempt(site, site.lay_out("two", blocks("t", 2))), Park)
     assert isinstance(attempt(site, site.lay_out("one", blocks("o", 1))), FileActions)
 
 
@@ -66,7 +67,7 @@ def test_a_window_that_passes_evicts_nothing(site: MemorySite) -> None:
     wait_behind(site, holding=50, needed=50)
     for name in ("one", "two", "three"):
         finish(site, reserve(site, site.lay_out(name, blocks(name, SHARE))))
-    assert isinstance(attempt(site, site.lay_out("more", blocks("m", 1))), Defer), "the volume is full"
+    assert isinstance(attempt(site, site.lay_out("more", blocks("m", 1))), Park), "the volume is full"
     assert len(site.on_volume()) == 3 * SHARE
 
 
@@ -76,7 +77,7 @@ def test_files_that_could_be_evicted_count_for_the_window_that_pins_them(site: M
     site.reserve(site.lay_out("holding", blocks("x", VOLUME - SHARE - 1)))
     waiting = site.lay_out("waiting", blocks("y", 50))
     site.database.transaction(lambda: site.world.windows.wait_for_space(waiting.id, 0, 50 * BLOCK))
-    assert isinstance(attempt(site, site.lay_out("all", cached)), Defer)
+    assert isinstance(attempt(site, site.lay_out("all", cached)), Park)
     assert isinstance(attempt(site, site.lay_out("some", dict(list(cached.items())[:SHARE]))), FileActions)
 
 
@@ -87,7 +88,7 @@ def test_while_files_cannot_be_evicted_yet_what_has_passed_and_ended_still_count
         site.database.advance(1)
         finish(site, reserve(site, site.lay_out(f"c{number}", blocks(f"z{number}-", SHARE // 2))))
     more = site.lay_out("more", blocks("m", 1))
-    assert isinstance(attempt(site, more), Defer)
+    assert isinstance(attempt(site, more), Park)
     site.database.advance(601)
     assert isinstance(attempt(site, more), FileActions)
 
@@ -167,7 +168,7 @@ def blocks(name: str, count: int) -> dict[str, bytes]:
 def wait_behind(site: MemorySite, holding: int, needed: int) -> None:
     """Let a cart of `needed` blocks wait for the space that another holds."""
     site.reserve(site.lay_out("holding", blocks("x", holding)))
-    assert isinstance(attempt(site, site.lay_out("waiting", blocks("y", needed))), Defer)
+    assert isinstance(attempt(site, site.lay_out("waiting", blocks("y", needed))), Park)
 
 
 def reserve(site: MemorySite, cart: Cart) -> Reserved | None:

@@ -169,11 +169,11 @@ def test_a_file_written_out_of_order_is_continued_before_its_first_gap(
 
 
 def test_what_is_left_stays_while_a_window_needs_it_and_goes_when_none_does(site: MemorySite, half: Half) -> None:
-    cart, _, _ = half
+    cart, lease, _ = half
     site.database.advance(1_000)
     reconcile(site)
     assert len(partials(site)) == 1
-    site.database.transaction(lambda: site.releaser.release_cart(site.cart(cart.id)))
+    site.database.transaction(lambda: site.releaser.release_cart(lease, site.cart(cart.id)))
     reconcile(site)
     assert partials(site) == []
 
@@ -185,7 +185,9 @@ def pull(site: MemorySite, lease: Lease, spec: FileSpec, landing: Landing | None
 def reconcile(site: MemorySite) -> None:
     w = site.world
     job = w.claimed(0, JobKind.RECONCILE, ReconcilePass.WHOLE)
-    handler = ReconcileHandler(w.jobs, w.account, w.staged_files, w.recalls, site.volume)
+    handler = ReconcileHandler(
+        w.jobs, w.account, w.staged_files, w.recalls, w.evicted_files, site.volume, site.releaser
+    )
     assert handler.run(Lease(job, "receipt", site.stopping)) == Done()
 
 

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.db.states import WindowState
+from chalicelib.db.states import WaitsFor, WindowState
 from chalicelib.errors import LeaseLost, NoSpaceAvailable
 from chalicelib.stores.cart_row import Cart
 from tests.doubles.site import MemorySite, expired
 from workers.files.volume import BLOCK
 from workers.runtime.lease import WorkerStopping
-from workers.runtime.outcomes import Defer
+from workers.runtime.outcomes import Defer, Park
 from workers.staging import eviction
 from workers.staging.file_actions import FileActions
+from workers.staging.free_space import Room
 from workers.staging.window_work import WindowWork
 
 LIMIT = 4 * BLOCK
@@ -53,29 +54,29 @@ def test_a_window_that_does_not_fit_waits_for_space(site: MemorySite) -> None:
     site.reserve(site.lay_out("a", blocks("x", 3)))
     second = site.lay_out("b", blocks("y", 2))
     outcome = attempt(site, second)
-    assert isinstance(outcome, Defer)
-    assert (outcome.delay, outcome.reason) == (5, "the volume is full")
+    assert isinstance(outcome, Park)
+    assert (outcome.delay, outcome.reason) == (900, "the volume is full")
     assert (site.used(), site.state_of(second)) == ((3 * BLOCK, 0), WindowState.TAKEN)
-    assert [message.group for message in site.world.windows.longest_waiting(9)] == [f"cart-{second.id}"]
+    assert [window.cart_id for window in site.world.waiting.for_space(9)] == [second.id]
 
 
 def test_a_newer_cart_waits_behind_an_older_one_even_where_it_would_fit(site: MemorySite) -> None:
     older, newer = site.lay_out("a", blocks("x", 2)), site.lay_out("b", blocks("y", 1))
     site.reserve(site.lay_out("c", blocks("z", 3)))
-    assert isinstance(attempt(site, older), Defer)
-    assert isinstance(attempt(site, newer), Defer)
+    assert isinstance(attempt(site, older), Park)
+    assert isinstance(attempt(site, newer), Park)
     assert site.used() == (3 * BLOCK, 0)
 
 
 def test_the_oldest_cart_goes_first_when_space_is_freed(site: MemorySite) -> None:
     older, newer = site.lay_out("a", blocks("x", 2)), site.lay_out("b", blocks("y", 2))
     lease, work, _ = site.reserve(site.lay_out("c", blocks("z", 3)))
-    assert isinstance(attempt(site, newer), Defer)
-    assert isinstance(attempt(site, older), Defer)
-    site.world.jobs.fenced(lease.job, lambda: site.releaser.return_window(work))
-    site.releaser.wake_waiting()
+    assert isinstance(attempt(site, newer), Park)
+    assert isinstance(attempt(site, older), Park)
+    site.world.jobs.fenced(lease.job, lambda: site.releaser.return_window(lease, work))
+    site.releaser.settle(lease)
     assert [message.group for message, _ in site.queue.sent] == [f"cart-{older.id}", f"cart-{newer.id}"]
-    assert isinstance(attempt(site, newer), Defer), "the older cart still waits"
+    assert isinstance(attempt(site, newer), Park), "the older cart still waits"
     assert isinstance(attempt(site, older), FileActions)
     assert isinstance(attempt(site, newer), FileActions), "both fit, and nobody waits before it any more"
 
@@ -83,7 +84,7 @@ def test_the_oldest_cart_goes_first_when_space_is_freed(site: MemorySite) -> Non
 def test_a_window_that_only_needs_staged_files_never_waits(site: MemorySite) -> None:
     site.stage(site.lay_out("a", blocks("x", 4)))
     waiting = site.lay_out("b", blocks("y", 1))
-    assert isinstance(attempt(site, waiting), Defer)
+    assert isinstance(attempt(site, waiting), Park)
     assert isinstance(attempt(site, site.lay_out("c", {"x0": b"0" * BLOCK})), FileActions)
 
 
@@ -99,6 +100,7 @@ def test_the_least_recently_used_files_are_evicted_and_no_more_than_needed(site:
 def test_eviction_goes_on_batch_by_batch_until_the_window_fits(
     site: MemorySite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(eviction, "MARKED", 1)
     monkeypatch.setattr(eviction, "BATCH", 1)
     for name in ("first", "second", "third", "last"):
         leave_staged(site, name)
@@ -109,7 +111,7 @@ def test_eviction_goes_on_batch_by_batch_until_the_window_fits(
 def test_a_pinned_file_is_never_evicted(site: MemorySite) -> None:
     site.stage(site.lay_out("a", {"pinned": b"p"}))
     leave_staged(site, "idle")
-    assert isinstance(attempt(site, site.lay_out("new", blocks("n", 4))), Defer)
+    assert isinstance(attempt(site, site.lay_out("new", blocks("n", 4))), Park)
     assert site.on_volume() == {"pinned"}
 
 
@@ -117,7 +119,7 @@ def test_a_recently_used_file_is_not_evicted_and_the_window_waits(tmp_path: Path
     site = MemorySite(tmp_path, limit=LIMIT, unused_for=60)
     leave_staged(site, "recent")
     cart = site.lay_out("new", blocks("n", 4))
-    assert isinstance(attempt(site, cart), Defer)
+    assert attempt(site, cart) == Defer(60.1, WaitsFor.SPACE, "the volume is full"), "until it may be evicted"
     site.database.advance(61)
     assert isinstance(attempt(site, cart), FileActions)
     assert site.on_volume() == set()
@@ -147,7 +149,7 @@ def test_a_file_larger_than_the_volume_is_named_with_both_sizes(site: MemorySite
 
 
 def test_a_window_fails_when_something_else_fills_the_volume(site: MemorySite, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(site.volume, "usable_now", lambda used, staged: BLOCK)
+    monkeypatch.setattr(site.volume, "usable", lambda look, used, staged: BLOCK)
     with pytest.raises(NoSpaceAvailable, match=r"is filled by something else$"):
         attempt(site, site.lay_out("a", blocks("x", 2)))
 
@@ -155,17 +157,17 @@ def test_a_window_fails_when_something_else_fills_the_volume(site: MemorySite, m
 def test_a_window_waits_while_another_holds_what_it_needs_on_a_crowded_volume(
     site: MemorySite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(site.volume, "usable_now", lambda used, staged: 2 * BLOCK)
+    monkeypatch.setattr(site.volume, "usable", lambda look, used, staged: 2 * BLOCK)
     site.reserve(site.lay_out("a", blocks("x", 1)))
-    assert isinstance(attempt(site, site.lay_out("b", blocks("y", 2))), Defer)
+    assert isinstance(attempt(site, site.lay_out("b", blocks("y", 2))), Park)
 
 
 def test_a_window_waits_while_temporary_files_that_will_be_removed_fill_the_volume(
     site: MemorySite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(site.volume, "usable_now", lambda used, staged: BLOCK)
+    monkeypatch.setattr(site.volume, "usable", lambda look, used, staged: BLOCK)
     (site.root / "tmp" / "99-1-abc").write_bytes(b"left by a dead worker")
-    assert isinstance(attempt(site, site.lay_out("a", blocks("x", 2))), Defer)
+    assert isinstance(attempt(site, site.lay_out("a", blocks("x", 2))), Park)
 
 
 def test_a_staged_file_of_another_version_is_pulled_again(site: MemorySite) -> None:
@@ -215,13 +217,15 @@ def test_a_cart_that_ends_during_an_attempt_holds_up_no_younger_cart(
     site.reserve(site.lay_out("first", blocks("x", 3)))
     older, younger = site.lay_out("older", blocks("y", 2)), site.lay_out("younger", blocks("z", 1))
 
-    def end_meanwhile() -> int:
-        site.database.transaction(lambda: site.releaser.release_cart(older))
+    measured = site.free_space.measured
+
+    def end_meanwhile() -> Room:
+        site.database.transaction(lambda: site.releaser.release_cart(lease, older))
         site.database.transaction(lambda: site.world.jobs.delete_all(older.id))
-        return LIMIT
+        return measured()
 
     lease, work = site.lease(older), site.work(older)
-    monkeypatch.setattr(site.volume, "capacity", end_meanwhile)
+    monkeypatch.setattr(site.free_space, "measured", end_meanwhile)
     with pytest.raises(LeaseLost):
         site.reserver.reserve(lease, work)
     assert isinstance(attempt(site, younger), FileActions)
@@ -240,11 +244,11 @@ def blocks(name: str, count: int) -> dict[str, bytes]:
     return {f"{name}{number}": str(number).encode() * BLOCK for number in range(count)}
 
 
-def attempt(site: MemorySite, cart: Cart) -> FileActions | Defer:
+def attempt(site: MemorySite, cart: Cart) -> FileActions | Defer | Park:
     return site.reserver.reserve(site.lease(cart), site.work(cart))
 
 
-def reserved(outcome: FileActions | Defer) -> FileActions:
+def reserved(outcome: FileActions | Defer | Park) -> FileActions:
     assert isinstance(outcome, FileActions)
     return outcome
 

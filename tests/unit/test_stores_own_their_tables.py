@@ -26,20 +26,26 @@ OWNERS = {
     "OwnerUsage": {"chalicelib.stores.owner_usage"},
     "Entries": {"chalicelib.stores.entries"},
     "Uploads": {"chalicelib.stores.uploads"},
-    # What workers write, who stands in line, what the sweep writes.
+    # What workers write, who stands in line, what the sweep writes, whose turn it is to have space.
     "Jobs": {
         "chalicelib.stores.jobs",
         "chalicelib.stores.job_waits",
         "chalicelib.stores.due_jobs",
         "chalicelib.stores.unsent_jobs",
         "chalicelib.stores.operated_jobs",
+        "chalicelib.stores.waiting_windows",
     },
     "Windows": {"workers.stores.windows", "workers.stores.window_charges"},
     # What is recalled; what the looks found.
     "Recalls": {"workers.stores.recalls", "workers.stores.recall_owners", "workers.stores.tape_looks"},
     "ArchiveLooks": {"workers.stores.tape_looks"},
     "Shares": {"workers.stores.shared_files"},
-    "StagedFiles": {"workers.stores.staged_files", "chalicelib.stores.eviction_marks"},
+    # What lies on the volume, what leaves it, what an operator wants to leave it.
+    "StagedFiles": {
+        "workers.stores.staged_files",
+        "workers.stores.evicted_files",
+        "chalicelib.stores.eviction_marks",
+    },
     "AccessTokens": {"chalicelib.stores.access_tokens"},
     "CartShares": {"chalicelib.stores.cart_shares"},
     # What was done; what is sealed, and what is old.

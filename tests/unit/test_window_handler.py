@@ -14,7 +14,7 @@ from chalicelib.stores.job_row import JobKind
 from tests.doubles.site import MemorySite, expired
 from workers.bundling.plan_windows import JOBS_AT_ONCE
 from workers.runtime.lease import WorkerStopping
-from workers.runtime.outcomes import Defer, Done
+from workers.runtime.outcomes import Done, Park
 
 FILES = {"x": b"hello", "y": b"world!"}
 FIRST, SECOND = {"a": b"A" * 5000, "b": b"B" * 700}, {"c": b"C" * 300}
@@ -63,17 +63,18 @@ def test_a_done_window_releases_its_files_for_other_carts(site: MemorySite) -> N
 
 def test_windows_that_wait_for_space_are_woken_when_a_window_is_done(site: MemorySite) -> None:
     cart, waiting = site.lay_out("uid", FIRST, SECOND), site.lay_out("waiting", {"z": b"z"})
-    message = site.world.job(waiting.id, JobKind.WINDOW, 0)
+    job = site.world.claimed(waiting.id, JobKind.WINDOW, 0)
     site.database.transaction(lambda: site.world.windows.wait_for_space(waiting.id, 0, 1))
+    site.world.jobs.park(job, 600, "the volume is full", 0)
     site.window_handler.run(site.lease(cart))
-    assert message in [sent for sent, _ in site.queue.sent]
+    assert job.id in [sent.job_id for sent, _ in site.queue.sent]
 
 
 def test_a_full_volume_defers_the_window(tmp_path: Path) -> None:
     site = MemorySite(tmp_path, limit=8192)
     site.reserve(site.lay_out("other", {"z": b"z" * 8192}))
     cart = site.lay_out("uid", FILES)
-    assert site.window_handler.run(site.lease(cart)) == Defer(5, WaitsFor.SPACE, "the volume is full")
+    assert site.window_handler.run(site.lease(cart)) == Park(900, WaitsFor.SPACE, "the volume is full", 0)
     assert site.state_of(cart) == WindowState.TAKEN
 
 

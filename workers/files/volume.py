@@ -20,6 +20,7 @@ from chalicelib.errors import VolumeUnavailable
 from chalicelib.job_message import Claim
 from chalicelib.stores.space_account import BLOCK as BLOCK
 from workers.files import own_files
+from workers.files.disk_look import DiskLook, look_at
 from workers.files.file_spec import FileSpec
 from workers.files.names import NO_CLAIM, claim_of, name_of, partial_of, temporary_of, version_in
 from workers.files.partial_files import LOCAL_PATIENCE, REMOTE_PATIENCE, PartialFiles, Sleep
@@ -70,37 +71,31 @@ class Volume:
             own_files.replace_directory(str(self._files), f"{number:02x}")
         self.is_remote = self._is_network(self._tmp)
 
-    def capacity(self) -> int:
+    def capacity(self, look: DiskLook | None = None) -> int:
         """Bytes that staged files may use when nothing else is on the volume."""
-        usable = self._usable(psutil.disk_usage(str(self._files)).total)
+        usable = self._usable(look.total if look else psutil.disk_usage(str(self._files)).total)
         return int(usable - self._kept_free(usable))
 
-    def usable_now(self, used: int, staged: int) -> int:
-        """Bytes that staged files may use now, given what else is on the disk.
+    def look(self) -> DiskLook:
+        """What is on the disk now."""
+        return look_at(self._files, self._tmp)
 
-        `used` bytes are reserved for them, `staged` of these are on the volume already. Files in `tmp/` are part of
-        what is reserved, except those that dead workers left there.
+    def usable(self, look: DiskLook, used: int, staged: int) -> int:
+        """Bytes that staged files may use, given what else was on the disk at that look.
+
+        `used` bytes were reserved for them, `staged` of these were on the volume. Files in `tmp/` are part of what was
+        reserved, except those that dead workers left there.
         """
-        disk = psutil.disk_usage(str(self._files))
-        ours = min(staged + self._temporary_bytes(), max(used, staged))
-        others = max(0, disk.used - ours)
-        room = min(disk.total - others, self._limit) if self._limit else disk.total - others
-        return max(0, int(room - self._kept_free(self._usable(disk.total))))
+        ours = min(staged + look.temporary, max(used, staged))
+        others = max(0, look.used - ours)
+        room = min(look.total - others, self._limit) if self._limit else look.total - others
+        return max(0, int(room - self._kept_free(self._usable(look.total))))
 
     def _usable(self, disk: int) -> int:
         return min(disk, self._limit) if self._limit else disk
 
     def _kept_free(self, usable: int) -> float:
         return usable * self._reserve / 100
-
-    def _temporary_bytes(self) -> int:
-        total = 0
-        for file in os.scandir(self._tmp):
-            try:
-                total += file.stat(follow_symlinks=False).st_blocks * 512
-            except FileNotFoundError:
-                continue  # it has been renamed to its final name
-        return total
 
     def path(self, archive_id: str) -> Path:
         name = name_of(archive_id)

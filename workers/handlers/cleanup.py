@@ -57,8 +57,8 @@ class CleanupHandler:
     def run(self, lease: Lease) -> Outcome:
         job = lease.job
         cart = self._carts.get(job.cart_id)
-        self._jobs.fenced(job, lambda: self._releaser.release_cart(cart))
-        self._releaser.wake_waiting()
+        self._jobs.fenced(job, lambda: self._releaser.release_cart(lease, cart))
+        self._releaser.settle(lease)
         if cart.state != CartState.READY or cart.live is None:
             with lease.calling_store():
                 self._bundles.delete_all(cart.id, cart.attempt)

@@ -26,16 +26,15 @@ class EvictHandler:
 
     @volume_errors()
     def run(self, lease: Lease) -> Outcome:
-        """A batch in each transaction, under the account's lock, as a reservation evicts."""
-        total = 0
-        while evicted := self._jobs.progressed(lease.job, self._evict):
-            total += evicted
-            lease.check()
-        self._releaser.wake_waiting()
+        """A batch in each transaction; its files are unlinked after it, as a reservation evicts."""
+        total = self._evictor.clear(lease)
+        while self._jobs.progressed(lease.job, lambda: self._mark(lease)):
+            total += self._evictor.clear(lease)
+        self._releaser.settle(lease)
         log.info("evicted %d files that an operator had marked", total)
         self._jobs.finish(lease.job, lambda: None)
         return Done()
 
-    def _evict(self) -> int:
+    def _mark(self, lease: Lease) -> int:
         self._account.lock()
-        return self._evictor.free_marked()
+        return self._evictor.mark_chosen(lease.job.id)

@@ -4,7 +4,7 @@ Temporary files whose writer is gone are removed at once, but not a part of a la
 job that pulls the file continues it. The 256 directories take turns, a few per run, so that a run
 is short however many files are staged, unless an operator has asked for all of them: a file without a row is removed; a
 row without its file is deleted, unless a window needs it, which then stages the file again. Rows of recalls whose job
-is gone are deleted, too.
+is gone are deleted, too, and evictions whose job is gone are finished.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from workers.files.names import digest_in, version_in
 from workers.files.volume import DIRECTORIES, Volume, volume_errors
 from workers.runtime.lease import Lease
 from workers.runtime.outcomes import Done, Outcome
+from workers.staging.release import SpaceReleaser
+from workers.stores.evicted_files import EvictedFileStore
 from workers.stores.recalls import RecallStore
 from workers.stores.staged_files import StagedFileStore
 
@@ -35,23 +37,30 @@ class ReconcileHandler:
         account: SpaceAccountStore,
         staged_files: StagedFileStore,
         recalls: RecallStore,
+        evicted_files: EvictedFileStore,
         volume: Volume,
+        releaser: SpaceReleaser,
     ) -> None:
         self._jobs = jobs
         self._account = account
         self._staged_files = staged_files
         self._recalls = recalls
+        self._evicted_files = evicted_files
         self._volume = volume
+        self._releaser = releaser
 
     @volume_errors()
     def run(self, lease: Lease) -> Outcome:
         self._volume.prepare()  # recreates the directories of a volume that was emptied
         self._remove_abandoned_temporaries()
+        if adopted := self._jobs.fenced(lease.job, lambda: self._evicted_files.adopt(lease.job.id)):
+            log.info("finishing the eviction of %d files", adopted)
         self._jobs.fenced(lease.job, lambda: self._recalls.delete_abandoned(RECALLS_PER_RUN))
         count = DIRECTORIES if lease.job.window == ReconcilePass.WHOLE else PER_RUN
         for directory in self._account.next_directories(count, DIRECTORIES):
             lease.check()
             self._reconcile(lease, directory)
+        self._releaser.settle(lease)
         self._jobs.finish(lease.job, lambda: None)
         return Done()
 
@@ -73,9 +82,12 @@ class ReconcileHandler:
         prefix = f"{directory:02x}"
         on_disk = set(self._volume.names(directory))
         recorded = self._staged_files.states_by_name(prefix)
+        exists = self._volume.exists
         unseen = {name: state for name, state in recorded.items() if name not in on_disk}
-        if unseen:
-            self._jobs.fenced(lease.job, lambda: self._delete_missing(unseen))
+        # Rows of files that are really missing, and of abandoned pulls.
+        missing = {name: was for name, was in unseen.items() if was == FileState.PULLING or not exists(name)}
+        if missing:
+            self._jobs.fenced(lease.job, lambda: self._delete_missing(missing))
         # Read the rows again: a file that has arrived since has had its row since before it arrived.
         strays = on_disk - self._staged_files.states_by_name(prefix).keys()
         for name in strays:
@@ -84,9 +96,5 @@ class ReconcileHandler:
             log.info("removed %d files without a row", len(strays))
 
     def _delete_missing(self, states: dict[str, str]) -> None:
-        """Delete the rows of files that are really missing, and of abandoned pulls."""
         self._account.lock()
-        exists = self._volume.exists
-        self._staged_files.delete_missing(
-            {name: state for name, state in states.items() if state == FileState.PULLING or not exists(name)}
-        )
+        self._staged_files.delete_missing(states)

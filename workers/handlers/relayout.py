@@ -47,7 +47,7 @@ class Relayout:
             raise PermanentError(f"{too_fast} The last of {cart.attempt} layouts: {why}.")
 
         def write() -> None:
-            self._releaser.release_cart(cart)
+            self._releaser.release_cart(lease, cart)
             if not self._carts.void_layout(cart, why):
                 raise LeaseLost
             self._rows.void(cart.id)
@@ -56,6 +56,7 @@ class Relayout:
 
         self._jobs.fenced(lease.job, write, JobKind.RECALL, 0)
         self._repairs.note(Repair.LAYOUT, cart.id, why)
+        self._releaser.settle(lease)
         self._remove_uploads(lease, cart)
         return Defer(1, WaitsFor.RETRY, f"its layout is made again: {why}")
 

@@ -34,9 +34,9 @@ class RestartHandler:
             self._bundles.delete_all(cart.id, cart.attempt - 1)  # the clean-up that would have done it was called off
 
         def write() -> None:
-            self._releaser.release_cart(cart)
+            self._releaser.release_cart(lease, cart)
             self._rows.begin_again(cart.id)
 
         self._jobs.fenced(lease.job, write, JobKind.RECALL, 0)
-        self._releaser.wake_waiting()
+        self._releaser.settle(lease)
         return Continue(JobKind.RECALL)

@@ -71,7 +71,7 @@ class WindowUpload:
             specs, why = work.specs(), f"stored parts hold other bytes of {_names(sorted(error.archive_ids))}"
             self._restager.restage(lease, work, [specs[archive_id] for archive_id in error.archive_ids], why)
             raise LayoutChanged(why) from error
-        self._releaser.wake_waiting()
+        self._releaser.wake_waiting(work.cart.owner)
         return outcome
 
     def resume(self, lease: Lease, work: WindowWork) -> Outcome:

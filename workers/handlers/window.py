@@ -12,7 +12,8 @@ from workers.files.volume import is_full, volume_errors
 from workers.handlers.relayout import Relayout
 from workers.handlers.upload_window import WindowUpload
 from workers.runtime.lease import Lease
-from workers.runtime.outcomes import Defer, Outcome
+from workers.runtime.outcomes import Defer, Outcome, Park
+from workers.staging.file_actions import FileActions
 from workers.staging.reading_rights import ReadingRights
 from workers.staging.release import SpaceReleaser
 from workers.staging.reserve import Reserver
@@ -75,15 +76,16 @@ class WindowHandler:
         except LayoutChanged as error:
             return self._relayout.run(lease, str(error))
 
-    def _stage(self, lease: Lease, work: WindowWork) -> Defer | None:
+    def _stage(self, lease: Lease, work: WindowWork) -> Defer | Park | None:
         self._rights.check_window(lease, work)  # before it holds space: while nobody answers, others may use it
         actions = self._reserver.reserve(lease, work)
-        if isinstance(actions, Defer):
+        if not isinstance(actions, FileActions):
             return actions
         try:
             return self._stager.stage(lease, work, actions)
         except OSError as error:
             if is_full(error):
                 # The disk is fuller than the account says: reserve again, from real free space.
-                self._jobs.fenced(lease.job, lambda: self._releaser.return_window(work))
+                self._jobs.fenced(lease.job, lambda: self._releaser.return_window(lease, work))
+                self._releaser.settle(lease)
             raise

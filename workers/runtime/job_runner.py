@@ -196,7 +196,8 @@ class JobRunner:
 
     def _act_on(self, lease: Lease, outcome: Outcome) -> None:
         if isinstance(outcome, Defer | Park):
-            count_wait(outcome.waits_for, outcome.delay)
+            is_woken = isinstance(outcome, Park) and outcome.waits_for in (WaitsFor.SPACE, WaitsFor.LIMIT)
+            count_wait(outcome.waits_for, 0 if is_woken else outcome.delay)  # Reserver counts the time when it is over
         if isinstance(outcome, Defer):
             self._defer(lease, outcome)
         elif isinstance(outcome, Park):

@@ -18,7 +18,7 @@ class FileActions:
     pull: list[FileSpec] = field(default_factory=list)
     #: staged, but a hash that the manifest asks for is not known yet
     verify: list[FileSpec] = field(default_factory=list)
-    #: another job is pulling it
+    #: another job is pulling it, or evicting it
     wait: list[FileSpec] = field(default_factory=list)
     ready: list[FileSpec] = field(default_factory=list)
 
@@ -28,18 +28,18 @@ def decide_actions(job_id: int, specs: Iterable[FileSpec], found: Mapping[str, S
     actions = FileActions()
     for spec in specs:
         old = found.get(spec.archive_id)
-        if pulled_by_another(job_id, old):
+        if in_hands_of_another(job_id, old):
             actions.wait.append(spec)
-        elif old is None or old.state == FileState.PULLING or (old.size, old.mtime_ns) != (spec.size, spec.mtime_ns):
+        elif old is None or old.state != FileState.STAGED or (old.size, old.mtime_ns) != (spec.size, spec.mtime_ns):
             actions.pull.append(spec)
         else:
             _by_hash(spec, old, actions)
     return actions
 
 
-def pulled_by_another(job_id: int, old: StagedFile | None) -> bool:
-    """Whether another job is pulling the file. A file has one puller, which alone records it as staged."""
-    return old is not None and old.state == FileState.PULLING and old.puller not in (0, job_id)
+def in_hands_of_another(job_id: int, old: StagedFile | None) -> bool:
+    """Whether another job is pulling the file, or evicting it. It has one such job, which alone changes its state."""
+    return old is not None and old.state != FileState.STAGED and old.puller not in (0, job_id)
 
 
 def _by_hash(spec: FileSpec, old: StagedFile, actions: FileActions) -> None:

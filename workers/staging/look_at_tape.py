@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chalicelib.job_queue import JobQueue
-
 from chalicelib.errors import ArchiveRefused, ArchiveUnavailable
+from chalicelib.job_queue import JobQueue
 from chalicelib.stores.jobs import JobStore
 from workers.archive.client import ArchiveClient, FileStatus
 from workers.runtime.lease import Lease

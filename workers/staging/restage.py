@@ -14,7 +14,7 @@ from workers.files.file_spec import FileSpec
 from workers.files.volume import Volume
 from workers.runtime.lease import Lease
 from workers.runtime.repairs import Repair, Repairs
-from workers.staging.file_actions import pulled_by_another
+from workers.staging.file_actions import in_hands_of_another
 from workers.staging.window_work import WindowWork
 from workers.stores.staged_files import StagedFileStore
 from workers.stores.windows import WindowStore
@@ -59,7 +59,7 @@ class Restager:
         def write() -> None:
             self._account.lock()
             found = self._staged_files.find(spec.archive_id for spec in specs)
-            ours = [spec for spec in specs if not pulled_by_another(lease.job.id, found.get(spec.archive_id))]
+            ours = [spec for spec in specs if not in_hands_of_another(lease.job.id, found.get(spec.archive_id))]
             self._staged_files.claim(lease.job.id, ours, found, pins=0)
             staged = (WindowState.STAGED,)
             if self._windows.move(work.cart.id, work.window.number, staged, WindowState.RESERVED):

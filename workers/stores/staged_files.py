@@ -11,13 +11,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from peewee import JOIN, fn
+from peewee import JOIN
 
 from chalicelib.db.database import Database, chunks
 from chalicelib.db.models import Jobs
 from chalicelib.db.states import FileState
 from chalicelib.db.volume_models import StagedFiles
-from chalicelib.stores.space_account import BLOCK, SpaceAccountStore
+from chalicelib.stores.space_account import SpaceAccountStore
 from workers.files import crc64nvme
 from workers.files.file_spec import FileSpec
 from workers.files.names import name_of
@@ -26,7 +26,7 @@ from workers.files.volume import allocated_bytes
 
 @dataclass(frozen=True, slots=True)
 class StagedFile:
-    """A file that is on the volume, or that job `puller` pulls (0 where that job no longer holds its lease).
+    """A file that is on the volume, or that job `puller` pulls or evicts (0 where it no longer holds its lease).
 
     `size` is in bytes; `hashes`: name -> hex; `pins`: how many reserved windows need the file.
     """
@@ -125,46 +125,6 @@ class StagedFileStore:
             same_file = (StagedFiles.size == spec.size) & (StagedFiles.mtime_ns == spec.mtime_ns)
             query.where(StagedFiles.archive_id == spec.archive_id, same_file).execute(self._db.peewee)
 
-    def least_recently_used(self, unused_for: float, limit: int) -> list[tuple[str, int]]:
-        """(archive id, size) of up to `limit` staged files that no window needs, unused for `unused_for` seconds."""
-        unused = (StagedFiles.pins == 0) & (StagedFiles.used_at <= self._db.now - unused_for)
-        query = StagedFiles.select(StagedFiles.archive_id, StagedFiles.size)
-        query = query.where(StagedFiles.state == FileState.STAGED, unused).order_by(StagedFiles.used_at).limit(limit)
-        return list(query.tuples().execute(self._db.peewee))
-
-    def marked(self, limit: int) -> list[str]:
-        """Up to `limit` staged files that an operator has marked to be evicted and that no window needs."""
-        query = StagedFiles.select(StagedFiles.archive_id).where(StagedFiles.pins == 0, StagedFiles.used_at < 0)
-        query = query.where(StagedFiles.state == FileState.STAGED).order_by(StagedFiles.used_at).limit(limit)
-        return [row[0] for row in query.tuples().execute(self._db.peewee)]
-
-    def released_bytes(self, since: float, within: float) -> int:
-        """Bytes of staged files that no window needs, but that one used since then and in the last `within` seconds."""
-        unneeded = (StagedFiles.pins == 0) & (StagedFiles.state == FileState.STAGED)
-        recent = (StagedFiles.used_at > since) & (StagedFiles.used_at > self._db.now - within)
-        allocated = (StagedFiles.size + (BLOCK - 1)).bin_and(-BLOCK)  # as allocated_bytes; dialects divide differently
-        query = StagedFiles.select(fn.SUM(allocated)).where(unneeded, recent)
-        return int(query.scalar(self._db.peewee) or 0)
-
-    def anything_evictable(self) -> bool:
-        """Whether any staged file is needed by no window, however recently it was used."""
-        evictable = (StagedFiles.pins == 0) & (StagedFiles.state == FileState.STAGED)
-        query = StagedFiles.select(StagedFiles.archive_id).where(evictable)
-        return query.limit(1).tuples().first(self._db.peewee) is not None
-
-    def delete(self, archive_ids: Collection[str]) -> None:
-        """Delete the rows of files that no window needs, and what they are charged. Call it under the lock."""
-        for ids in chunks(sorted(archive_ids)):
-            self._delete(StagedFiles.archive_id.in_(self._db.listed(ids)) & (StagedFiles.pins == 0))
-
-    def delete_unstaged(self, archive_ids: Collection[str]) -> list[str]:
-        """As `delete`, of those files that are not staged; return their ids."""
-        deleted: list[str] = []
-        for ids in chunks(sorted(archive_ids)):
-            unneeded = (StagedFiles.pins == 0) & (StagedFiles.state == FileState.PULLING)
-            deleted += self._delete(StagedFiles.archive_id.in_(self._db.listed(ids)) & unneeded)
-        return deleted
-
     def states_by_name(self, prefix: str) -> dict[str, str]:
         """Name on the volume -> state, of the files whose names begin with the two hex digits `prefix`."""
         query = StagedFiles.select(StagedFiles.name, StagedFiles.state)
@@ -177,13 +137,13 @@ class StagedFileStore:
 
         `states`: as `states_by_name` returned them; a row whose state has changed since stays.
         """
-        for state in FileState:
+        for state in (FileState.PULLING, FileState.STAGED):
             names = [name for name, was in states.items() if was == state]
             for batch in chunks(names):
                 unneeded = (StagedFiles.pins == 0) & (StagedFiles.state == state)
                 self._delete(StagedFiles.name.in_(self._db.listed(batch)) & unneeded)
 
-    def _delete(self, where: Any) -> list[str]:
+    def _delete(self, where: Any) -> None:
         query = StagedFiles.select(StagedFiles.archive_id, StagedFiles.size, StagedFiles.state).where(where)
         rows = list(query.tuples().execute(self._db.peewee))
         if rows:
@@ -191,7 +151,6 @@ class StagedFileStore:
             StagedFiles.delete().where(StagedFiles.archive_id.in_(self._db.listed(ids))).execute(self._db.peewee)
             staged = sum(allocated_bytes(size) for _, size, state in rows if state == FileState.STAGED)
             self._account.charge(-sum(allocated_bytes(size) for _, size, _ in rows), -staged)
-        return [row[0] for row in rows]
 
 
 def _row(spec: FileSpec, state: FileState, puller: int, hashes: str, pins: int) -> tuple[Any, ...]:

@@ -10,10 +10,9 @@ import peewee as pw
 from peewee import fn
 
 from chalicelib.db.database import Database, chunks
-from chalicelib.db.models import Jobs, Windows
+from chalicelib.db.models import Windows
 from chalicelib.db.states import WindowState
-from chalicelib.job_message import JobMessage, group_of
-from chalicelib.stores.job_row import JobKind
+from chalicelib.stores.waiting_windows import UNKNOWN
 from workers.files import crc64nvme
 from workers.stores.window_charges import WindowCharges
 
@@ -73,9 +72,6 @@ class Ahead:
     passed: int
 
 
-#: What a window waits for that an earlier release marked as waiting: so much that none may pass it.
-UNKNOWN = 1 << 62
-
 _PLANNED = (Windows.number, Windows.first, Windows.files, Windows.length, Windows.first_part, Windows.state)
 _COUNTED = (Windows.counted_files, Windows.counted_bytes, Windows.pulling_bytes, Windows.uploaded_bytes)
 _COLUMNS = (*_PLANNED, *_COUNTED)
@@ -129,23 +125,15 @@ class WindowStore:
         Windows.update(waits_since=since, waits_for=needed).where(taken).execute(self._db.peewee)
 
     def ahead_of(self, cart_id: int) -> Ahead:
-        """The windows of older carts that wait for space. Call it under the account's lock."""
+        """The windows of older carts that wait for space."""
         waiting = (Windows.state == WindowState.TAKEN) & Windows.waits_since.is_null(False)
         largest = pw.fn.MAX(pw.fn.COALESCE(Windows.waits_for, UNKNOWN))
         query = Windows.select(largest, pw.fn.MIN(Windows.waits_since)).where(waiting, Windows.cart_id < cart_id)
-        needed, since = query.tuples().first(self._db.peewee)
         holding = Windows.state.in_((WindowState.RESERVED, WindowState.STAGED))
-        passed = Windows.select(pw.fn.SUM(Windows.passed_bytes)).where(holding).scalar(self._db.peewee)
-        return Ahead(int(needed or 0), since or 0.0, int(passed or 0))
-
-    def longest_waiting(self, limit: int) -> list[JobMessage]:
-        """Messages for the jobs of up to `limit` windows that wait for space, oldest cart first."""
-        same = (Jobs.cart_id == Windows.cart_id) & (Jobs.window == Windows.number) & (Jobs.kind == JobKind.WINDOW)
-        query = Windows.select(Jobs.id, Jobs.token, Jobs.cart_id).join(Jobs, on=same)
-        waiting = query.where(Windows.waits_since.is_null(False)).order_by(Windows.cart_id, Windows.number)
+        passed = Windows.select(pw.fn.SUM(Windows.passed_bytes)).where(holding)
         with self._db.session() as db:
-            rows = waiting.limit(limit).tuples().execute(db)
-            return [JobMessage(job_id, token, group_of(cart_id)) for job_id, token, cart_id in rows]
+            needed, since = query.tuples().first(db)
+            return Ahead(int(needed or 0), since or 0.0, int(passed.scalar(db) or 0))
 
     def others_hold_space(self, cart_id: int, number: int) -> bool:
         """Whether any other window holds a reservation."""
