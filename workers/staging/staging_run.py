@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from chalicelib.db.states import WindowState
+from chalicelib.stores.cart_row import CartState
 from chalicelib.stores.carts import CartStore
 from chalicelib.stores.counted_files import counted_map
 from chalicelib.stores.entries import CartEntry, EntryStore
@@ -88,12 +91,15 @@ class StagingRecorder:
         entries: EntryStore,
         windows: WindowStore,
         staged_files: StagedFileStore,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        """`clock`: seconds since the epoch, about as the database has them."""
         self._jobs = jobs
         self._carts = carts
         self._entries = entries
         self._windows = windows
         self._staged_files = staged_files
+        self._clock = clock
 
     def record(self, run: StagingRun, now: float) -> None:
         """Record and count what has changed since the last time, so that a crash costs little."""
@@ -104,6 +110,8 @@ class StagingRecorder:
         """Record the last files; the window is staged."""
         self._write(run, now, last=True)
         run.work.set_state(WindowState.STAGED)
+        if run.work.cart.windows_total == 1:
+            run.work.cart = replace(run.work.cart, state=CartState.BUNDLING, bundling_at=self._clock())
 
     def _write(self, run: StagingRun, now: float, *, last: bool) -> None:
         counted, changed = _counted(run), run.note_reasons()
