@@ -35,7 +35,7 @@ class Statement:
     def __init__(self, build: Callable[[Database], Any]) -> None:
         """`build` makes the query, with a `slot` for each value that differs from run to run."""
         self._build = build
-        self._built: dict[bool, tuple[str, Sequence[Any]]] = {}
+        self._built: dict[str, tuple[str, Sequence[Any]]] = {}  # by the dialect's SQL for the time
 
     def run(self, database: Database, **values: Any) -> Any:
         """Execute it, in the caller's transaction if there is one, and return the driver's cursor."""
@@ -49,10 +49,11 @@ class Statement:
         return self._of(database)[0]
 
     def _of(self, database: Database) -> tuple[str, Sequence[Any]]:
-        built = self._built.get(database.is_mysql)
+        clock = str(database.now.sql)
+        built = self._built.get(clock)
         if built is None:
             context: Any = database.peewee.get_sql_context()
-            built = self._built[database.is_mysql] = context.sql(self._build(database)).query()
+            built = self._built[clock] = context.sql(self._build(database)).query()
         return built
 
 
