@@ -10,8 +10,8 @@ import dataclasses
 import time
 from collections.abc import Callable
 
-from chalicelib.aws.job_queue import JobQueue
 from chalicelib.db.states import WaitsFor
+from chalicelib.job_queue import JobQueue
 from chalicelib.stores.cart_row import CartState
 from chalicelib.stores.carts import CartStore
 from chalicelib.stores.job_row import JobKind
