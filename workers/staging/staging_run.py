@@ -21,6 +21,9 @@ from workers.staging.window_work import WindowWork
 from workers.stores.staged_files import StagedFileStore
 from workers.stores.windows import Counted, WindowStore
 
+#: A bundle up to these is small.
+SMALL_BYTES, SMALL_FILES = 1 << 20, 100
+
 
 @dataclass(slots=True)
 class StagingRun:
@@ -92,14 +95,16 @@ class StagingRecorder:
         windows: WindowStore,
         staged_files: StagedFileStore,
         clock: Callable[[], float] = time.time,
+        small: int = SMALL_BYTES,
     ) -> None:
-        """`clock`: seconds since the epoch, about as the database has them."""
+        """`clock`: seconds since the epoch, about as the database has them. `small`: bytes of a small bundle."""
         self._jobs = jobs
         self._carts = carts
         self._entries = entries
         self._windows = windows
         self._staged_files = staged_files
         self._clock = clock
+        self._small = small
 
     def record(self, run: StagingRun, now: float) -> None:
         """Record and count what has changed since the last time, so that a crash costs little."""
@@ -107,29 +112,42 @@ class StagingRecorder:
             self._write(run, now, last=False)
 
     def record_window(self, run: StagingRun, now: float) -> None:
-        """Record the last files; the window is staged."""
-        self._write(run, now, last=True)
+        """Record the last files; the window is staged.
+
+        Of a small bundle, that is left to the transaction that ends it, since to pull it again costs next to nothing.
+        UploadRecorder records it where the bundle's PUT takes long or fails.
+        """
+        if _is_whole_bundle(run.work) and run.work.window.length <= self._small:
+            run.work.unrecorded = self._writing(run, _counted(run), last=True)
+        else:
+            self._write(run, now, last=True)
         run.work.set_state(WindowState.STAGED)
         if run.work.cart.windows_total == 1:
             run.work.cart = replace(run.work.cart, state=CartState.BUNDLING, bundling_at=self._clock())
 
     def _write(self, run: StagingRun, now: float, *, last: bool) -> None:
-        counted, changed = _counted(run), run.note_reasons()
-
-        def write() -> None:
-            if run.staged:
-                self._staged_files.record_staged(run.staged)
-            self._staged_files.add_hashes(run.verified)
-            if changed:
-                self._entries.record_found(changed)
-            self._count(run.work, counted, last=last)
-
+        counted = _counted(run)
+        write = self._writing(run, counted, last=last)
         # Bytes that landed are no progress yet: a worker that dies with the same file every time must not go on.
         is_progress = last or run.staged or run.verified or counted.counted_files > run.work.window.counted_files
         (self._jobs.progressed if is_progress else self._jobs.fenced)(run.lease.job, write)
         run.staged, run.verified, run.recorded_at = [], [], now
         files, size, pulling, _ = counted
         run.work.window = replace(run.work.window, counted_files=files, counted_bytes=size, pulling_bytes=pulling)
+
+    def _writing(self, run: StagingRun, counted: Counted, *, last: bool) -> Callable[[], None]:
+        """Writes within a transaction what has changed since the last time."""
+        staged, verified, work, changed = run.staged, run.verified, run.work, run.note_reasons()
+
+        def write() -> None:
+            if staged:
+                self._staged_files.record_staged(staged)
+            self._staged_files.add_hashes(verified)
+            if changed:
+                self._entries.record_found(changed)
+            self._count(work, counted, last=last)
+
+        return write
 
     def _count(self, work: WindowWork, counted: Counted, *, last: bool) -> None:
         """Count in the window's row, and the difference in the cart's."""
@@ -145,6 +163,13 @@ class StagingRecorder:
             self._carts.count_window_staged(cart, *more)
         if not last or cart.windows_total > 1 or any(before):
             self._carts.mark_progress(cart)
+
+
+def _is_whole_bundle(work: WindowWork) -> bool:
+    """Whether the window is a bundle of few files that is one PUT, and none of which is recorded yet."""
+    cart, window = work.cart, work.window
+    is_whole = cart.windows_total == 1 and not cart.upload_id
+    return is_whole and window.files <= SMALL_FILES and not any(window.counted())
 
 
 def _counted(run: StagingRun) -> Counted:
