@@ -18,6 +18,8 @@ from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from bench import mariadb
 from chalicelib.config.settings import Settings, load
 from chalicelib.db import schema
@@ -30,7 +32,7 @@ from infra.local.ports import keep_ports
 from workers.runtime.consumer import Consumer
 from workers.runtime.due_source import DueSource
 from workers.runtime.heartbeat import Heartbeat
-from workers.runtime.job_runner import JobRunner
+from workers.runtime.job_runner import Handler, JobRunner
 from workers.runtime.lease import Lease
 from workers.runtime.next_job import NextJob
 from workers.runtime.outcomes import Done, Outcome
@@ -75,7 +77,7 @@ def measured(folder: Path, jobs: int = JOBS, idle: float = IDLE_SECONDS) -> dict
         server.recreate(DATABASE)
         environ = {**server.variables(DATABASE), "JOB_QUEUE": "database", "JOB_WAKE_DIR": str(folder / "wake")}
         schema.prepare(load(environ), time.sleep)
-        rate = _rate(environ, jobs)
+        rate, cpu = _rate(environ, jobs, server.pid)
         with _Workers(environ, WORKER_PROCESSES, WORKERS // WORKER_PROCESSES) as workers:
             time.sleep(3)
             before, began = server.questions(), time.monotonic()
@@ -85,6 +87,7 @@ def measured(folder: Path, jobs: int = JOBS, idle: float = IDLE_SECONDS) -> dict
             polled = _latencies(environ | {"JOB_WAKE_DIR": str(folder / "nobody")}, workers, SINGLE // 10)
     return {
         "claims_and_settles_per_s": round(rate, 1),
+        **cpu,
         "idle_workers": WORKERS,
         "idle_queries_per_s": round(queries, 1),
         **_percentiles("woken", woken),
@@ -107,6 +110,10 @@ class _Workers:
             process.start()
         self._ready.wait(60)
         return self
+
+    @property
+    def pids(self) -> list[int]:
+        return [process.pid for process in self._processes if process.pid]
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
@@ -131,18 +138,30 @@ def _consumer(settings: Settings, places: int, began: Callable[[tuple[int, float
     jobs = JobStore(database, settings.lease, 1)
     policy = ConsumerPolicy(slots=places, visibility=settings.visibility)
     next_job = NextJob(jobs, DueJobStore(database, settings.lease), places, queue.nudge)
-    handlers = {JobKind.RECONCILE: _Finish(jobs, began)}
+    handlers: dict[str, Handler] = {JobKind.RECONCILE: _Finish(jobs, began)}
     runner = JobRunner(jobs, next_job, queue, handlers, lambda *_: None, database.clock, policy, WaitLog())
     heartbeat = Heartbeat(jobs, queue, runner.held, lease=settings.lease, visibility=policy.visibility)
     return Consumer(DueSource(queue, runner, next_job, policy), runner, heartbeat, database.clock, policy)
 
 
-def _rate(environ: Mapping[str, str], jobs: int) -> float:
-    """Claims and settles per second of a queue of `jobs` jobs."""
+def _rate(environ: Mapping[str, str], jobs: int, server: int) -> tuple[float, dict[str, float]]:
+    """Claims and settles per second of a queue of `jobs` jobs, and what one costs in CPU.
+
+    The rest of the machine does not count in the CPU: two cores of it would be worth `per_s_of_two_cores`.
+    """
     _add(environ, jobs)
     with _Workers(environ, PROCESSES, 1) as workers:
-        times = [workers.begun.get(timeout=120)[1] for _ in range(jobs)]
-    return jobs / (max(times) - min(times))
+        before = [_cpu(one) for one in (workers.pids, [server])]
+        times: list[float] = [workers.begun.get(timeout=120)[1] for _ in range(jobs)]
+        used = [_cpu(one) - was for one, was in zip((workers.pids, [server]), before, strict=True)]
+    names = ("worker_cpu_ms_per_job", "server_cpu_ms_per_job")
+    cpu = {name: round(1000 * seconds / jobs, 2) for name, seconds in zip(names, used, strict=True)}
+    return jobs / (max(times) - min(times)), {**cpu, "per_s_of_two_cores": round(2 * jobs / sum(used), 1)}
+
+
+def _cpu(pids: Sequence[int]) -> float:
+    """Seconds of CPU that these processes have used."""
+    return sum(sum(psutil.Process(pid).cpu_times()[:2]) for pid in pids)
 
 
 def _add(environ: Mapping[str, str], count: int) -> None:

@@ -60,12 +60,13 @@ def health_of(settings: Settings, session: Session) -> Health:
         finally:
             database.close()
 
-    checks: dict[str, Check] = {"database": check_database, "store": probes.check_store}
+    checks: dict[str, Check] = {"database": check_database}
     if settings.queue_is_database:
         messages, dead = _jobs_in(database), _none
     else:
         messages, dead = probes.queue_depth, probes.dead_letters
         checks["queue"] = probes.queue_depth
+    checks["store"] = probes.check_store
     figures = FigureSamples(FigureStore(database), messages, dead, database.close)
     emf = EmfWriter(settings.metrics_namespace, counts, time.time) if settings.metrics_emf else None
     return Health(Readiness(checks), figures, emf)
