@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from bench.cart_system import WORKERS
 from bench.client import CartClient, Outcome
 from bench.files import File
 from bench.measure import Side, warm_cart
@@ -25,7 +26,7 @@ def w10(rig: Rig, _only: Sequence[str]) -> None:
     """On either queue, each with a new system, and the peer once."""
     source = rig.files(SMALL, rig.plan.w10_carts)
     for variant, settings in QUEUES.items():
-        with warm_cart(rig, rig.real, **settings) as system:
+        with warm_cart(rig, rig.real, WORKERS, **settings) as system:
             rig.note(_measured(rig, system, variant, source.take(rig.label(), rig.plan.w10_carts)))
     if rig.peer:
         record = _measured(rig, rig.peer, "", source.take(rig.label(), rig.plan.w10_carts))

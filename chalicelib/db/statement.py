@@ -57,6 +57,24 @@ class Statement:
         return built
 
 
+class ListStatement:
+    """A statement with an IN that has other values at each run, and as many as there are."""
+
+    def __init__(self, build: Callable[[Database, peewee.SQL], Any]) -> None:
+        """`build` makes the query with the right side of its IN, which it is given."""
+        self._one = Statement(lambda database: build(database, Literal(f"({_ROWS})", ())))
+
+    def run(self, database: Database, values: Sequence[Any]) -> Any:
+        """Execute it, in the caller's transaction if there is one, and return the driver's cursor."""
+        text, parameters = self._one._of(database)
+        before, _, after = text.partition(_ROWS)
+        place = "%s" if database.is_mysql else "?"
+        first = before.count(place)
+        given = [*parameters[:first], *values, *parameters[first:]]
+        with database.session() as db:
+            return execute(db, f"{before}{', '.join([place] * len(values))}{after}", given)
+
+
 class RowsStatement:
     """An INSERT of many rows, maybe with what becomes of rows that exist."""
 
