@@ -36,7 +36,7 @@ test-compose: .venv/.dev .venv/.compose ## Build the images and test docker-comp
 	@COMPOSE_TEST=1 $(BIN)/python -m pytest -n 0 --timeout 1800 tests/compose
 
 .PHONY: bench
-bench: .venv/.run .venv/.archive ## Measure the cart, its peer and the floor (30 min, QUICK=1: 3 min); ARGS=--help lists the options
+bench: .venv/.run .venv/.archive ## Measure the cart, its peer and the floor (15 min, QUICK=1: 3 min); ARGS=--help lists the options
 	@exec $(BIN)/python -m bench $(if $(filter-out 0,$(QUICK)),--quick) $(ARGS)
 
 .PHONY: chaos

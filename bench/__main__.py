@@ -20,9 +20,11 @@ from bench.api_rates import w5
 from bench.big_files import w3_and_w6
 from bench.flood import w11
 from bench.growth import w9
+from bench.many_carts import w10
 from bench.measure import warm_up
 from bench.plan import FULL, QUICK, WORKLOADS
 from bench.processes import BenchFailed
+from bench.programs import imports, queue, w12
 from bench.records import OURS, Record
 from bench.report import report
 from bench.rig import Rig, opened
@@ -53,7 +55,11 @@ STEPS: tuple[tuple[tuple[str, ...], Callable[[Rig, Sequence[str]], None]], ...] 
     (("W5",), w5),
     (("W8",), w8),
     (("W9",), w9),
+    (("W10",), w10),
     (("W11",), w11),
+    (("W12",), w12),
+    (("queue",), queue),
+    (("import",), imports),
     (("W3", "W6"), w3_and_w6),
     (("W2",), w2),
 )
@@ -145,7 +151,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _workloads(text: str) -> list[str]:
-    chosen = [name.strip().upper() for name in text.split(",")]
+    spelled = {name.upper(): name for name in WORKLOADS}
+    chosen = [spelled.get(name.strip().upper(), name.strip()) for name in text.split(",")]
     if unknown := [name for name in chosen if name not in WORKLOADS]:
         raise argparse.ArgumentTypeError(f"unknown workload: {', '.join(unknown)}")
     return chosen

@@ -13,9 +13,11 @@ from bench.files import File, FileSet, total
 from bench.floor_upload import FloorUploader
 from bench.measure import FinishedCart, Side, check_tars, delete, make_carts, warm_cart
 from bench.meter import Meter
-from bench.plan import MIB, bundle_bytes
+from bench.plan import GIB, MIB, bundle_bytes
+from bench.programs import output_of
 from bench.records import FLOOR, MIB_PER_SECOND, Record
 from bench.rig import Rig
+from bench.summary import WORKER_CPU
 
 TO_DISK = "to the client's disk"
 
@@ -28,6 +30,7 @@ def w3_and_w6(rig: Rig, only: Sequence[str]) -> None:
             _one_side(rig, system, _take(rig, source), only, verify=not run)
             if "W3" in only:
                 rig.note(_floor(rig, rig.floor_uploader(system), _take(rig, source)))
+                rig.note(_by_hand(rig, _take(rig, source)))
         if rig.peer:
             _one_side(rig, rig.peer, _take(rig, source), only, verify=not run)
             rig.peer.empty_volume()
@@ -45,11 +48,21 @@ def _one_side(rig: Rig, side: Side, files: Sequence[File], only: Sequence[str], 
         rig.note(record)
         both = {"ready": record.figure, "download": downloaded}
         rig.note(replace(record, variant=TO_DISK, figure=record.figure + downloaded, parts=both, cost=None))
+        if record.cost and "workers" in side.groups() and side is not rig.peer:
+            cpu = record.cost.reading.cpu["workers"] * GIB / record.size
+            rig.note(replace(record, variant=WORKER_CPU, figure=cpu, parts={}, cost=None))
         if "W6" in only:
             _downloads(rig, side, finished[0])
     else:
         rig.note(record)
     delete(side, finished)
+
+
+def _by_hand(rig: Rig, files: Sequence[File]) -> Record:
+    """CPU seconds per GiB of the same bytes, without a cart."""
+    rig.settle()
+    parts = output_of("bench.by_hand", rig.real.url, str(rig.folder / "hand"), *(file.archive_id for file in files))
+    return Record("W3", WORKER_CPU, FLOOR, sum(parts.values()), size=total(files), parts=parts)
 
 
 def _to_disk(target: Path, side: Side, cart: FinishedCart) -> float:

@@ -18,7 +18,11 @@ WORKLOADS = {
     "W7": "W1's cart again under another uid, with all its files staged",
     "W8": "W1 with PULL_CONCURRENCY=2 on an archive with 20 ms latency, by 1, 2 and 4 workers",
     "W9": "growth: carts of 100 to 100,000 files of 1 KB from the simulator, without the peer",
+    "W10": "1,000 carts of one file of 10 KB by four clients, on either queue: the first POST to the last one ready",
     "W11": "a cart of one file beside 12 carts of 3,000 ids that the archive does not have: POST to ready",
+    "W12": "reservations of 24 workers on a volume that takes 5 ms a call, without the peer",
+    "queue": "the jobs table as the queue: claims and ends a second, how soon a job begins, without the peer",
+    "import": "CPU that a Lambda's imports take, without the peer",
 }
 
 
@@ -30,7 +34,7 @@ class Plan:
     w1_files: int = 1_000
     w2_files: int = 10_000
     #: numbers of files the peer is measured with; its time for w2_files is modelled from them
-    w2_peer_files: tuple[int, int] = (2_000, 5_000)
+    w2_peer_files: tuple[int, int] = (1_000, 2_500)
     w3_files: int = 4
     w3_size: int = GIB
     w4_carts: int = 20
@@ -40,13 +44,14 @@ class Plan:
     w8_workers: tuple[int, ...] = (1, 2, 4)
     w8_latency_ms: float = 20.0
     growth_files: tuple[int, ...] = (100, 1_000, 10_000, 100_000)
+    w10_carts: int = 1_000
     w11_carts: int = 12
     w11_files: int = 3_000
     #: seconds to wait for a cart
     limit: float = 1_800.0
 
 
-FULL = Plan(runs=5, settle=30.0)
+FULL = Plan(runs=3, settle=10.0)
 QUICK = Plan(
     runs=1,
     settle=0.5,
@@ -60,6 +65,7 @@ QUICK = Plan(
     posts=20,
     w8_workers=(1, 4),
     growth_files=(100, 1_000),
+    w10_carts=40,
     w11_files=1_000,
     limit=60.0,
 )

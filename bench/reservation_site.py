@@ -8,12 +8,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from chalicelib.job_queue import JobQueue
-
 from chalicelib.config.settings import load
 from chalicelib.db.database import Database
 from chalicelib.db.models import Jobs
 from chalicelib.db.states import WaitsFor, WindowState
+from chalicelib.job_queue import JobQueue
 from chalicelib.manifest.reader import Entry
 from chalicelib.stores.carts import CartStore
 from chalicelib.stores.entries import EntryStore

@@ -6,11 +6,14 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from bench.plan import WORKLOADS
 from bench.records import FLOOR, OURS, PEER, SECONDS, Record
 
 REAL, SIMULATOR = "real archive", "simulator archive"
-HEADS = "HEAD, 8 at once"
+HEADS, POSTS = "HEAD, 8 at once", "POST, 4 at once"
+WORKER_CPU = "workers' CPU per GiB"
 RSS_BOUND = 200 * 10**6
+_PLACES = {name: place for place, name in enumerate(WORKLOADS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class Summary:
     def rows(self) -> list[tuple[str, str]]:
         """Workloads and their variants, sorted by workload."""
         seen = dict.fromkeys((record.workload, record.variant) for record in self.records)
-        return sorted(seen, key=lambda row: int(row[0].removeprefix("W")))
+        return sorted(seen, key=lambda row: _PLACES.get(row[0], len(_PLACES)))
 
     def of(self, workload: str, variant: str, side: str) -> list[Record]:
         """The repetitions without a problem."""
@@ -82,8 +85,10 @@ class Summary:
             ("W2: times faster than the peer", self.faster_than("W2", REAL, PEER), 40.0),
             ("W4: times faster than the peer", self.faster_than("W4", REAL, PEER), 7.0),
             ("W5: HEAD rate, times the peer's", self.faster_than("W5", HEADS, PEER), 5.0),
+            ("W5: POST rate, times the peer's", self.faster_than("W5", POSTS, PEER), 1.0),
             ("W7: times faster than W1", self._ratio(("W1", REAL), ("W7", REAL)), 3.0),
             ("W8: 4 workers, times faster than 1", self._ratio(("W8", "1 worker"), ("W8", "4 workers")), 3.0),
+            ("W10: carts a second, database queue", self._median("W10", "database queue"), 70.0),
         ]
         at_most = [
             ("W1: times the floor, real archive", self.of_floor("W1", REAL), 1.4),
@@ -92,6 +97,7 @@ class Summary:
             ("W2: times the floor, simulator", self.of_floor("W2", SIMULATOR), 1.4),
             ("W2: time per file, times W1's", self._growth(), 1.1),
             ("W3: times the floor", self.of_floor("W3", REAL), 1.25),
+            ("W3: a worker's CPU, times that of the same bytes by hand", self.of_floor("W3", WORKER_CPU), 1.4),
             ("W4: carts not ready or wrong", self._wrong_carts(), 0.0),
             ("W7: archive requests", self._archive_requests("W7"), 0.0),
             ("W11: seconds to ready beside a flood, the slowest", self._slowest("W11"), 5.0),
@@ -101,6 +107,10 @@ class Summary:
 
     def _ratio(self, one: tuple[str, str], other: tuple[str, str]) -> float | None:
         return _times_faster(self.figure(*other, OURS), self.figure(*one, OURS))
+
+    def _median(self, workload: str, variant: str) -> float | None:
+        figure = self.figure(workload, variant, OURS)
+        return figure.median if figure else None
 
     def _growth(self) -> float | None:
         small, large = self.of("W1", REAL, OURS), self.of("W2", REAL, OURS)

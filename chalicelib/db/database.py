@@ -13,8 +13,7 @@ import select
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -22,6 +21,7 @@ import peewee
 
 from chalicelib.config.settings import Settings
 from chalicelib.db.after_commit import AfterCommit
+from chalicelib.db.connection_policy import CONNECTION_POLICY, ConnectionPolicy
 from chalicelib.db.faults import NO_SUCH_TABLE, brief, is_contention
 from chalicelib.db.literal import Literal
 from chalicelib.db.mysql import READ_TIMEOUT, MySQL
@@ -37,20 +37,6 @@ CHUNK = 1000  # rows per statement: far below MySQL's packet and SQLite's variab
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionPolicy:
-    """Times in seconds. A transaction that loses against another is attempted at most `tries` times.
-
-    The pause before the second try is random, `pause_min` to `pause_max`; each further pause is twice as long. A
-    connection idle for `idle` is pinged before it is used.
-    """
-
-    tries: int = 8
-    pause_min: float = 0.005
-    pause_max: float = 0.05
-    idle: float = 10.0
-
-
 class Database:
     """One connection per thread, transactions, and what differs between the two dialects."""
 
@@ -59,7 +45,7 @@ class Database:
         settings: Settings,
         *,
         read_timeout: float | None = READ_TIMEOUT,
-        retries: ConnectionPolicy = ConnectionPolicy(),
+        retries: ConnectionPolicy = CONNECTION_POLICY,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -71,6 +57,8 @@ class Database:
         self._used = threading.local()
         self._after = AfterCommit()
         self.is_mysql = bool(settings.mysql_host)
+        # SQLite has one writer at a time, and who polls for its lock may never get it: this process's threads queue.
+        self._turns: AbstractContextManager[Any] = nullcontext() if self.is_mysql else threading.RLock()
         self._parameter = "%s" if self.is_mysql else "?"
         self.peewee: peewee.Database = MySQL(settings, read_timeout) if self.is_mysql else sqlite(settings)
         if settings.database_logging:
@@ -96,6 +84,12 @@ class Database:
                 raise
             raise TablesMissing from error
         self._used.at = self._monotonic()
+
+    @contextmanager
+    def writing(self) -> Iterator[peewee.Database]:
+        """As `session`, for one statement that writes: on SQLite in turn with this process's transactions."""
+        with self._turns, self.session() as db:
+            yield db
 
     def transaction(self, work: Callable[[], T]) -> T:
         """Run `work` in one transaction; retry it after a deadlock or a lock timeout."""
@@ -136,12 +130,14 @@ class Database:
     def values(self, rows: Sequence[Sequence[Any]]) -> peewee.SQL:
         """A VALUES list for `insert_from`.
 
-        Integers, NULL and '' are written into the SQL, because PyMySQL's escaping is the main cost of a row:
+        SQL is written as it is; so are integers, NULL and '', because PyMySQL's escaping is the main cost of a row:
         executemany takes up to 2.8 times the CPU (docs/performance.md), peewee's insert_many ten times.
         """
         parameters: list[Any] = []
 
         def written(value: Any) -> str:
+            if isinstance(value, peewee.SQL):
+                return str(value.sql)
             if type(value) is int or value == 0:
                 return str(int(value))
             if value is None or value == "":
@@ -172,7 +168,7 @@ class Database:
             for attempt in range(retries.tries):
                 self._after.forget(mark)
                 try:
-                    with self._atomic():
+                    with self._turns, self._atomic():
                         return work()
                 except peewee.OperationalError as error:
                     if attempt == retries.tries - 1 or not is_contention(error):

@@ -13,11 +13,16 @@ from typing import Any
 from chalicelib.caller import NOBODY, Caller
 from chalicelib.db.access_models import AuditRecords
 from chalicelib.db.database import Database, chunks
+from chalicelib.db.statement import RowsStatement
 
 IDS = 1000  # archive ids in one record
 STATEMENT = 1 << 19  # characters of details after which a statement is full; the last record may be a megabyte
 
 Row = dict[str, Any]
+
+_COLUMNS = ("at", "actor", "action", "owner", "uid", "cart_id", "address", "details")
+_FIELDS = [getattr(AuditRecords, name) for name in _COLUMNS]
+_INSERT = RowsStatement(lambda _, rows: AuditRecords.insert_from(rows, _FIELDS))
 
 
 class AuditAction(StrEnum):
@@ -107,5 +112,5 @@ class AuditStore:
                 self._insert(rows)
                 rows, size = [], 0
         if rows:
-            with self._db.session() as db:
-                AuditRecords.insert_many(rows).execute(db)
+            with self._db.writing():
+                _INSERT.run(self._db, [[row[name] for name in _COLUMNS] for row in rows])

@@ -6,11 +6,13 @@ A cart's row says what is to be given back, so that it is given back once and ex
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 from chalicelib.caller import NOBODY
 from chalicelib.db.database import Database
 from chalicelib.db.models import Carts
+from chalicelib.db.statement import Statement, slot
 from chalicelib.stores.owner_usage import OwnerUsageStore
 
 
@@ -78,5 +80,10 @@ class CartCharges:
     def _set(self, cart_id: int, owner: str, **values: int) -> bool:
         if owner == NOBODY:
             return False
-        query = Carts.update(**values).where(Carts.id == cart_id, Carts.charged == 1)
-        return bool(query.execute(self._db.peewee))
+        return bool(_setting(tuple(values)).run(self._db, id=cart_id, **values).rowcount)
+
+
+@functools.cache
+def _setting(columns: tuple[str, ...]) -> Statement:
+    changes = {name: slot(name) for name in columns}
+    return Statement(lambda _: Carts.update(**changes).where(Carts.id == slot("id"), Carts.charged == 1))

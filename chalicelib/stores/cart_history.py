@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from chalicelib.db.database import Database
 from chalicelib.db.operating_models import CartHistory
+from chalicelib.db.statement import Statement, slot
 
 LONGEST_CAUSE = 1024
 MOST = 200  # rows of one cart
@@ -49,6 +50,8 @@ class Happened:
 
 
 _COLUMNS = [getattr(CartHistory, field.name) for field in dataclasses.fields(Happened)]
+_ROW = ("cart_id", "event", "cause", "process")
+_RECORD = Statement(lambda database: CartHistory.insert({**{name: slot(name) for name in _ROW}, "at": database.now}))
 
 
 class CartHistoryStore:
@@ -60,7 +63,7 @@ class CartHistoryStore:
     def record(self, cart_id: int, event: str, cause: str = "") -> None:
         """Within the caller's transaction, which makes the change."""
         row = {"cart_id": cart_id, "event": event, "cause": cause[:LONGEST_CAUSE], "process": self._process}
-        CartHistory.insert(**row, at=self._db.now).execute(self._db.peewee)
+        _RECORD.run(self._db, **row)
         if event in STARTS_OVER:
             self._trim(cart_id)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +14,7 @@ from chalicelib.db.models import Carts
 from chalicelib.errors import DatabaseUnavailable
 from chalicelib.readable_size import readable_size
 from chalicelib.stores.cart_history import CartEvent
+from chalicelib.stores.cart_row import Cart
 from chalicelib.tracing.spans import TracedCart, Value
 from chalicelib.tracing.traces import Traces
 
@@ -43,15 +46,20 @@ class _Row:
 
 
 class CartLog:
-    def __init__(self, database: Database, traces: Traces) -> None:
+    def __init__(self, database: Database, traces: Traces, clock: Callable[[], float] = time.time) -> None:
+        """`clock`: seconds since the epoch, about as the database has them."""
         self._db = database
         self._traces = traces
+        self._clock = clock
 
-    def tell(self, cart_id: int, event: CartEvent, cause: str = "") -> None:
-        """Log a change that has been committed, and tell the cart's trace if it begins or ends there."""
+    def tell(self, cart_id: int, event: CartEvent, cause: str = "", cart: Cart | None = None) -> None:
+        """Log a change that has been committed, and tell the cart's trace if it begins or ends there.
+
+        `cart`: its row before the change, if that says all. A trace has the database's times, so it reads them.
+        """
         if not self._traces.on and not log.isEnabledFor(logging.INFO):
             return
-        row = self._row(cart_id)
+        row = self._row(cart_id) if cart is None or self._traces.on else _row_after(cart, event, self._clock())
         if row is None:
             log.info(_sentence(cart_id, event), extra={"cart": cart_id, "state": str(event)})
             return
@@ -82,6 +90,23 @@ class CartLog:
         except DatabaseUnavailable:
             return None
         return _Row(*row) if row else None
+
+
+def _row_after(cart: Cart, event: CartEvent, now: float) -> _Row:
+    """The cart as a change leaves it that was made now."""
+    return _Row(
+        cart.uid,
+        cart.owner,
+        cart.request,
+        cart.files_total,
+        cart.bytes_total,
+        cart.bundle_size,
+        cart.created_at,
+        now if event == CartEvent.STAGING else cart.staging_at,
+        now if event == CartEvent.BUNDLING else cart.bundling_at,
+        now if event in _ENDS else cart.ended_at,
+        now,
+    )
 
 
 def _sentence(cart_id: int, event: CartEvent) -> str:

@@ -44,7 +44,7 @@ class CartRightsStore:
         now, asked_at = self._db.now, Carts.policy_asked_at
         is_over = (Carts.policy_refusal != "") & (asked_at <= now - refused_for)
         free = asked_at.is_null() | is_over | (asked_at <= now - asked_for)
-        with self._db.session() as db:
+        with self._db.writing() as db:
             query = Carts.update(policy_asked_at=now, policy_refusal="").where(Carts.id == cart_id, free)
             return bool(query.execute(db))
 
@@ -56,7 +56,7 @@ class CartRightsStore:
 
     def release(self, cart_id: int) -> None:
         """The question had no answer: the next request asks."""
-        with self._db.session() as db:
+        with self._db.writing() as db:
             mine = (Carts.id == cart_id) & (Carts.policy_refusal == "")
             Carts.update(policy_asked_at=None).where(mine).execute(db)
 
@@ -66,5 +66,5 @@ class CartRightsStore:
             return Jobs.select(Jobs.id).where(Jobs.cart_id == cart_id, Jobs.kind == JobKind.POLICY).exists(db)
 
     def _set(self, cart_id: int, **values: Any) -> None:
-        with self._db.session() as db:
+        with self._db.writing() as db:
             Carts.update(**values).where(Carts.id == cart_id).execute(db)

@@ -59,6 +59,8 @@ class Cart:
     later_bytes: int = 0
     later_at: float | None = None
     counted_at: float | None = None
+    #: the id of the request that posted it
+    request: str = ""
 
     @property
     def ended_badly(self) -> bool:

@@ -16,6 +16,7 @@ from chalicelib.db.database import Database, chunks, execute
 from chalicelib.db.models import Carts
 from chalicelib.errors import CartExpired, CartNotFound
 from chalicelib.notify.asked import Asked, asked_of
+from chalicelib.stores import cart_statements as statements
 from chalicelib.stores.cart_charges import CartCharges
 from chalicelib.stores.cart_history import CartEvent, CartHistoryStore, Happened
 from chalicelib.stores.cart_progress import NOTHING_COUNTED, marks_of_progress, staged_more
@@ -24,16 +25,12 @@ from chalicelib.stores.guarded_changes import CartChanges
 from chalicelib.stores.manifest_row import ManifestRow, warnings_of
 from chalicelib.stores.operated_carts import OperatedCartStore
 from chalicelib.stores.outbox import OutboxStore
+from chalicelib.stores.posted_cart import posted_cart
 from chalicelib.tracing.traces import Traces
-
-_LAID_OUT = (CartState.STAGING, CartState.BUNDLING)
 
 
 class LiveCartExists(Exception):
     """Another request made a live cart of this uid first; roll back and look again."""
-
-
-_COLUMNS = [getattr(Carts, field.name) for field in dataclasses.fields(Cart)]
 
 
 class CartStore:
@@ -57,7 +54,7 @@ class CartStore:
         self.charges = CartCharges(database)
         self._url_slack = url_slack
         # The query of every HEAD and GET, cached as text: building it would cost four times the rest of the request.
-        query = Carts.select(*_COLUMNS).where(Carts.owner == "", Carts.uid == "", Carts.live == peewee.SQL("1"))
+        query = Carts.select(*statements.COLUMNS).where(Carts.owner == "", Carts.uid == "", statements.IS_LIVE)
         self._live_sql = database.text_of(query)
 
     def find(self, owner: str, uid: str) -> Cart:
@@ -84,8 +81,7 @@ class CartStore:
 
     def get(self, cart_id: int) -> Cart:
         """A cart by its row, live or not. Raises CartNotFound."""
-        with self._db.session() as db:
-            row = Carts.select(*_COLUMNS).where(Carts.id == cart_id).tuples().first(db)
+        row = statements.GET.run(self._db, id=cart_id).fetchone()
         if row is None:
             raise CartNotFound
         return Cart(*row)
@@ -105,15 +101,13 @@ class CartStore:
 
         `request`: the id of the request that posts it. `notify`: whom to tell of its end, as Asked.column writes it.
         """
-        now = self._db.now
-        new = {"owner": owner, "uid": uid, "created_at": now, "used_at": now, "request": request, "notify": notify}
-        charge = {"charged": 1, "charged_entries": manifest.files} if owner else {}  # CartCharges.settle counts it
-        try:
-            query = Carts.insert(new, **manifest.columns(), **charge, digest=manifest.digest)
-            cart_id = int(query.execute(self._db.peewee))
+        new = {"owner": owner, "uid": uid, "request": request, "notify": notify, "digest": manifest.digest}
+        charge = {"charged": int(bool(owner)), "charged_entries": manifest.files if owner else 0}
+        try:  # CartCharges.settle counts what is charged
+            cart_id = int(statements.INSERT.run(self._db, **new, **manifest.columns(), **charge).lastrowid)
         except peewee.IntegrityError as error:
             raise LiveCartExists from error
-        self.changes.record(cart_id, CartEvent.POSTED)
+        self.changes.record(cart_id, CartEvent.POSTED, known=posted_cart(cart_id, owner, uid, manifest, request))
         return cart_id
 
     def asked(self, cart_id: int) -> Asked:
@@ -143,7 +137,7 @@ class CartStore:
         if self.covers_download(cart, now, life):
             return
         query = Carts.update(used_at=now, url_until=now + life + self._url_slack)
-        with self._db.session() as db:
+        with self._db.writing() as db:
             if not query.where(Carts.id == cart.id, Carts.live == 1, Carts.state == cart.state).execute(db):
                 raise CartNotFound
 
@@ -157,17 +151,15 @@ class CartStore:
         """Whether a download recorded before keeps the bundle long enough, so that this one need not be recorded."""
         return cart.url_until >= now + life - self._url_slack
 
-    def begin_staging(self, cart_id: int) -> bool:
-        staging: dict[str, Any] = {"state": CartState.STAGING, "staging_at": self._db.now}
-        states = (CartState.WAITING,)
-        return self._db.transaction(lambda: self.changes.enter(CartEvent.STAGING, cart_id, states, **staging))
+    def begin_staging(self, cart_id: int, known: Cart | None = None) -> bool:
+        """`known`: its row, for the log."""
+        begin = statements.BEGIN_STAGING
+        return self._db.transaction(lambda: self.changes.enter_by(CartEvent.STAGING, cart_id, begin, known))
 
     def record_layout(self, cart: Cart, **layout: Any) -> bool:
         """Record a layout: part_size, bytes_total, windows_total, bundle_size, upload_id; windows_staged if not 0."""
-        marks = {"earlier_at": self._db.now, "later_at": self._db.now}
-        return self.changes.change(
-            cart.id, (CartState.STAGING,), Carts.attempt == cart.attempt, **NOTHING_COUNTED | marks | layout
-        )
+        statement = statements.record_layout(tuple(sorted(layout)))
+        return bool(statement.run(self._db, id=cart.id, attempt=cart.attempt, **layout).rowcount)
 
     def void_layout(self, cart: Cart, cause: str = "") -> bool:
         """Void the layout: the next attempt makes a new one, under a new key."""
@@ -175,7 +167,7 @@ class CartStore:
         changed |= {"upload_id": "", "windows_total": 0}
         attempt = Carts.attempt == cart.attempt
         values = NOTHING_COUNTED | changed
-        return self.changes.enter(CartEvent.LAYOUT_VOIDED, cart.id, _LAID_OUT, attempt, cause=cause, **values)
+        return self.changes.enter(CartEvent.LAYOUT_VOIDED, cart.id, statements.LAID_OUT, attempt, cause=cause, **values)
 
     def count_staged(self, cart: Cart, files: int, size: int) -> None:
         """Count files that are now on the volume, `size` bytes in all."""
@@ -191,11 +183,12 @@ class CartStore:
 
     def count_window_staged(self, cart: Cart, files: int, size: int) -> None:
         """Count a window's last files; the last window moves the cart to `bundling`."""
+        if cart.windows_total == 1:
+            known, more = cart if cart.staging_at else None, {"files": files, "size": size}
+            self.changes.enter_by(CartEvent.BUNDLING, cart.id, statements.ONLY_WINDOW_STAGED, known, **more)
+            return
         bundling: dict[str, Any] = {"state": CartState.BUNDLING, "bundling_at": self._db.now}
         one_more = {"windows_staged": Carts.windows_staged + 1, **staged_more(files, size)}
-        if cart.windows_total == 1:
-            self.changes.enter(CartEvent.BUNDLING, cart.id, UNFINISHED, **one_more, **bundling)
-            return
         self.changes.change(cart.id, UNFINISHED, **one_more)
         all_staged = Carts.windows_staged == Carts.windows_total
         self.changes.enter(CartEvent.BUNDLING, cart.id, (CartState.STAGING,), all_staged, **bundling)
@@ -219,11 +212,10 @@ class CartStore:
         return self.changes.change(cart.id, UNFINISHED, Carts.windows_done == Carts.windows_total - 1, message="")
 
     def mark_ready(self, cart: Cart, size: int, etag: str, checksum: str) -> bool:
-        now = self._db.now
-        done: dict[str, Any] = {"state": CartState.READY, "ended_at": now, "used_at": now, "upload_id": ""}
-        done |= {"bundle_size": size, "bundle_etag": etag, "bundle_checksum": checksum}
-        done |= {"bundle_bytes": size, "windows_done": Carts.windows_total}
-        return self.changes.end(CartEvent.READY, cart.id, _LAID_OUT, Carts.attempt == cart.attempt, **done)
+        bundle: dict[str, Any] = {"bundle_size": size, "bundle_etag": etag, "bundle_checksum": checksum}
+        known = dataclasses.replace(cart, bundle_size=size) if cart.bundling_at else None
+        quiet, told = statements.READY_UNTOLD, statements.READY
+        return self.changes.end_by(CartEvent.READY, cart.id, quiet, told, known, attempt=cart.attempt, **bundle)
 
     def fail(self, cart_id: int, message: str) -> bool:
         """End an unfinished cart in `error`, within the caller's transaction; see endings.CartEndings."""

@@ -14,6 +14,7 @@ import peewee
 
 from chalicelib.db.database import Database, chunks, execute
 from chalicelib.db.models import Entries
+from chalicelib.db.statement import RowsStatement
 from chalicelib.manifest.reader import Entry
 
 
@@ -54,6 +55,10 @@ _POSTED = [Entries.cart_id, Entries.position, *(getattr(Entries, name) for name 
 _FAILING = [Entries.failing_s, Entries.failing_at, Entries.failing_reason]
 _FOUND = [Entries.size, Entries.mtime_ns, Entries.on_tape, Entries.error, *_FAILING]
 _UNKNOWN = {"size": None, "mtime_ns": None, "on_tape": 0, "failing_s": 0, "failing_at": None, "failing_reason": ""}
+_KEY = [Entries.cart_id, Entries.position]
+
+_ADD = RowsStatement(lambda _, rows: Entries.insert_from(rows, _POSTED))
+_RECORD_FOUND = RowsStatement(lambda database, rows: database.upsert(Entries.insert_from(rows, _COLUMNS), _KEY, _FOUND))
 
 
 class EntryStore:
@@ -66,7 +71,7 @@ class EntryStore:
     def add(self, cart_id: int, first: int, entries: Iterable[Entry]) -> None:
         """Insert entries at positions from `first` on, within the caller's transaction; a page at a time."""
         for rows in chunks((cart_id, position, *entry) for position, entry in enumerate(entries, first)):
-            Entries.insert_from(self._db.values(rows), _POSTED).execute(self._db.peewee)
+            _ADD.run(self._db, rows)
 
     def page(self, cart_id: int, first: int, most: int) -> list[CartEntry]:
         """Up to `most` entries from position `first` on, in order."""
@@ -77,8 +82,7 @@ class EntryStore:
     def record_found(self, entries: Sequence[CartEntry]) -> None:
         """Record these entries' metadata (size, mtime, tape, error, failing), within the caller's transaction."""
         for batch in chunks(entries):
-            query = Entries.insert_from(self._db.values([_row(entry) for entry in batch]), _COLUMNS)
-            self._db.upsert(query, [Entries.cart_id, Entries.position], _FOUND).execute(self._db.peewee)
+            _RECORD_FOUND.run(self._db, [_row(entry) for entry in batch])
 
     def errors(self, cart_id: int) -> tuple[int, CartEntry | None]:
         """The number of failed entries, and the first of them."""

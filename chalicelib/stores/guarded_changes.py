@@ -10,8 +10,10 @@ from typing import Any
 
 from chalicelib.db.database import Database
 from chalicelib.db.models import Carts
+from chalicelib.db.statement import Statement
 from chalicelib.stores.cart_history import CartEvent, CartHistoryStore
 from chalicelib.stores.cart_log import CartLog
+from chalicelib.stores.cart_row import Cart
 from chalicelib.stores.outbox import OutboxStore
 from chalicelib.tracing.traces import Traces
 
@@ -46,9 +48,30 @@ class CartChanges:
             self.record(cart_id, event, cause)
         return changed
 
-    def record(self, cart_id: int, event: CartEvent, cause: str = "") -> None:
+    def end_by(
+        self, event: CartEvent, cart_id: int, quiet: Statement, told: Statement, known: Cart | None, **values: Any
+    ) -> bool:
+        """As `end`, by a statement that is built already; `quiet`: the same for a cart that tells nobody."""
+        if not self._outbox.tells_of_all and self.enter_by(event, cart_id, quiet, known, **values):
+            return True
+        ended = self.enter_by(event, cart_id, told, known, **values)
+        if ended:
+            self._outbox.write(cart_id, event)
+        return ended
+
+    def enter_by(
+        self, event: CartEvent, cart_id: int, statement: Statement, known: Cart | None = None, **values: Any
+    ) -> bool:
+        """As `enter`, by a statement that is built already. `known`: as for `record`."""
+        changed = bool(statement.run(self._db, id=cart_id, **values).rowcount)
+        if changed:
+            self.record(cart_id, event, known=known)
+        return changed
+
+    def record(self, cart_id: int, event: CartEvent, cause: str = "", known: Cart | None = None) -> None:
+        """`known`: the cart before this change, if that says what the log tells; otherwise the log reads its row."""
         self._history.record(cart_id, event, cause)
-        self._db.after_commit(lambda: self._log.tell(cart_id, event, cause))
+        self._db.after_commit(lambda: self._log.tell(cart_id, event, cause, known))
 
     def change(self, cart_id: int, states: Sequence[str], *guards: Any, **values: Any) -> bool:
         query = Carts.update(**values).where(Carts.id == cart_id, Carts.live == 1, Carts.state.in_(states), *guards)

@@ -21,11 +21,13 @@ from chalicelib.db.states import WaitsFor
 from chalicelib.errors import LeaseLost
 from chalicelib.job_message import Claim, JobMessage, group_of
 from chalicelib.stores.job_row import MANY_PER_CART, NO_CART, Job, JobKind, ReconcilePass
+from chalicelib.stores.job_statements import adding, keeping
 from chalicelib.stores.job_waits import MAX_REASON, NO_WAIT, waiting
-from chalicelib.stores.turns import is_due, is_small, line_of
+from chalicelib.stores.turns import is_due, is_small
 
 T = TypeVar("T")
 
+_PROGRESS = {"attempts": 0, **NO_WAIT}
 OLD_WAIT = "waits: "  # the previous release puts a deferred job's reason into last_error, behind this prefix
 
 
@@ -65,15 +67,15 @@ class JobStore:
         self._free, self._take, self._over = (
             Prepared(database, build) for build in (self._free_job, self._taking, self._deletion)
         )
+        self._adds: dict[str, Prepared] = {}
+        self._keep = keeping(database, lambda: self._held_from_now)
+        self._progress = keeping(database, lambda: {**self._held_from_now, **_PROGRESS, "progress_at": database.now})
 
     def add(self, cart_id: int, kind: str, window: int = 0) -> JobMessage:
         """Insert a job, within the caller's transaction; send the message after the commit."""
-        now = self._db.now
-        turn = {"due_at": now, "ready": 1, "line": line_of(cart_id, kind), "small": is_small(cart_id, kind)}
-        times = {"next_send_at": now + self._lease, "progress_at": now}
-        request = peewee.fn.COALESCE(Carts.select(Carts.request).where(Carts.id == cart_id), "")
-        query = Jobs.insert(cart_id=cart_id, kind=kind, window=window, request=request, **turn, **times)
-        return JobMessage(query.execute(self._db.peewee), 0, group_of(cart_id), current_request())
+        add = self._adds.get(kind) or self._adds.setdefault(kind, adding(self._db, kind, self._lease))
+        cursor = add.run(self._db.peewee, cart_id=cart_id, window=window)
+        return JobMessage(int(cursor.lastrowid), 0, group_of(cart_id), current_request())
 
     def claim(self, job_id: int, token: int) -> Job | None:
         """Take the lease of a job that is due and not claimed since `token`; None otherwise.
@@ -97,12 +99,11 @@ class JobStore:
         `kind` and `window`, if given, replace the job's. Raises LeaseLost when another worker holds the job or it is
         gone.
         """
-        return self._db.transaction(lambda: self._guarded(job, work, _becoming(job, kind, window)))
+        return self._db.transaction(lambda: self._guarded(self._keep, job, work, _becoming(job, kind, window)))
 
     def progressed(self, job: Job, work: Callable[[], T], kind: str | None = None, window: int | None = None) -> T:
         """Like `fenced`, for work that makes progress; resets `attempts`."""
-        progress = {"attempts": 0, "progress_at": self._db.now, **NO_WAIT}
-        return self._db.transaction(lambda: self._guarded(job, work, progress | _becoming(job, kind, window)))
+        return self._db.transaction(lambda: self._guarded(self._progress, job, work, _becoming(job, kind, window)))
 
     def finish(self, job: Job, work: Callable[[], T]) -> T:
         """Delete the job and run `work`, its last write, in one transaction. Raises LeaseLost like `fenced`."""
@@ -249,8 +250,8 @@ class JobStore:
         with self._db.session() as db:
             return bool(Jobs.update(**free, **waits, small=small, **changes).where(_is(job)).execute(db))
 
-    def _guarded(self, job: Job, work: Callable[[], T], changes: dict[str, Any]) -> T:
-        if not self._renewal(job, **changes).execute(self._db.peewee):
+    def _guarded(self, renew: Prepared, job: Job, work: Callable[[], T], becoming: dict[str, Any]) -> T:
+        if not renew.run(self._db.peewee, id=job.id, token=job.token, **becoming).rowcount:
             raise LeaseLost
         return work()
 

@@ -13,7 +13,7 @@ class NotifyKeyStore:
     def publish(self, public_key: str, kept_for: float) -> None:
         """Record that a worker signs with this key; forget keys that none has signed with for `kept_for` seconds."""
         now = self._db.now
-        with self._db.session() as db:
+        with self._db.writing() as db:
             NotifyKeys.insert(public_key=public_key, seen_at=now).on_conflict_replace().execute(db)
             NotifyKeys.delete().where(NotifyKeys.seen_at < now - kept_for).execute(db)
 

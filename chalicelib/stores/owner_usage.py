@@ -23,6 +23,7 @@ from chalicelib.config.owner_limits import NAMES, OwnerLimits
 from chalicelib.db.access_models import OwnerUsage
 from chalicelib.db.database import Database
 from chalicelib.db.models import Carts, Uploads, Windows
+from chalicelib.db.statement import Statement, slot
 from chalicelib.db.volume_models import Recalls
 from chalicelib.errors import TooManyRequests
 from chalicelib.stores.limit_messages import reached
@@ -44,10 +45,10 @@ class OwnerUsageStore:
         if caller.owner == NOBODY:
             return
         # One statement as a rule: the row is there and has these groups and limits.
-        if not self._count(now, limits, *_matches(caller, limits)):
+        if not self._count(now, caller, limits, known=True):
             self.remember(caller, limits)
             # Whatever the row has: another login of this owner, with other groups, may have posted meanwhile.
-            if not self._count(now, limits, OwnerUsage.owner == caller.owner):
+            if not self._count(now, caller, limits, known=False):
                 left = max(1, math.ceil(MINUTE - now % MINUTE))
                 message = f"You have sent {limits.posts} POSTs in this minute, the limit; go on in {left} s."
                 raise TooManyRequests(message, left)
@@ -57,7 +58,7 @@ class OwnerUsageStore:
         if caller.owner == NOBODY:
             return
         known = _known(caller.groups, limits)
-        with self._db.session() as db:
+        with self._db.writing() as db:
             if OwnerUsage.select(OwnerUsage.owner).where(*_matches(caller, limits)).exists(db):
                 return
             query = OwnerUsage.insert(owner=caller.owner, **known)
@@ -69,7 +70,7 @@ class OwnerUsageStore:
         if owner == NOBODY or self.groups_of(owner) == tuple(sorted(set(groups))):
             return
         query = OwnerUsage.insert(owner=owner, member_of=_written(groups))
-        with self._db.session() as db:
+        with self._db.writing() as db:
             self._db.upsert(query, [OwnerUsage.owner], [OwnerUsage.member_of]).execute(db)
 
     def groups_of(self, owner: str) -> tuple[str, ...]:
@@ -144,23 +145,18 @@ class OwnerUsageStore:
         with self._db.session() as db:
             return [row[0] for row in query.tuples().execute(db)]
 
-    def _count(self, now: float, limits: OwnerLimits, *which: Any) -> bool:
+    def _count(self, now: float, caller: Caller, limits: OwnerLimits, *, known: bool) -> bool:
+        """`known`: only if the row has the caller's groups and limits."""
         minute, until = _minutes(now)
-        same = OwnerUsage.posts_minute.between(minute, until)
-        # In the order of the columns, MySQL sees the earlier assignments: `posts` is before `posts_minute`.
-        query = OwnerUsage.update(
-            posts=peewee.Case(None, [(same, OwnerUsage.posts + 1)], 1),
-            posts_minute=peewee.Case(None, [(same, OwnerUsage.posts_minute)], minute),
-        )
-        room = [(OwnerUsage.posts < limits.posts) | ~same] if limits.posts else []
-        with self._db.session() as db:
-            return bool(query.where(*which, *room).execute(db))
+        values = _known(caller.groups, limits) if known else {}
+        shape = tuple((name, value is None) for name, value in values.items())
+        given = {"minute": minute, "until": until, "posts": limits.posts, "user": caller.owner, **values}
+        with self._db.writing():
+            return bool(_counting(shape, bool(limits.posts)).run(self._db, **given).rowcount)
 
     def _change(self, owner: str, changes: dict[str, int]) -> bool:
-        columns = {name: getattr(OwnerUsage, name) for name in changes}
-        guards = [_room(name, count) for name, count in changes.items() if count > 0]
-        query = OwnerUsage.update({columns[name]: columns[name] + count for name, count in changes.items()})
-        return bool(query.where(OwnerUsage.owner == owner, *guards).execute(self._db.peewee))
+        statement = _changing(tuple(changes), tuple(name for name, count in changes.items() if count > 0))
+        return bool(statement.run(self._db, user=owner, **changes).rowcount)
 
     def _insert_missing(self, owner: str) -> None:
         """A row without limits, unless there is one: those that the owner has come with its next POST."""
@@ -169,7 +165,29 @@ class OwnerUsageStore:
         self._db.upsert(query, [OwnerUsage.owner], [], same).execute(self._db.peewee)
 
 
-def _room(name: str, count: int) -> Any:
+@functools.cache
+def _counting(known: tuple[tuple[str, bool], ...], limited: bool) -> Statement:
+    """Count a POST in the row of an owner that has these columns as given; of those with True, NULL."""
+    which = [OwnerUsage.owner == slot("user")]
+    which += [getattr(OwnerUsage, name) == (None if is_null else slot(name)) for name, is_null in known]
+    same = OwnerUsage.posts_minute.between(slot("minute"), slot("until"))
+    room = [(OwnerUsage.posts < slot("posts")) | ~same] if limited else []
+    # In the order of the columns, MySQL sees the earlier assignments: `posts` is before `posts_minute`.
+    posts = peewee.Case(None, [(same, OwnerUsage.posts + 1)], 1)
+    posts_minute = peewee.Case(None, [(same, OwnerUsage.posts_minute)], slot("minute"))
+    return Statement(lambda _: OwnerUsage.update(posts=posts, posts_minute=posts_minute).where(*which, *room))
+
+
+@functools.cache
+def _changing(figures: tuple[str, ...], growing: tuple[str, ...]) -> Statement:
+    """Add to these figures of an owner, as far as there is room for those that grow."""
+    columns = {name: getattr(OwnerUsage, name) for name in figures}
+    guards = [_room(name, slot(name)) for name in growing]
+    changes = {column: column + slot(name) for name, column in columns.items()}
+    return Statement(lambda _: OwnerUsage.update(changes).where(OwnerUsage.owner == slot("user"), *guards))
+
+
+def _room(name: str, count: Any) -> Any:
     used, limit = getattr(OwnerUsage, name), getattr(OwnerUsage, f"limit_{name}")
     room = (limit == 0) | (used + count <= limit)
     return room | (used <= 0) if name == "staging" else room  # a window above the limit passes alone

@@ -27,7 +27,7 @@ class RefusalCountStore:
         ]
         query = RefusalCounts.insert_many(rows)
         more = {RefusalCounts.refusals: RefusalCounts.refusals + self._new(RefusalCounts.refusals)}
-        with self._db.session() as db:
+        with self._db.writing() as db:
             self._db.upsert(query, [RefusalCounts.at_minute, RefusalCounts.address], [], more).execute(db)
 
     def delete_old(self, age: float, most: int) -> int:

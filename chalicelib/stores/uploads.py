@@ -66,7 +66,7 @@ class UploadStore:
             Uploads.insert(owner=owner, uid=uid, token=token, charged=charged, **times).execute(self._db.peewee)
             self._usage.take(owner, uploads=charged)
 
-        with self._db.session() as db:
+        with self._db.writing() as db:
             write() if db.in_transaction() or owner == NOBODY else self._db.transaction(write)
 
     def get(self, upload_id: int) -> Upload | None:

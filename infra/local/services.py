@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -96,11 +97,24 @@ def _weed(config: LocalConfig, ports: Mapping[str, int], base: Mapping[str, str]
     return Service(
         "store",
         argv,
-        {"GOMEMLIMIT": "400MiB", **base, **keys},
+        {"GOMEMLIMIT": f"{store_memory(machine_memory())}MiB", **base, **keys},
         cwd=store_security.prepare(config.home.store_config),
         is_ready=lambda: http_get(ports["s3"]) is not None,
         when_ready=_provisions(config, env, ["store"]),
     )
+
+
+def store_memory(machine: int) -> int:
+    """The store's memory in MiB, of a machine with so many: above it, the store spends its time on garbage collection.
+
+    It holds every part in flight to it: with four workers, that is up to 2,000 MiB.
+    """
+    return min(2000, max(400, machine // 8))
+
+
+def machine_memory() -> int:
+    """MiB."""
+    return (os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) >> 20
 
 
 def _moto(config: LocalConfig, port: int, base: Mapping[str, str], env: Mapping[str, str]) -> Service:

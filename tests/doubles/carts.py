@@ -60,7 +60,7 @@ class MemoryCartStore:
             self._db.tables.warnings[cart_id] = list(manifest.warnings)
         return changed
 
-    def begin_staging(self, cart_id: int) -> bool:
+    def begin_staging(self, cart_id: int, known: Cart | None = None) -> bool:
         staging: dict[str, Any] = {"state": CartState.STAGING, "staging_at": self._db.now}
         return self._db.transaction(lambda: self._enter(CartEvent.STAGING, cart_id, (CartState.WAITING,), **staging))
 

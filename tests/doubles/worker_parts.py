@@ -108,6 +108,8 @@ class WorkerParts:
     tape_policy: TapePolicy = TapePolicy(timeout=3600)
     sizes: PartSizes = PartSizes(PART_SIZE, 16 * MIB, 1000)
     max_bundle: int = STORE_LIMIT
+    #: bytes up to which a bundle's files are recorded with its end
+    small_bundle: int = 0
     upload_pools: UploadPools = field(default_factory=lambda: UploadPools(InlineExecutor(), InlineExecutor()))
     #: CPU seconds of this process
     busy: float = 0.0
@@ -223,7 +225,7 @@ class WorkerParts:
             w.staged_files,
             self.puller,
             self.sharing,
-            StagingRecorder(w.jobs, w.carts, w.entries, w.windows, w.staged_files),
+            StagingRecorder(w.jobs, w.carts, w.entries, w.windows, w.staged_files, small=self.small_bundle),
             FailedFiles(w.jobs, w.entries, self.metadata, self.retries),
             self.staging,
             self.database.clock,

@@ -9,7 +9,8 @@ import peewee
 import pytest
 
 from chalicelib.config.settings import load
-from chalicelib.db.database import ConnectionPolicy, Database, execute
+from chalicelib.db.connection_policy import ConnectionPolicy
+from chalicelib.db.database import Database, execute
 from chalicelib.db.models import Jobs
 from chalicelib.errors import DatabaseUnavailable
 from chalicelib.stores.job_row import JobKind

@@ -19,6 +19,7 @@ OWNERS = {
         "chalicelib.stores.guarded_changes",
         "chalicelib.stores.ended_carts",
         "chalicelib.stores.cart_charges",
+        "chalicelib.stores.cart_statements",
         "chalicelib.stores.cart_rights",
         "chalicelib.stores.cart_ids",
         "chalicelib.stores.paused_carts",
@@ -29,6 +30,7 @@ OWNERS = {
     # What workers write, who stands in line, what the sweep writes, whose turn it is to have space.
     "Jobs": {
         "chalicelib.stores.jobs",
+        "chalicelib.stores.job_statements",
         "chalicelib.stores.job_waits",
         "chalicelib.stores.due_jobs",
         "chalicelib.stores.unsent_jobs",

@@ -71,9 +71,13 @@ class WindowUploader:
 
     def put(self, lease: Lease, work: WindowWork) -> Bundle:
         """Store the bundle that consists of this one staged window. Raises as `upload`."""
-        run, progress = self._runs.run_of(work), self._recorder.begin(lease, work)
-        send = partial(self._put, work, run, progress)
-        (bundle,) = parallel_map(self._pools.put, send, [PartRange(1, 0, run.length)], 1, progress.tick_during_put)
+        try:
+            run, progress = self._runs.run_of(work), self._recorder.begin(lease, work)
+            send = partial(self._put, work, run, progress)
+            (bundle,) = parallel_map(self._pools.put, send, [PartRange(1, 0, run.length)], 1, progress.tick_during_put)
+        except Exception:
+            self._recorder.record_staged(lease, work)
+            raise
         return bundle
 
     def upload(self, lease: Lease, work: WindowWork) -> int:

@@ -16,6 +16,7 @@ from workers.staging.window_work import WindowWork
 from workers.stores.windows import WindowStore
 
 COUNTED_EVERY = 3.0  # seconds
+STAGED_AFTER = 0.5  # seconds of a PUT, after which it is recorded that the small bundle's files are staged
 
 
 class UploadProgress:
@@ -56,24 +57,34 @@ class UploadRecorder:
         carts: CartStore,
         windows: WindowStore,
         every: float = COUNTED_EVERY,
+        late: float = STAGED_AFTER,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._jobs = jobs
         self._carts = carts
         self._windows = windows
         self._every = every
+        self._late = late
         self._clock = clock
 
     def begin(self, lease: Lease, work: WindowWork) -> UploadProgress:
-        due = self._clock() + self._every
+        due, late = self._clock() + self._every, self._clock() + self._late
 
         def count(lease: Lease, work: WindowWork, sent: int) -> None:
             nonlocal due
+            if self._clock() > late:
+                self.record_staged(lease, work)
             if self._clock() > due:
                 self._record(lease, work, sent)
                 due = self._clock() + self._every
 
         return UploadProgress(lease, work, count)
+
+    def record_staged(self, lease: Lease, work: WindowWork) -> None:
+        """Record that the window is staged, if that was left to its end."""
+        if work.unrecorded is not None:
+            self._jobs.progressed(lease.job, work.unrecorded)
+            work.unrecorded = None
 
     def _record(self, lease: Lease, work: WindowWork, sent: int) -> None:
         """Count what is new. What was counted stays counted, also while it is sent again."""

@@ -60,6 +60,8 @@ class CartFinisher:
 
         def write() -> None:
             if work is not None:
+                if work.unrecorded is not None:
+                    work.unrecorded()
                 self.close_window(work)
             if not self._carts.mark_ready(cart, bundle.size, bundle.etag, bundle.checksum):
                 raise LeaseLost

@@ -7,6 +7,8 @@ at growing intervals what was found of them; windows already online proceed.
 from __future__ import annotations
 
 import dataclasses
+import time
+from collections.abc import Callable
 
 from chalicelib.db.states import WaitsFor
 from chalicelib.job_queue import JobQueue
@@ -32,13 +34,16 @@ class RecallHandler:
         planner: WindowPlanner,
         tape: TapeWatch,
         queue: JobQueue,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        """`clock`: seconds since the epoch, about as the database has them."""
         self._carts = carts
         self._rights = rights
         self._finder = finder
         self._planner = planner
         self._tape = tape
         self._queue = queue
+        self._clock = clock
 
     @volume_errors()
     def run(self, lease: Lease) -> Outcome:
@@ -46,8 +51,8 @@ class RecallHandler:
         if cart.windows_total:
             return self._tape.poll(lease, cart)
         self._rights.check_cart(lease, cart)
-        self._carts.begin_staging(cart.id)
-        cart = dataclasses.replace(cart, state=CartState.STAGING)
+        self._carts.begin_staging(cart.id, cart)
+        cart = dataclasses.replace(cart, state=CartState.STAGING, staging_at=cart.staging_at or self._clock())
         found = self._finder.find(lease, cart)
         if isinstance(found, Defer):
             return found

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from chalicelib.db.states import WindowState
+from chalicelib.stores.cart_row import CartState
 from chalicelib.stores.carts import CartStore
 from chalicelib.stores.counted_files import counted_map
 from chalicelib.stores.entries import CartEntry, EntryStore
@@ -18,6 +21,9 @@ from workers.staging.pull_file import Failing, FileResult, Refused, Wrong
 from workers.staging.window_work import WindowWork
 from workers.stores.staged_files import StagedFileStore
 from workers.stores.windows import Counted, Window, WindowStore
+
+#: A bundle up to these is small.
+SMALL_BYTES, SMALL_FILES = 1 << 20, 100
 
 
 @dataclass(slots=True)
@@ -89,12 +95,17 @@ class StagingRecorder:
         entries: EntryStore,
         windows: WindowStore,
         staged_files: StagedFileStore,
+        clock: Callable[[], float] = time.time,
+        small: int = SMALL_BYTES,
     ) -> None:
+        """`clock`: seconds since the epoch, about as the database has them. `small`: bytes of a small bundle."""
         self._jobs = jobs
         self._carts = carts
         self._entries = entries
         self._windows = windows
         self._staged_files = staged_files
+        self._clock = clock
+        self._small = small
 
     def record(self, run: StagingRun, now: float) -> None:
         """Record and count what has changed since the last time, so that a crash costs little."""
@@ -102,26 +113,41 @@ class StagingRecorder:
             self._write(run, now, last=False)
 
     def record_window(self, run: StagingRun, now: float) -> None:
-        """Record the last files; the window is staged."""
-        self._write(run, now, last=True)
+        """Record the last files; the window is staged.
+
+        Of a small bundle, that is left to the transaction that ends it, since to pull it again costs next to nothing.
+        UploadRecorder records it where the bundle's PUT takes long or fails.
+        """
+        if _is_whole_bundle(run.work) and run.work.window.length <= self._small:
+            run.work.unrecorded = self._writing(run, _counted(run), last=True)
+        else:
+            self._write(run, now, last=True)
         run.work.set_state(WindowState.STAGED)
+        if run.work.cart.windows_total == 1:
+            run.work.cart = replace(run.work.cart, state=CartState.BUNDLING, bundling_at=self._clock())
 
     def _write(self, run: StagingRun, now: float, *, last: bool) -> None:
-        counted, changed = _counted(run), run.note_reasons()
-
-        def write() -> None:
-            if run.staged:
-                self._staged_files.record_staged(run.staged)
-            self._staged_files.add_hashes(run.verified)
-            if changed:
-                self._entries.record_found(changed)
-            self._count(run.work, counted, last=last)
-
+        counted = _counted(run)
+        write = self._writing(run, counted, last=last)
         is_progress = last or run.staged or run.verified or _advances(run.work.window, counted)
         (self._jobs.progressed if is_progress else self._jobs.fenced)(run.lease.job, write)
         run.staged, run.verified, run.recorded_at = [], [], now
         files, size, pulling, _ = counted
         run.work.window = replace(run.work.window, counted_files=files, counted_bytes=size, pulling_bytes=pulling)
+
+    def _writing(self, run: StagingRun, counted: Counted, *, last: bool) -> Callable[[], None]:
+        """Writes within a transaction what has changed since the last time."""
+        staged, verified, work, changed = run.staged, run.verified, run.work, run.note_reasons()
+
+        def write() -> None:
+            if staged:
+                self._staged_files.record_staged(staged)
+            self._staged_files.add_hashes(verified)
+            if changed:
+                self._entries.record_found(changed)
+            self._count(work, counted, last=last)
+
+        return write
 
     def _count(self, work: WindowWork, counted: Counted, *, last: bool) -> None:
         """Count in the window's row, and the difference in the cart's."""
@@ -146,6 +172,13 @@ def _advances(window: Window, counted: Counted) -> bool:
     """
     before, now = sum(window.counted()[1:]), sum(counted[1:3])
     return counted.counted_files > window.counted_files or now // PARTIAL_FROM > before // PARTIAL_FROM
+
+
+def _is_whole_bundle(work: WindowWork) -> bool:
+    """Whether the window is a bundle of few files that is one PUT, and none of which is recorded yet."""
+    cart, window = work.cart, work.window
+    is_whole = cart.windows_total == 1 and not cart.upload_id
+    return is_whole and window.files <= SMALL_FILES and not any(window.counted())
 
 
 def _counted(run: StagingRun) -> Counted:

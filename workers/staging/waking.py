@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from chalicelib.job_queue import JobQueue
-
 from chalicelib.caller import NOBODY
+from chalicelib.job_queue import JobQueue
 from chalicelib.stores.space_account import SpaceAccountStore
 from chalicelib.stores.waiting_windows import WaitingWindow, WaitingWindowStore
 from workers.staging.eviction import Evictor

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from chalicelib.db.states import WindowState
@@ -25,6 +25,8 @@ class WindowWork:
     checksums: dict[str, int] = field(default_factory=dict)
     #: likewise the checksums that the bundle's checksum file lists, in hexadecimal; empty if it has none
     sums: dict[str, str] = field(default_factory=dict)
+    #: writes within a transaction that the window is staged; None once that is recorded
+    unrecorded: Callable[[], None] | None = None
 
     def set_state(self, state: WindowState) -> None:
         """Follow the window's row, after the commit."""

@@ -15,6 +15,7 @@ from peewee import JOIN
 
 from chalicelib.db.database import Database, chunks
 from chalicelib.db.models import Jobs
+from chalicelib.db.statement import ListStatement, RowsStatement
 from chalicelib.db.states import FileState
 from chalicelib.db.volume_models import StagedFiles
 from chalicelib.stores.space_account import SpaceAccountStore
@@ -53,6 +54,27 @@ _ROW = [
     StagedFiles.used_at,
 ]
 _CLAIMED = [StagedFiles.state, StagedFiles.puller, StagedFiles.size, StagedFiles.mtime_ns, StagedFiles.hashes]
+_KEY, _STAGED = [StagedFiles.archive_id], [StagedFiles.state, StagedFiles.puller, StagedFiles.hashes]
+
+
+def _find(database: Database, ids: Any) -> Any:
+    alive = (Jobs.id == StagedFiles.puller) & (Jobs.lease_until > database.now)
+    query = StagedFiles.select(StagedFiles.archive_id, StagedFiles.state, Jobs.id, *_FOUND)
+    return query.join(Jobs, JOIN.LEFT_OUTER, on=alive).where(StagedFiles.archive_id.in_(ids))
+
+
+def _unpin(database: Database, ids: Any) -> Any:
+    query = StagedFiles.update(pins=StagedFiles.pins - 1, used_at=database.now)
+    return query.where(StagedFiles.archive_id.in_(ids), StagedFiles.pins > 0)
+
+
+def _upsert(replaced: Sequence[Any], pins: int = 0) -> RowsStatement:
+    pinned = {StagedFiles.pins: StagedFiles.pins + pins} if pins else None
+    return RowsStatement(lambda db, rows: db.upsert(StagedFiles.insert_from(rows, _ROW), _KEY, replaced, pinned))
+
+
+_FIND, _UNPIN, _RECORD = ListStatement(_find), ListStatement(_unpin), _upsert(_STAGED)
+_CLAIM, _CLAIM_AND_PIN = _upsert(_CLAIMED), _upsert(_CLAIMED, pins=1)
 
 
 class StagedFileStore:
@@ -63,12 +85,9 @@ class StagedFileStore:
     def find(self, archive_ids: Iterable[str]) -> dict[str, StagedFile]:
         """The rows of these files, by archive id; files without a row are left out."""
         found: dict[str, StagedFile] = {}
-        with self._db.session() as db:
-            alive = (Jobs.id == StagedFiles.puller) & (Jobs.lease_until > self._db.now)
-            query = StagedFiles.select(StagedFiles.archive_id, StagedFiles.state, Jobs.id, *_FOUND)
-            query = query.join(Jobs, JOIN.LEFT_OUTER, on=alive)
+        with self._db.session():
             for ids in chunks(sorted(set(archive_ids))):
-                for row in query.where(StagedFiles.archive_id.in_(self._db.listed(ids))).tuples().execute(db):
+                for row in _FIND.run(self._db, ids).fetchall():
                     archive_id, state, puller, size, mtime_ns, hashes, pins = row
                     found[archive_id] = StagedFile(
                         archive_id, state, puller or 0, size, mtime_ns, json.loads(hashes), pins
@@ -82,9 +101,7 @@ class StagedFileStore:
         """
         for batch in chunks(specs):
             rows = [_row(spec, FileState.PULLING, job_id, "{}", pins) for spec in batch]
-            query = StagedFiles.insert_from(self._db.values(rows), _ROW)
-            pinned = {StagedFiles.pins: StagedFiles.pins + pins}
-            self._db.upsert(query, [StagedFiles.archive_id], _CLAIMED, pinned).execute(self._db.peewee)
+            (_CLAIM_AND_PIN if pins else _CLAIM).run(self._db, rows)
         held = [found[spec.archive_id] for spec in specs if spec.archive_id in found]
         added = sum(allocated_bytes(spec.size) for spec in specs) - sum(allocated_bytes(old.size) for old in held)
         self._account.charge(added, -sum(allocated_bytes(old.size) for old in held if old.state == FileState.STAGED))
@@ -103,17 +120,14 @@ class StagedFileStore:
     def unpin(self, archive_ids: Collection[str]) -> None:
         """Undo a window's pins. That counts as the files' last use."""
         for ids in chunks(sorted(archive_ids)):
-            query = StagedFiles.update(pins=StagedFiles.pins - 1, used_at=self._db.now)
-            query.where(StagedFiles.archive_id.in_(self._db.listed(ids)), StagedFiles.pins > 0).execute(self._db.peewee)
+            _UNPIN.run(self._db, ids)
 
     def record_staged(self, files: Sequence[tuple[FileSpec, Mapping[str, str]]]) -> None:
         """Record files that lie on the volume now, with the hashes known of them."""
         self._account.charge(0, sum(allocated_bytes(spec.size) for spec, _ in files))
         for batch in chunks(files):
             rows = [_row(spec, FileState.STAGED, 0, json.dumps(hashes), 0) for spec, hashes in batch]
-            query = StagedFiles.insert_from(self._db.values(rows), _ROW)
-            replaced = [StagedFiles.state, StagedFiles.puller, StagedFiles.hashes]
-            self._db.upsert(query, [StagedFiles.archive_id], replaced).execute(self._db.peewee)
+            _RECORD.run(self._db, rows)
 
     def add_hashes(self, files: Sequence[tuple[FileSpec, Mapping[str, str]]]) -> None:
         """Record hashes computed of files staged earlier, beside those known of the same bytes."""

@@ -7,6 +7,7 @@ from typing import Any
 from chalicelib.caller import NOBODY
 from chalicelib.db.database import Database
 from chalicelib.db.models import Carts, Windows
+from chalicelib.db.statement import Statement, slot
 from chalicelib.db.states import WindowState
 from chalicelib.readable_size import distinct_sizes
 from chalicelib.stores.cart_row import Cart
@@ -42,7 +43,7 @@ class WindowCharges:
     def charge(self, cart: Cart, number: int, size: int) -> None:
         """Raises LimitReached."""
         if cart.owner != NOBODY:
-            Windows.update(charged_bytes=size).where(_is(cart.id, number)).execute(self._db.peewee)
+            _CHARGE.run(self._db, cart_id=cart.id, window=number, size=size)
             self._usage.take(cart.owner, staging=size)
 
     def give_back(self, cart: Cart, *numbers: int) -> None:
@@ -55,8 +56,7 @@ class WindowCharges:
         self._usage.give_back(cart.owner, staging=freed)
 
     def _uncharge(self, cart_id: int, number: int) -> bool:
-        query = Windows.update(charged_bytes=0).where(_is(cart_id, number), Windows.charged_bytes > 0)
-        return bool(query.execute(self._db.peewee))
+        return bool(_UNCHARGE.run(self._db, cart_id=cart_id, window=number).rowcount)
 
     def _older_waits(self, cart: Cart) -> bool:
         older = (Carts.owner == cart.owner) & (Carts.live == 1) & (Carts.id < cart.id)
@@ -65,5 +65,10 @@ class WindowCharges:
         return query.limit(1).tuples().first(self._db.peewee) is not None
 
 
-def _is(cart_id: int, number: int) -> Any:
+def _is(cart_id: Any, number: Any) -> Any:
     return (Windows.cart_id == cart_id) & (Windows.number == number)
+
+
+_THIS = _is(slot("cart_id"), slot("window"))
+_CHARGE = Statement(lambda _: Windows.update(charged_bytes=slot("size")).where(_THIS))
+_UNCHARGE = Statement(lambda _: Windows.update(charged_bytes=0).where(_THIS, Windows.charged_bytes > 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ from peewee import fn
 
 from chalicelib.db.database import Database, chunks
 from chalicelib.db.models import Windows
+from chalicelib.db.statement import RowsStatement, Statement, slot
 from chalicelib.db.states import WindowState
 from chalicelib.stores.waiting_windows import UNKNOWN
 from workers.files import crc64nvme
@@ -77,6 +79,17 @@ _COUNTED = (Windows.counted_files, Windows.counted_bytes, Windows.pulling_bytes,
 _COLUMNS = (*_PLANNED, *_COUNTED)
 
 
+_INSERT = RowsStatement(lambda _, rows: Windows.insert_from(rows, [Windows.cart_id, *_PLANNED]))
+
+
+@functools.cache
+def _move(before: tuple[WindowState, ...], columns: tuple[str, ...]) -> Statement:
+    """From one of these states to another, with these columns set."""
+    changes = {name: slot(name) for name in columns}
+    which = (_is(slot("cart_id"), slot("window")), Windows.state.in_(before))
+    return Statement(lambda _: Windows.update(state=slot("after"), **changes).where(*which))
+
+
 class WindowStore:
     def __init__(self, database: Database) -> None:
         self._db = database
@@ -84,10 +97,9 @@ class WindowStore:
 
     def insert(self, cart_id: int, windows: Sequence[Window]) -> None:
         """Insert the cart's windows, within the caller's transaction."""
-        fields = [Windows.cart_id, *_PLANNED]
         for batch in chunks(windows):
             rows = [(cart_id, w.number, w.first, w.files, w.length, w.first_part, str(w.state)) for w in batch]
-            Windows.insert_from(self._db.values(rows), fields).execute(self._db.peewee)
+            _INSERT.run(self._db, rows)
 
     def get(self, cart_id: int, number: int) -> Window | None:
         query = Windows.select(*_COLUMNS).where(_is(cart_id, number))
@@ -105,8 +117,8 @@ class WindowStore:
 
         `values`: further columns to set.
         """
-        query = Windows.update(state=after, **values).where(_is(cart_id, number), Windows.state.in_(before))
-        return bool(query.execute(self._db.peewee))
+        statement = _move(tuple(before), tuple(sorted(values)))
+        return bool(statement.run(self._db, cart_id=cart_id, window=number, after=after, **values).rowcount)
 
     def take(self, cart_id: int, limit: int) -> list[int]:
         """Take up to `limit` windows whose files are online, within the caller's transaction; return their numbers."""
@@ -186,5 +198,5 @@ class WindowStore:
         return int(Windows.delete().where(mine, some).execute(self._db.peewee))
 
 
-def _is(cart_id: int, number: int) -> Any:
+def _is(cart_id: Any, number: Any) -> Any:
     return (Windows.cart_id == cart_id) & (Windows.number == number)
