@@ -1,0 +1,88 @@
+"""Copies bundles between the bucket and a tar: `python3 -m infra.compose.bundle_copies save > TAR`, `... load < TAR`.
+
+`save` takes all bundles; `load` adds those that the bucket lacks. Each bundle is one member, named by its key, so memory does
+not grow with the size of a bundle.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tarfile
+from collections.abc import Iterator
+from typing import IO, TYPE_CHECKING, Any, cast
+
+import boto3
+from botocore.exceptions import ClientError
+
+from chalicelib.aws.bundle_store import CARTS
+from chalicelib.config.settings import load as load_settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+CONTENT_TYPE = "application/x-tar"
+
+
+def main(arguments: list[str]) -> None:
+    store = BundleCopies(boto3.client("s3"), load_settings(os.environ).bundle_bucket)
+    if arguments == ["save"]:
+        print(f"{store.save(sys.stdout.buffer)} bundles saved", file=sys.stderr)
+    elif arguments == ["load"]:
+        print(f"{store.load(sys.stdin.buffer)} bundles loaded", file=sys.stderr)
+    else:
+        sys.exit(__doc__)
+
+
+class BundleCopies:
+    def __init__(self, client: S3Client, bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    def save(self, out: IO[bytes]) -> int:
+        """Write every bundle as a member named by its key; their number. One that is deleted meanwhile is left out."""
+        count = 0
+        with tarfile.open(fileobj=out, mode="w|") as tar:
+            for key in self._keys():
+                try:
+                    answer = self._client.get_object(Bucket=self._bucket, Key=key)
+                except self._client.exceptions.NoSuchKey:
+                    continue
+                member = tarfile.TarInfo(key)
+                member.size = answer["ContentLength"]
+                member.mtime = int(answer["LastModified"].timestamp())
+                with answer["Body"] as body:
+                    tar.addfile(member, cast(IO[bytes], body))
+                count += 1
+        return count
+
+    def load(self, source: IO[bytes]) -> int:
+        """Store the members that the bucket does not have in this size; their number. Raises ValueError for other keys."""
+        count = 0
+        with tarfile.open(fileobj=source, mode="r|") as tar:
+            for member in tar:
+                if not member.isfile() or not member.name.startswith(CARTS):
+                    raise ValueError(f"{member.name!r} is not a bundle")
+                content = tar.extractfile(member)
+                if content is not None and self._size(member.name) != member.size:
+                    kind: Any = {"ContentType": CONTENT_TYPE}
+                    self._client.upload_fileobj(content, self._bucket, member.name, ExtraArgs=kind)
+                    count += 1
+        return count
+
+    def _keys(self) -> Iterator[str]:
+        for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=CARTS):
+            yield from (item["Key"] for item in page.get("Contents", []))
+
+    def _size(self, key: str) -> int:
+        """Bytes of the object, -1 if there is none."""
+        try:
+            return self._client.head_object(Bucket=self._bucket, Key=key)["ContentLength"]
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in ("404", "NoSuchKey", "NotFound"):
+                return -1
+            raise
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
