@@ -1,11 +1,12 @@
 """Copies bundles between the bucket and a tar: `python3 -m infra.compose.bundle_copies save > TAR`, `... load < TAR`.
 
-`save` takes all bundles; `load` adds those that the bucket lacks. Each bundle is one member, named by its key, so memory does
-not grow with the size of a bundle.
+`save` takes all bundles; `load` adds those that the bucket lacks. Each bundle is one member, named by its key, and one part of
+one is in memory at a time.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import tarfile
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 CONTENT_TYPE = "application/x-tar"
+PART = 64 << 20  # bytes
+MOST_PARTS = 10_000  # of one object
 
 
 def main(arguments: list[str]) -> None:
@@ -65,10 +68,25 @@ class BundleCopies:
                     raise ValueError(f"{member.name!r} is not a bundle")
                 content = tar.extractfile(member)
                 if content is not None and self._size(member.name) != member.size:
-                    kind: Any = {"ContentType": CONTENT_TYPE}
-                    self._client.upload_fileobj(content, self._bucket, member.name, ExtraArgs=kind)
+                    self._store(member.name, content, member.size)
                     count += 1
         return count
+
+    def _store(self, key: str, content: IO[bytes], size: int) -> None:
+        """One part is in memory at a time. What an interruption leaves of an upload, the sweep removes."""
+        named: Any = {"Bucket": self._bucket, "Key": key}
+        part = max(PART, math.ceil(size / MOST_PARTS))
+        if size <= part:
+            self._client.put_object(**named, Body=content.read(), ContentType=CONTENT_TYPE)
+            return
+        upload: Any = named | {
+            "UploadId": self._client.create_multipart_upload(**named, ContentType=CONTENT_TYPE)["UploadId"]
+        }
+        parts: list[Any] = []
+        while block := content.read(part):
+            answer = self._client.upload_part(**upload, PartNumber=len(parts) + 1, Body=block)
+            parts.append({"PartNumber": len(parts) + 1, "ETag": answer["ETag"]})
+        self._client.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
 
     def _keys(self) -> Iterator[str]:
         for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=CARTS):

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Restores a backup into an empty site: `make restore FROM=site/backups/...`. It stops API, workers and sweep, replaces the
-# database and adds the saved bundles; after an interruption, run it again. Ready carts without a bundle expire: their owners
+# database and adds the saved bundles; after an interruption, run it again, with REPLACE=1. Ready carts without a bundle expire: their owners
 # can post them again.
 set -eu
 cd "$(dirname "$0")/../.."
