@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chalicelib.aws.bundle_store import BundleStore, key_of
-from chalicelib.aws.job_queue import JobQueue
 from chalicelib.caller import Caller, check_own
 from chalicelib.cart_views import CartStatus, CartViews, Download
 from chalicelib.db.database import Database
 from chalicelib.endings import CartEndings
 from chalicelib.errors import StoreUnavailable
 from chalicelib.job_message import JobMessage
+from chalicelib.job_queue import JobQueue
 from chalicelib.manifest.checks import check_uid
 from chalicelib.posting.cart_poster import CartPoster
 from chalicelib.posting.uploaded import UploadSlot

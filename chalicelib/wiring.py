@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
-
-from botocore.config import Config
+from dataclasses import dataclass
+from math import inf
 
 from chalicelib.auth.decision import Authenticator
-from chalicelib.aws.clients import ClientTimeouts, aws_session, client_timeouts
-from chalicelib.aws.job_queue import JobQueue
+from chalicelib.aws.clients import ClientTimeouts, aws_session
 from chalicelib.cart_views import CartViews
 from chalicelib.config.owner_limits import limit_book
 from chalicelib.config.settings import Settings
@@ -37,6 +35,7 @@ from chalicelib.sweep.policy import SWEEP_POLICY, SweepPolicy
 from chalicelib.sweep.sweep import Sweep
 from chalicelib.wiring_base import Base, base_of
 from chalicelib.wiring_health import Health, health_of
+from chalicelib.wiring_queue import database_queue_of, sqs_queues_of
 from chalicelib.wiring_sweep import sweep_of
 
 WORKER_TIMEOUTS = ClientTimeouts(connect=5, queue=25, store=60, tries=4)  # for long polls and large parts
@@ -44,8 +43,6 @@ API_TIMEOUTS = ClientTimeouts(
     connect=2, queue=4, store=8, tries=2
 )  # a client is waiting; API Gateway times out after 29 s
 API_READ_TIMEOUT = 15.0  # likewise; longer than MySQL waits for a lock
-#: The log says that the queue hangs within a minute. What cannot be sent, the sweep sends.
-QUEUE_TRIES = 2
 
 
 @dataclass(frozen=True)
@@ -73,12 +70,11 @@ def build(
     `process`: the name of this process. `read_timeout`: seconds to wait for the database's next bytes.
     """
     session = aws_session()
-    for_queue = replace(timeouts, tries=min(QUEUE_TRIES, timeouts.tries))
-    sqs = session.client("sqs", config=Config(**client_timeouts(for_queue, timeouts.queue)))
-    base = base_of(settings, session, timeouts, JobQueue(sqs, settings.job_queue), process, read_timeout)
-    dead_name = settings.job_dead_queue or f"{settings.job_queue}-dead"
+    sqs = sqs_queues_of(settings, session, timeouts)
+    queue = sqs.jobs if sqs else database_queue_of(settings)
+    base = base_of(settings, session, timeouts, queue, process, read_timeout)
     database, audit = base.database, base.audit
-    progress, waits = ProgressStore(database), CartWaitStore(database, settings.lease)
+    progress, waits = ProgressStore(database), CartWaitStore(database, settings.lease, None if sqs else inf)
     views = CartViews(database, base.carts, progress, waits, base.bundles, _download_rights(base), audit, time.time)
     post_limits = PostLimits(OwnerUsageStore(database), limit_book(settings), time.time)
     return System(
@@ -90,8 +86,8 @@ def build(
         listing=CartListing(CartListStore(database)),
         authenticator=Authenticator(settings, AccessTokenStore(database)),
         refusals=Refusals(audit, RefusalCountStore(database), database.close),
-        sweep=sweep_of(base, JobQueue(sqs, dead_name), sweep_policy),
-        health=health_of(settings, session, dead_name),
+        sweep=sweep_of(base, sqs, sweep_policy),
+        health=health_of(settings, session),
     )
 
 

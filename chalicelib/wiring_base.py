@@ -9,11 +9,11 @@ from boto3.session import Session
 from chalicelib.aws.bucket_listing import BucketListing
 from chalicelib.aws.bundle_store import BundleStore
 from chalicelib.aws.clients import ClientTimeouts, s3_client, url_signer
-from chalicelib.aws.job_queue import JobQueue
 from chalicelib.aws.manifest_uploads import ManifestUploadStore
 from chalicelib.config.settings import Settings
 from chalicelib.db.database import Database
 from chalicelib.endings import CartEndings
+from chalicelib.job_queue import JobQueue
 from chalicelib.notify.asked import Channel, Target
 from chalicelib.policy.configured import policy_of
 from chalicelib.policy.policy import Policy
@@ -67,7 +67,7 @@ def base_of(
 ) -> Base:
     """`process`: the name of this process. `read_timeout`: seconds to wait for the database's next bytes."""
     database = Database(settings, read_timeout=read_timeout)
-    jobs, entries = JobStore(database, settings.lease), EntryStore(database)
+    jobs, entries = JobStore(database, settings.lease, int(settings.queue_is_database)), EntryStore(database)
     outbox, notify_keys = OutboxStore(database, _told_of_all(settings)), NotifyKeyStore(database)
     traces = traces_of(settings, process)
     carts = CartStore(database, process=process, outbox=outbox, traces=traces)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from chalicelib.aws.job_queue import JobQueue
 from chalicelib.stores.cart_history import CartHistoryStore
 from chalicelib.stores.cart_survey import CartSurvey
 from chalicelib.stores.ended_carts import EndedCartStore
@@ -15,10 +14,11 @@ from chalicelib.stores.sweep_times import SweepTimes
 from chalicelib.stores.unsent_jobs import UnsentJobStore
 from chalicelib.stores.worker_states import WorkerStateStore
 from chalicelib.sweep.clear_carts import ClearCarts
-from chalicelib.sweep.dead_letters import DeadLetters
+from chalicelib.sweep.dead_letters import DeadLetters, NoDeadLetters
 from chalicelib.sweep.ended_shares import EndedShares
 from chalicelib.sweep.expired_bundles import ExpiredBundles
 from chalicelib.sweep.expired_uploads import ExpiredUploads
+from chalicelib.sweep.left_by_other_queue import LeftByOtherQueue
 from chalicelib.sweep.lost_messages import LostMessages
 from chalicelib.sweep.message_sender import MessageSender
 from chalicelib.sweep.old_audit import OldAudit
@@ -34,11 +34,13 @@ from chalicelib.sweep.seal_audit import SealAudit
 from chalicelib.sweep.site_watch import SiteWatch
 from chalicelib.sweep.sweep import Sweep
 from chalicelib.wiring_base import Base
+from chalicelib.wiring_queue import SqsQueues
 
 DAY = 86400.0  # seconds
 
 
-def sweep_of(base: Base, dead_queue: JobQueue, policy: SweepPolicy) -> Sweep:
+def sweep_of(base: Base, sqs: SqsQueues | None, policy: SweepPolicy) -> Sweep:
+    """`sqs`: None if the jobs table is the queue."""
     settings, database, jobs, endings = base.settings, base.database, base.jobs, base.endings
     survey, unsent_jobs = CartSurvey(database), UnsentJobStore(database, settings.lease)
     retention = RetentionPolicy(
@@ -61,8 +63,10 @@ def sweep_of(base: Base, dead_queue: JobQueue, policy: SweepPolicy) -> Sweep:
     clear_carts = ClearCarts(database, ended_carts, jobs, retention.failed, policy.cleared)
     return Sweep(
         MessageSender(unsent_jobs, base.queue),
-        LostMessages(unsent_jobs, base.queue, policy.resent),
-        DeadLetters(dead_queue, unsent_jobs, policy.dead_letter_batches, policy.dead_letter_hidden),
+        LostMessages(unsent_jobs, sqs.jobs, policy.resent) if sqs else LeftByOtherQueue(unsent_jobs, policy.resent),
+        DeadLetters(sqs.dead, unsent_jobs, policy.dead_letter_batches, policy.dead_letter_hidden)
+        if sqs
+        else NoDeadLetters(),
         OverdueCarts(database, survey, jobs, endings, retention.deadline, policy.carts),
         ExpiredBundles(database, survey, endings, retention, policy.carts),
         ExpiredUploads(database, base.uploads, base.manifests, policy.upload_ttl, policy.upload_slack, policy.uploads),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
+from chalicelib.job_queue import JobQueue
 from chalicelib.stores.cart_history import CartHistoryStore
 from chalicelib.stores.cart_rights import CartRightsStore
 from chalicelib.stores.due_jobs import DueJobStore
@@ -14,6 +15,7 @@ from chalicelib.stores.job_row import JobKind
 from chalicelib.stores.job_waits import JobWaitStore
 from chalicelib.stores.owner_usage import OwnerUsageStore
 from chalicelib.stores.space_account import SpaceAccountStore
+from chalicelib.waking.database_queue import DatabaseQueue
 from chalicelib.wiring import System
 from workers.archive.client import ArchiveClient
 from workers.bundling.complete import BundleCompleter
@@ -39,10 +41,13 @@ from workers.handlers.watch_tape import TapeWatch
 from workers.handlers.window import WindowHandler, WindowLoader
 from workers.measuring import Measuring
 from workers.policies import WorkerPolicies
-from workers.runtime.consumer import Consumer
+from workers.runtime.consumer import Consumer, Source
+from workers.runtime.due_source import DueSource
 from workers.runtime.heartbeat import Heartbeat
 from workers.runtime.job_runner import Handler, JobRunner
+from workers.runtime.message_source import MessageSource
 from workers.runtime.next_job import NextJob
+from workers.runtime.policy import ConsumerPolicy
 from workers.runtime.repairs import Repairs
 from workers.runtime.time_slice import TimeSlices
 from workers.runtime.traced_handlers import traced
@@ -101,14 +106,16 @@ class Graph:
     def consumer(self) -> Consumer:
         s, policy, lease = self.s, self.policies.consumer, self.s.settings.lease
         give_up = FailCart(s.jobs, s.endings, s.queue).run
-        next_job = NextJob(s.jobs, self.due_jobs, policy.slots)
+        has_place = s.queue.nudge if isinstance(s.queue, DatabaseQueue) else lambda: None
+        next_job = NextJob(s.jobs, self.due_jobs, policy.slots, has_place)
         runner = JobRunner(
             s.jobs, next_job, s.queue, traced(self.handlers, s.traces), give_up, self.clock, policy, self.wait_log
         )
         watch = WaitWatch(runner.held, JobWaitStore(s.database), self.wait_log, self.policies.waits)
         beat = self.measuring.watch.beat
         heartbeat = Heartbeat(s.jobs, s.queue, runner.held, lease=lease, visibility=policy.visibility, beat=beat)
-        return Consumer(s.queue, runner, heartbeat, self.clock, policy, besides=(watch,))
+        source = _source(s.queue, runner, next_job, policy)
+        return Consumer(source, runner, heartbeat, self.clock, policy, besides=(watch,))
 
     @cached_property
     def handlers(self) -> Mapping[str, Handler]:
@@ -231,3 +238,9 @@ class Graph:
         s = self.s
         pulls = AssistedPulls(s.jobs, self.account, self.staged_files, self.shared_files, self.puller)
         return AssistHandler(s.jobs, s.carts, s.entries, self.windows, self.shared_files, self.metadata, pulls)
+
+
+def _source(queue: JobQueue, runner: JobRunner, next_job: NextJob, policy: ConsumerPolicy) -> Source:
+    if isinstance(queue, DatabaseQueue):
+        return DueSource(queue, runner, next_job, policy)
+    return MessageSource(queue, runner, policy)

@@ -73,17 +73,22 @@ def _checks(operator: Operator) -> Iterator[Check]:
 
 def _aws_checks(settings: Settings) -> Iterator[Check]:
     """The clients are built before the checks begin: on a small machine that takes seconds."""
-    from chalicelib.admin.check_queue import queue_checks
+    from chalicelib.admin.check_queue import queue_checks, wake_checks
     from chalicelib.admin.check_store import store_checks
     from chalicelib.admin.looking import queues_of, store_of
     from chalicelib.aws.clients import aws_session
+    from chalicelib.waking.wake_directory import WakeDirectory
+    from chalicelib.wiring_queue import wake_directory
 
     try:
         session = aws_session()
     except SettingsError as error:
         yield Check("region", partial(_raise, Problem("; ".join(error.problems), BAD_SETTING)), BAD_SETTING)
         return
-    yield from queue_checks(queues_of(settings, session))
+    if settings.queue_is_database:
+        yield from wake_checks(WakeDirectory(wake_directory(settings)))
+    else:
+        yield from queue_checks(queues_of(settings, session))
     yield from store_checks(store_of(settings, session), settings)
 
 

@@ -53,8 +53,10 @@ class Operator:
         return self.database
 
     @cached_property
-    def queues(self) -> Queues:
-        """To look at. Raises SettingsError."""
+    def queues(self) -> Queues | None:
+        """To look at; None if the jobs table is the queue. Raises SettingsError."""
+        if self.settings.queue_is_database:
+            return None
         from chalicelib.admin.looking import queues_of  # boto3 takes 0.3 s, and most commands need none
 
         return queues_of(self.settings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,10 @@ from chalicelib.admin.output import PROBLEM, json_option, show, show_rows, time_
 from chalicelib.admin.wording import age, numbered
 from chalicelib.job_message import NewerVersion
 from chalicelib.stores.waiting_jobs import JobWaitStore, WaitingJob
+
+if TYPE_CHECKING:
+    from chalicelib.admin.looking import Queues
+    from chalicelib.aws.queue_view import QueueDepth
 
 SHOWN = 50  # dead letters
 LONGEST_BODY = 200  # characters of a message that this service did not send
@@ -26,7 +30,7 @@ def queue(context: click.Context, as_json: bool) -> None:
     """Show the job queue: its depth, the jobs behind it, and dead letters with their cause.
 
     Dead letters are looked at, not taken away: the sweep reads and sends them again. A job without its message is in
-    good hands too: the sweep sends another.
+    good hands too: the sweep sends another. With JOB_QUEUE=database there are only jobs.
 
     \b
     Example:
@@ -38,26 +42,34 @@ def queue(context: click.Context, as_json: bool) -> None:
         return
     operator: Operator = context.obj
     waits, queues = JobWaitStore(operator.migrated), operator.queues
-    now = operator.migrated.clock()
-    depth, dead = queues.jobs.depth(), queues.dead.depth()
-    letters = [(letter.sent_at, _job_of(letter.body), letter.body) for letter in queues.dead.peek(SHOWN)]
-    jobs = waits.find({job for _, job, _ in letters if job is not None})
-    rows = [_row(sent_at, job, jobs.get(job or 0), body) for sent_at, job, body in letters]
-    line = waits.line()
+    messages, dead, rows = (None, None, []) if queues is None else _messages(queues, waits)
+    now, line = operator.migrated.clock(), waits.line()
     oldest = None if line.oldest_due_at is None else max(0.0, now - line.oldest_due_at)
-    fields = {"queue": asdict(depth), "dead": asdict(dead), "jobs": {**asdict(line), "oldest_due_s": oldest}}
-    fields["jobs"]["oldest_due_at"] = time_of(line.oldest_due_at)
+    jobs = {**asdict(line), "oldest_due_s": oldest, "oldest_due_at": time_of(line.oldest_due_at)}
     due = f"{line.due} due" + ("" if oldest is None else f", the first for {age(oldest)}")
-    text = (
-        f"queue    {depth.visible} messages, {depth.in_flight} in flight, {depth.delayed} delayed\n"
-        f"jobs     {line.held} held by workers; {due}; {line.later} due later\n"
-        f"dead     {numbered(dead.visible + dead.in_flight, 'letter')}"
-    )
-    show(as_json, {**fields, "dead_letters": rows}, text)
+    text = f"{_depth(messages)}jobs     {line.held} held by workers; {due}; {line.later} due later"
+    if dead:
+        text += f"\ndead     {numbered(dead.visible + dead.in_flight, 'letter')}"
+    depths = {"queue": messages and asdict(messages), "dead": dead and asdict(dead)}
+    show(as_json, {**depths, "jobs": jobs, "dead_letters": rows}, text)
     if rows and not as_json:
         show_rows(False, rows, COLUMNS)
     if rows:
         context.exit(PROBLEM)
+
+
+def _messages(queues: Queues, waits: JobWaitStore) -> tuple[QueueDepth, QueueDepth, list[dict[str, Any]]]:
+    """The depth of the queue and of its dead-letter queue, and its dead letters. Raises QueueUnavailable."""
+    depth, dead = queues.jobs.depth(), queues.dead.depth()
+    letters = [(letter.sent_at, _job_of(letter.body), letter.body) for letter in queues.dead.peek(SHOWN)]
+    jobs = waits.find({job for _, job, _ in letters if job is not None})
+    return depth, dead, [_row(sent_at, job, jobs.get(job or 0), body) for sent_at, job, body in letters]
+
+
+def _depth(messages: QueueDepth | None) -> str:
+    if messages is None:
+        return "queue    the jobs table: there are no messages, and no dead letters\n"
+    return f"queue    {messages.visible} messages, {messages.in_flight} in flight, {messages.delayed} delayed\n"
 
 
 def _job_of(body: str) -> int | None:

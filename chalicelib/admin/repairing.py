@@ -21,6 +21,9 @@ def redrive(operator: Operator, as_json: bool) -> None:
 
     A letter whose job is done, or has been taken since, is only deleted.
     """
+    if operator.settings.queue_is_database:
+        show(as_json, {"sent_again": 0}, "there are no dead letters: the jobs table is the queue")
+        return
     progress, sent = Progress(), 0
     for _ in operator.operating.redrive.run(operator.caller()):
         sent += 1

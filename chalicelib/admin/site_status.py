@@ -45,7 +45,7 @@ class StatusPolicy:
 
 @dataclass(frozen=True, slots=True)
 class QueueStatus:
-    """`jobs`, `dead`: None if the queue did not answer; `problem` says so."""
+    """`jobs`, `dead`: None if the queue did not answer, which `problem` says, or if the jobs table is the queue."""
 
     jobs: QueueDepth | None
     dead: QueueDepth | None
@@ -79,7 +79,7 @@ class SiteStatus:
 
 
 def gather(
-    settings: Settings, database: Database, queues: Callable[[], Queues], policy: StatusPolicy = StatusPolicy()
+    settings: Settings, database: Database, queues: Callable[[], Queues | None], policy: StatusPolicy = StatusPolicy()
 ) -> SiteStatus:
     """The database's figures agree with each other; the queue is asked meanwhile."""
     asking = Bounded(lambda: _queue(queues()))
@@ -138,8 +138,8 @@ def in_words(row: JobGroup, now: float) -> str:
     return f"{numbered(row.jobs, f'{row.kind} job')} waiting for {row.waits_for}, {longest(row.jobs, now - row.since)}"
 
 
-def _queue(queues: Queues) -> QueueStatus:
-    return QueueStatus(queues.jobs.depth(), queues.dead.depth())
+def _queue(queues: Queues | None) -> QueueStatus:
+    return QueueStatus(None, None) if queues is None else QueueStatus(queues.jobs.depth(), queues.dead.depth())
 
 
 def _with_queue(status: SiteStatus, asking: Bounded[QueueStatus], policy: StatusPolicy) -> SiteStatus:

@@ -119,7 +119,7 @@ def _space(found: SiteStatus) -> str:
 def _queue(found: SiteStatus) -> str:
     jobs, dead = found.queue.jobs, found.queue.dead
     if jobs is None or dead is None:
-        return "no answer"
+        return "no answer" if found.queue.problem else "the jobs table"
     letters = numbered(dead.visible, "dead letter")
     return f"{jobs.visible} messages, {jobs.in_flight} in flight, {jobs.delayed} delayed; {letters}"
 

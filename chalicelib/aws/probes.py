@@ -9,7 +9,7 @@ from botocore.config import Config
 
 from chalicelib.aws.bundle_store import BundleStore
 from chalicelib.aws.clients import ClientTimeouts, client_timeouts, s3_client
-from chalicelib.aws.job_queue import JobQueue
+from chalicelib.aws.sqs_queue import SqsQueue
 from chalicelib.config.settings import Settings
 
 TIMEOUTS = ClientTimeouts(connect=1.5, queue=1.5, store=1.5, tries=1)
@@ -36,10 +36,10 @@ class Probes:
         self._store.check()
 
     @cached_property
-    def _queues(self) -> tuple[JobQueue, JobQueue]:
+    def _queues(self) -> tuple[SqsQueue, SqsQueue]:
         config = Config(**client_timeouts(TIMEOUTS, TIMEOUTS.queue))
         client = self._session.client("sqs", config=config)
-        return JobQueue(client, self._settings.job_queue), JobQueue(client, self._dead_queue)
+        return SqsQueue(client, self._settings.job_queue), SqsQueue(client, self._dead_queue)
 
     @cached_property
     def _store(self) -> BundleStore:

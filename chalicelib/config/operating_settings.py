@@ -33,6 +33,12 @@ class OperatingSettings:
     otlp_endpoint: str = setting(
         "OTLP_ENDPOINT", url, "", "Collector that takes a trace of each cart, by OTLP over HTTP; none by default."
     )
+    job_wake_dir: Path | None = setting(
+        "JOB_WAKE_DIR",
+        folder,
+        None,
+        "Where idle workers are woken, with `JOB_QUEUE=database`; by default a directory named after the database.",
+    )
     liveness_file: Path | None = setting(
         "LIVENESS_FILE", folder, None, "File that a worker touches while none of its threads hangs; none by default."
     )

@@ -38,6 +38,7 @@ from chalicelib.config.secret_files import read_secret_files
 from chalicelib.config.setting_field import SECRET, setting, shown
 from chalicelib.errors import SettingsError
 
+DATABASE_QUEUE = "database"
 LAMBDA_MAX_BODY = 4 * MIB  # an event has at most 6 MB, and base64 adds a third
 
 
@@ -168,7 +169,9 @@ class Settings(OperatingSettings, AccessSettings):
         90.0,
         "Days the row of a cart is kept after it was deleted, replaced, failed or expired.",
     )
-    job_queue: str = setting("JOB_QUEUE", text, "pacifica-cart-jobs", "Name or URL of the SQS queue.")
+    job_queue: str = setting(
+        "JOB_QUEUE", text, "pacifica-cart-jobs", "Name or URL of the SQS queue; `database`: the jobs table, no SQS."
+    )
     job_dead_queue: str = setting(
         "JOB_DEAD_QUEUE",
         text,
@@ -182,6 +185,11 @@ class Settings(OperatingSettings, AccessSettings):
     log_level: str = setting(
         "LOG_LEVEL", log_level, "INFO", "DEBUG, INFO, WARNING or ERROR; commands log only warnings, unless it is set."
     )
+
+    @property
+    def queue_is_database(self) -> bool:
+        """Whether workers take jobs from the jobs table, without messages."""
+        return self.job_queue == DATABASE_QUEUE
 
     @property
     def visibility(self) -> int:

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from chalicelib.caller import Caller
 from chalicelib.job_message import JobMessage
 from chalicelib.stores.audit import AuditAction, AuditStore
-from chalicelib.sweep.dead_letters import DeadLetters
+from chalicelib.sweep.dead_letters import DeadLetters, NoDeadLetters
 from chalicelib.sweep.message_sender import MessageSender
 
 MOST = 10_000  # receives, of ten messages each
 
 
 class Redrive:
-    def __init__(self, letters: DeadLetters, audit: AuditStore, sender: MessageSender) -> None:
+    def __init__(self, letters: DeadLetters | NoDeadLetters, audit: AuditStore, sender: MessageSender) -> None:
         self._letters = letters
         self._audit = audit
         self._sender = sender

@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chalicelib.aws.job_queue import JobQueue
 from chalicelib.caller import Caller
 from chalicelib.db.database import Database
 from chalicelib.errors import NotAllowed, PolicyUnavailable
 from chalicelib.job_message import JobMessage
+from chalicelib.job_queue import JobQueue
 from chalicelib.policy.asking import IN_REQUEST, Refusal, ask, deadline
 from chalicelib.policy.policy import Policy, Reader
 from chalicelib.stores.cart_rights import CartRightsStore, LastAnswer

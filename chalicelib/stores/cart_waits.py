@@ -26,10 +26,12 @@ class CartWait:
 
 
 class CartWaitStore:
-    def __init__(self, database: Database, lease: float) -> None:
-        """`lease`: seconds."""
+    def __init__(self, database: Database, lease: float, lost_after: float | None = None) -> None:
+        """`lease`: seconds. `lost_after`: seconds, by default a lease, after which a job that is due while a worker is
+        idle counts as one whose message is lost."""
         self._db = database
         self._lease = lease
+        self._lost_after = lease if lost_after is None else lost_after
 
     def of_cart(self, cart: Cart) -> CartWait | None:
         """The longest wait among the cart's jobs; None if a worker makes progress with any of them, or it has none."""
@@ -58,7 +60,7 @@ class CartWaitStore:
         progress_at: float,
     ) -> CartWait | None:
         if not held and overdue >= 0 and (overdue > SOON or not word):
-            lost = not has_message or (overdue > self._lease and worker_is_idle)
+            lost = not has_message or (overdue > self._lost_after and worker_is_idle)
             return CartWait(WaitsFor.QUEUE if lost else WaitsFor.WORKER, due_at)
         if word:
             return CartWait(WaitsFor(word), progress_at if since is None else since)

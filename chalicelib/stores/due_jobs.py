@@ -8,12 +8,14 @@ many jobs are due, held or deferred.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import peewee
 
 from chalicelib.db.database import Database
 from chalicelib.db.models import Jobs
+from chalicelib.db.prepared import Prepared, slot
 from chalicelib.job_message import Claim
 from chalicelib.stores.turns import Turn, is_due
 
@@ -27,6 +29,9 @@ class DueJobStore:
     def __init__(self, database: Database, lease: float) -> None:
         self._db = database
         self._lease = lease
+        self._first, self._first_small = (
+            Prepared(database, partial(self._parts, only_small=small)) for small in (False, True)
+        )
 
     def next(self, turn: Turn) -> list[Claim]:
         """The jobs to claim, the fairest first, with the token of their last claim; empty if none is due."""
@@ -62,17 +67,22 @@ class DueJobStore:
 
     def _read(self, turn: Turn) -> list[Any]:
         """Part, line, due_at, id and token of the first jobs of each part."""
+        query = self._first_small if turn.only_small else self._first
+        with self._db.session() as db:
+            return list(query.run(db, after=turn.after).fetchall())
+
+    def _parts(self, only_small: bool) -> Any:
+        after = slot(self._db, "after")
         standing = (Jobs.ready == 1) & self._is_due
-        if turn.only_small:
+        if only_small:
             standing &= Jobs.small == 1
         parts = [
-            _part(_NEXT_LINES, standing & (Jobs.line > turn.after)).order_by(Jobs.line, Jobs.due_at),
-            _part(_FIRST_LINES, standing & (Jobs.line <= turn.after)).order_by(Jobs.line, Jobs.due_at),
+            _part(_NEXT_LINES, standing & (Jobs.line > after)).order_by(Jobs.line, Jobs.due_at),
+            _part(_FIRST_LINES, standing & (Jobs.line <= after)).order_by(Jobs.line, Jobs.due_at),
             _part(_BECAME_DUE, self._became_due).order_by(Jobs.due_at).limit(LINED_UP),
         ]
         wrapped = [peewee.Select([part.alias(f"part{number}")], [peewee.SQL("*")]) for number, part in enumerate(parts)]
-        with self._db.session() as db:
-            return list((wrapped[0].union_all(wrapped[1]).union_all(wrapped[2])).tuples().execute(db))
+        return wrapped[0].union_all(wrapped[1]).union_all(wrapped[2])
 
     def _line_up(self, job_ids: Sequence[int]) -> None:
         """Let jobs that became due stand in line.

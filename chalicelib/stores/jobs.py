@@ -16,6 +16,7 @@ import peewee
 from chalicelib.config.log_context import current_request
 from chalicelib.db.database import Database
 from chalicelib.db.models import Carts, Jobs
+from chalicelib.db.prepared import Prepared, slot
 from chalicelib.db.states import WaitsFor
 from chalicelib.errors import LeaseLost
 from chalicelib.job_message import Claim, JobMessage, group_of
@@ -56,9 +57,14 @@ class JobStore:
     (next_send_at), if one is missing.
     """
 
-    def __init__(self, database: Database, lease: float) -> None:
+    def __init__(self, database: Database, lease: float, parked_has_message: int = 0) -> None:
+        """`parked_has_message`: 1 where the table is the queue, so that no sweep need send a parked job."""
         self._db = database
         self._lease = lease
+        self._parked = parked_has_message
+        self._free, self._take, self._over = (
+            Prepared(database, build) for build in (self._free_job, self._taking, self._deletion)
+        )
 
     def add(self, cart_id: int, kind: str, window: int = 0) -> JobMessage:
         """Insert a job, within the caller's transaction; send the message after the commit."""
@@ -74,20 +80,11 @@ class JobStore:
 
         The cart's other jobs go to the end of their line.
         """
-        held = {**self._held_from_now, "sends": 0, "has_message": 1}
-        taken = Jobs.update(token=Jobs.token + 1, attempts=Jobs.attempts + 1, **held).where(
-            Jobs.id == job_id, Jobs.token == token, is_due(self._db.now, self._lease)
-        )
-        with self._db.session() as db:
-            if not taken.execute(db):
-                return None
-            row = Jobs.select(*_COLUMNS).where(Jobs.id == job_id).tuples().first(db)
-            if row is None:
-                return None
-            job = Job(*row)
-            if job.kind in MANY_PER_CART:
+        job = self._db.transaction(lambda: self._claimed(job_id, token))
+        if job is not None and job.kind in MANY_PER_CART:
+            with self._db.session() as db:
                 Jobs.update(due_at=self._db.now).where(Jobs.cart_id == job.cart_id, Jobs.ready == 1).execute(db)
-        return dataclasses.replace(job, last_error="") if job.last_error.startswith(OLD_WAIT) else job
+        return job
 
     def renew(self, jobs: Iterable[Job]) -> list[Job]:
         """Extend these leases; return the jobs whose lease is lost."""
@@ -111,7 +108,7 @@ class JobStore:
         """Delete the job and run `work`, its last write, in one transaction. Raises LeaseLost like `fenced`."""
 
         def guarded() -> T:
-            if not Jobs.delete().where(_is(job)).execute(self._db.peewee):
+            if not self._over.run(self._db.peewee, id=job.id, token=job.token).rowcount:
                 raise LeaseLost
             return work()
 
@@ -126,8 +123,8 @@ class JobStore:
 
         `window` replaces the job's.
         """
-        due = self._db.now + delay
-        return self._wait(job, waits_for, reason, next_send_at=due, due_at=due, ready=0, has_message=0, window=window)
+        due, message = self._db.now + delay, {"has_message": self._parked}
+        return self._wait(job, waits_for, reason, **message, next_send_at=due, due_at=due, ready=0, window=window)
 
     def requeue(self, job: Job) -> None:
         """Give up the lease at once, as if the job had never been claimed; the job is due now.
@@ -178,6 +175,32 @@ class JobStore:
     def add_evict(self) -> JobMessage:
         """Add the job that evicts the marked files; within the caller's transaction."""
         return self._add_only(JobKind.EVICT, 0)
+
+    def _claimed(self, job_id: int, token: int) -> Job | None:
+        row = self._free.run(self._db.peewee, id=job_id, token=token).fetchone()
+        if row is None:
+            return None
+        self._take.run(self._db.peewee, id=job_id)
+        job = Job(*row)
+        error = "" if job.last_error.startswith(OLD_WAIT) else job.last_error
+        return dataclasses.replace(job, token=job.token + 1, attempts=job.attempts + 1, last_error=error)
+
+    def _free_job(self) -> Any:
+        """Reads a job that is due. One that another worker is claiming has its lock, and is skipped."""
+        query: Any = Jobs.select(*_COLUMNS).where(self._mine, is_due(self._db.now, self._lease))
+        return query.for_update("FOR UPDATE SKIP LOCKED") if self._db.is_mysql else query
+
+    def _taking(self) -> Any:
+        held = {**self._held_from_now, "sends": 0, "has_message": 1}
+        query = Jobs.update(token=Jobs.token + 1, attempts=Jobs.attempts + 1, **held)
+        return query.where(Jobs.id == slot(self._db, "id"))
+
+    def _deletion(self) -> Any:
+        return Jobs.delete().where(self._mine)
+
+    @property
+    def _mine(self) -> Any:
+        return (Jobs.id == slot(self._db, "id")) & (Jobs.token == slot(self._db, "token"))
 
     def _add_only(self, kind: JobKind, window: int) -> JobMessage:
         """Add a job of no cart, replacing those like it that no worker holds."""

@@ -71,6 +71,14 @@ class UnsentJobStore:
                 self._mark_sent(db, [job.job_id for job in sent if job.sends == sends], sends + 1, sends)
         return [JobMessage(job.job_id, job.token, group_of(job.cart_id)) for job in (*unsent, *sent)]
 
+    def take_unsent(self, limit: int) -> list[JobMessage]:
+        """As `take_due`, for a queue that loses nothing: only jobs that another queue left without a message."""
+        self._reset_after_clock_change()
+        unsent = self._due(limit, _WITHOUT_MESSAGE)
+        with self._db.session() as db:
+            self._mark_sent(db, [job.job_id for job in unsent], 0, 0)
+        return [JobMessage(job.job_id, job.token, group_of(job.cart_id)) for job in unsent]
+
     def mark_unsent(self, messages: Iterable[JobMessage]) -> None:
         """Record that the queue did not take these messages: their jobs are due at once."""
         ids = [message.job_id for message in messages]

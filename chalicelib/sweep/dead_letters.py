@@ -10,16 +10,17 @@ import logging
 from collections.abc import Iterator
 
 from chalicelib import job_message
-from chalicelib.aws.job_queue import BATCH, JobQueue, Message
+from chalicelib.aws.sqs_queue import SqsQueue
 from chalicelib.errors import QueueUnavailable
 from chalicelib.job_message import JobMessage, NewerVersion
+from chalicelib.job_queue import BATCH, Message
 from chalicelib.stores.unsent_jobs import UnsentJobStore
 
 log = logging.getLogger(__name__)
 
 
 class DeadLetters:
-    def __init__(self, queue: JobQueue, jobs: UnsentJobStore, batches: int, hidden: int) -> None:
+    def __init__(self, queue: SqsQueue, jobs: UnsentJobStore, batches: int, hidden: int) -> None:
         """`queue`: the dead-letter queue. `batches`: receives in one sweep. `hidden`: visibility timeout in seconds."""
         self._queue = queue
         self._jobs = jobs
@@ -56,3 +57,13 @@ class DeadLetters:
         log.warning("dead letter %r: %s", letter.body[:200], "sent again" if message else "no job waits for it")
         self._queue.delete(letter.receipt)
         return [message] if message else []
+
+
+class NoDeadLetters:
+    """Where the jobs table is the queue: a job that ends its workers is given up by its own attempts."""
+
+    def run(self) -> list[JobMessage]:
+        return []
+
+    def messages(self, batches: int) -> Iterator[JobMessage]:
+        return iter(())

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from chalicelib.aws.job_queue import JobQueue
+from chalicelib.aws.sqs_queue import SqsQueue
 from chalicelib.job_message import JobMessage
 from chalicelib.stores.unsent_jobs import UnsentJobStore
 
 
 class LostMessages:
-    def __init__(self, jobs: UnsentJobStore, queue: JobQueue, limit: int) -> None:
+    def __init__(self, jobs: UnsentJobStore, queue: SqsQueue, limit: int) -> None:
         """`limit`: jobs sent in one sweep."""
         self._jobs = jobs
         self._queue = queue

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chalicelib.aws.job_queue import JobQueue
 from chalicelib.job_message import JobMessage
+from chalicelib.job_queue import JobQueue
 from chalicelib.stores.unsent_jobs import UnsentJobStore
 
 

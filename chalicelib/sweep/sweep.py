@@ -11,10 +11,11 @@ from chalicelib.job_message import JobMessage
 from chalicelib.metrics import definitions as metrics
 from chalicelib.metrics.counting import counts
 from chalicelib.sweep.clear_carts import ClearCarts
-from chalicelib.sweep.dead_letters import DeadLetters
+from chalicelib.sweep.dead_letters import DeadLetters, NoDeadLetters
 from chalicelib.sweep.ended_shares import EndedShares
 from chalicelib.sweep.expired_bundles import ExpiredBundles
 from chalicelib.sweep.expired_uploads import ExpiredUploads
+from chalicelib.sweep.left_by_other_queue import LeftByOtherQueue
 from chalicelib.sweep.lost_messages import LostMessages
 from chalicelib.sweep.message_sender import MessageSender
 from chalicelib.sweep.old_audit import OldAudit
@@ -44,8 +45,8 @@ class SweepIncomplete(Exception):
 @dataclass(frozen=True, slots=True)
 class Sweep:
     sender: MessageSender
-    lost_messages: LostMessages
-    dead_letters: DeadLetters
+    lost_messages: LostMessages | LeftByOtherQueue
+    dead_letters: DeadLetters | NoDeadLetters
     overdue_carts: OverdueCarts
     expired_bundles: ExpiredBundles
     expired_uploads: ExpiredUploads

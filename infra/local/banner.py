@@ -28,7 +28,7 @@ curl {head}-fL -C - -o "$MY_CART_UUID.tar" "{url}${{MY_CART_UUID:?}}"
 tar tvf "$MY_CART_UUID.tar"
 curl {head}-X DELETE "{url}${{MY_CART_UUID:?}}"
 
-Logs are in {log}. Ctrl-C stops the system.
+The job queue is {queue}. Logs are in {log}. Ctrl-C stops the system.
 """
 
 
@@ -41,11 +41,14 @@ GIVE_TOKEN = """\
 """
 
 
-def banner(url: str, log: Path, auth: str = "none", sqlite: str | None = None) -> str:
-    """`auth`: the setting AUTH. `sqlite`: the database's file, None for one that the caller's variables name."""
+def banner(url: str, log: Path, auth: str = "none", sqlite: str | None = None, queue: str = "SQS") -> str:
+    """`auth`: the setting AUTH. `sqlite`: the database's file, None for one that the caller's variables name.
+
+    `queue`: in words.
+    """
     if auth == "none":
-        return TRY.format(url=url, log=log, login="", head="")
+        return TRY.format(url=url, log=log, queue=queue, login="", head="")
     database = f"SQLITE_PATH={shlex.quote(sqlite)} " if sqlite else ""
     command = shlex.quote(str(Path(sys.executable).parent / "pacifica-cartd-cmd"))
     login = (MAKE_TOKEN if "token" in auth else GIVE_TOKEN).format(database=database, command=command)
-    return TRY.format(url=url, log=log, login=login, head="-H @cart-login ")
+    return TRY.format(url=url, log=log, queue=queue, login=login, head="-H @cart-login ")

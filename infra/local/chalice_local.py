@@ -24,7 +24,11 @@ from infra.local.process import ROOT
 
 DEFAULT_PORT = 8000  # Chalice's own
 #: The variables that replace a stand-in.
-VARIABLES = {"s3": "AWS_ENDPOINT_URL_S3", "sqs": "AWS_ENDPOINT_URL_SQS", "archive": "ARCHIVE_INTERFACE_URL"}
+VARIABLES = {
+    "s3": "AWS_ENDPOINT_URL_S3",
+    "sqs": "AWS_ENDPOINT_URL_SQS or JOB_QUEUE",
+    "archive": "ARCHIVE_INTERFACE_URL",
+}
 CHALICE = Path(sys.executable).parent / "chalice"  # it runs its own command line again to restart
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chalicelib.config.docker_links import resolve_links
+from chalicelib.config.settings import DATABASE_QUEUE
 from infra.local.home import CannotStart, Home
 from infra.local.orphans import MARK
 from infra.local.ports import LOOPBACK
@@ -28,18 +29,21 @@ class LocalConfig:
     own_store: bool  # start a stand-in; false if AWS_ENDPOINT_URL_S3 is set
     own_queue: bool
     own_archive: bool
+    table_is_queue: bool = False  # JOB_QUEUE=database: there is no SQS
 
 
 def read_config(environ: Mapping[str, str]) -> LocalConfig:
     """Raises CannotStart for an invalid variable."""
     everywhere = bool(environ.get("AWS_ENDPOINT_URL"))
+    table_is_queue = environ.get("JOB_QUEUE") == DATABASE_QUEUE
     return LocalConfig(
         home=Home(Path(environ.get("CART_HOME") or ".local").absolute()),
         port=read_number(environ, "PORT", DEFAULT_PORT, 1, 65535),
         workers=read_number(environ, "WORKERS", DEFAULT_WORKERS, 1, 256),
         own_store=not (everywhere or environ.get("AWS_ENDPOINT_URL_S3")),
-        own_queue=not (everywhere or environ.get("AWS_ENDPOINT_URL_SQS")),
+        own_queue=not (everywhere or environ.get("AWS_ENDPOINT_URL_SQS") or table_is_queue),
         own_archive=not resolve_links(environ).get("ARCHIVE_INTERFACE_URL"),
+        table_is_queue=table_is_queue,
     )
 
 

@@ -80,8 +80,8 @@ def create_bucket(settings: Settings) -> None:
 
 def create_queues(settings: Settings) -> None:
     """Create the job and dead-letter queues; the attributes are always set, so that a changed LEASE takes effect."""
-    if "://" in settings.job_queue:
-        return  # the URL of an existing queue
+    if settings.queue_is_database or "://" in settings.job_queue:
+        return  # there is no queue, or it is the URL of an existing one
     sqs = boto3.client("sqs", config=_short_timeouts())
     dead = sqs.create_queue(QueueName=f"{settings.job_queue}-dead")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]

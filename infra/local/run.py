@@ -67,7 +67,14 @@ def _banner(config: LocalConfig, environ: Mapping[str, str]) -> str:
     sqlite = (
         None if resolve_links(environ).get("MYSQL_HOST") else environ.get("SQLITE_PATH") or str(config.home.database)
     )
-    return banner(f"http://{LOOPBACK}:{config.port}/", config.home.log, environ.get("AUTH") or "none", sqlite)
+    url, auth = f"http://{LOOPBACK}:{config.port}/", environ.get("AUTH") or "none"
+    return banner(url, config.home.log, auth, sqlite, _queue(config))
+
+
+def _queue(config: LocalConfig) -> str:
+    if config.table_is_queue:
+        return "the database"
+    return "SQS, which moto stands in for" if config.own_queue else "SQS"
 
 
 def _tiers(config: LocalConfig, environ: Mapping[str, str], ports: Mapping[str, int]) -> list[list[Service]]:
@@ -75,7 +82,7 @@ def _tiers(config: LocalConfig, environ: Mapping[str, str], ports: Mapping[str, 
     _check_settings(env)
     if config.own_archive:
         archive.prepare(config.home)
-    external = ["store"] * (not config.own_store) + ["queue"] * (not config.own_queue)
+    external = ["store"] * (not config.own_store) + ["queue"] * (not (config.own_queue or config.table_is_queue))
     if external:
         _provision_external(config, env, external)
     base = stand_in_environment(environ, config)

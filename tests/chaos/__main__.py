@@ -23,7 +23,7 @@ from pathlib import Path
 
 from tests.chaos.report import line, table
 from tests.chaos.rounds import Outcome, Rounds, fault_factories
-from tests.chaos.site import Site
+from tests.chaos.site import QUEUES, Site
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.list:
         print("\n".join(sorted(fault_factories(mounted=True))))
         return 0
-    site = Site(Path(options.home or tempfile.mkdtemp(prefix="chaos-")))
+    site = Site(Path(options.home or tempfile.mkdtemp(prefix="chaos-")), settings=QUEUES[options.queue])
     outcomes: list[Outcome] = []
     leftovers: list[str] = []
     try:
@@ -72,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         "--first", type=int, default=0, help="number of the first round; use it to repeat one (default 0)"
     )
     parser.add_argument("--only", action="append", metavar="FAULT", help="only faults with this prefix; repeatable")
+    parser.add_argument("--queue", choices=[*QUEUES], default="sqs", help="the site's job queue (default sqs)")
     parser.add_argument("--stop", action="store_true", help="stop at the first violation")
     parser.add_argument("--list", action="store_true", help="list all faults and exit")
     parser.add_argument(

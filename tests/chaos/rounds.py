@@ -41,15 +41,15 @@ class Outcome:
     violations: list[str] = field(default_factory=list)
 
 
-def fault_factories(mounted: bool) -> dict[str, FaultFactory]:
-    """All faults by name. `mounted`: include those that need a volume mounted by the suite."""
+def fault_factories(mounted: bool, sqs: bool = True) -> dict[str, FaultFactory]:
+    """All faults by name. `mounted`: include those that need a volume mounted by the suite; `sqs`: those of SQS."""
     faults = (
-        *PROCESS_FAULTS, *QUEUE_FAULTS, *STORE_FAULTS, *ARCHIVE_FAULTS, *DATABASE_FAULTS, *VOLUME_FAULTS,
-        *OPERATOR_FAULTS,
+        *PROCESS_FAULTS, *(QUEUE_FAULTS if sqs else ()), *STORE_FAULTS, *ARCHIVE_FAULTS, *DATABASE_FAULTS,
+        *VOLUME_FAULTS, *OPERATOR_FAULTS,
     )  # fmt: skip
     plain: dict[str, FaultFactory] = {fault.__name__: fault for fault in faults if mounted or not fault.needs_mount}
     deaths = {f"DeathAtStep:{step}": partial(DeathAtStep, step=step) for step in (*steps.WORKER, *steps.API)}
-    splits = {f"Split:{service}": partial(Split, service=service) for service in SPLITS}
+    splits = {f"Split:{service}": partial(Split, service=service) for service in SPLITS if sqs or service != "queue"}
     return plain | deaths | splits
 
 
@@ -60,7 +60,7 @@ class Rounds:
         """`only`: prefixes of fault names; empty means all faults."""
         self._site = site
         self._seed = seed
-        self._factories = fault_factories(site.mounted)
+        self._factories = fault_factories(site.mounted, site.has_sqs)
         self._names = [name for name in self._factories if not only or name.startswith(tuple(only))]
         self._client = Client(site.url, RECOVERY_LIMIT)
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import boto3
 
+from chalicelib.config.settings import DATABASE_QUEUE
 from infra.local import services
 from infra.local.archive_simulator import RunningSimulator
 from infra.local.environment import LocalConfig, product_environment
@@ -51,6 +52,8 @@ SETTINGS = {
     "BUNDLE_BUCKET": BUCKET,
     "JOB_QUEUE": QUEUE,
 }
+#: Settings by the kind of the job queue.
+QUEUES: dict[str, dict[str, str]] = {"sqs": {}, "database": {"JOB_QUEUE": DATABASE_QUEUE}}
 #: Services that each worker reaches through a TCP relay of its own.
 RELAYED_SERVICES = ("database", "queue", "store", "archive")
 #: Variables of the caller that the system must not inherit.
@@ -71,6 +74,7 @@ class Site:
         self._proxied = proxied
         self.worker_count = workers
         self._settings = SETTINGS | dict(settings or {})
+        self.has_sqs = self._settings["JOB_QUEUE"] != DATABASE_QUEUE
         shutil.rmtree(folder, ignore_errors=True)
         self.home = Home(folder)
         self.home.create()
@@ -83,7 +87,9 @@ class Site:
         self.database = MariaDB(folder / "mariadb", self.ports["database"], self.home.log / "database.log")
         self._start_stand_ins()
         self.archive = RunningSimulator(f"http://{LOOPBACK}:{self.ports['archive']}/")
-        self.store_proxy, self.queue_proxy = Proxy(self.ports["s3"]), Proxy(self.ports["sqs"], _short_polls)
+        self.store_proxy = Proxy(self.ports["s3"])
+        if self.has_sqs:
+            self.queue_proxy = Proxy(self.ports["sqs"], _short_polls)
         self.relays = self._make_relays() if proxied else []
         self._start_product()
         self.url = f"http://{LOOPBACK}:{self.ports['api']}"
@@ -148,7 +154,7 @@ class Site:
         return keep_ports(self.home.ports, names, on_taken=lambda *_: None)
 
     def _wanted(self, api: int) -> LocalConfig:
-        return LocalConfig(self.home, api, self.worker_count, own_store=True, own_queue=True, own_archive=False)
+        return LocalConfig(self.home, api, self.worker_count, own_store=True, own_queue=self.has_sqs, own_archive=False)
 
     def environment(self) -> dict[str, str]:
         """The product's environment, without the proxies."""
@@ -169,7 +175,9 @@ class Site:
         self._await("the archive", lambda: http_get(self.ports["archive"]) is not None)
 
     def _start_product(self) -> None:
-        proxied = {"AWS_ENDPOINT_URL_S3": self.store_proxy.url, "AWS_ENDPOINT_URL_SQS": self.queue_proxy.url}
+        proxied = {"AWS_ENDPOINT_URL_S3": self.store_proxy.url}
+        if self.has_sqs:
+            proxied["AWS_ENDPOINT_URL_SQS"] = self.queue_proxy.url
         env = self.environment() | (proxied if self._proxied else {})
         for tier in services.product(self._wanted(self.ports["api"]), env):
             for service in tier:
@@ -182,18 +190,20 @@ class Site:
 
     def _make_relays(self) -> list[dict[str, TcpRelay]]:
         """For each worker, its relays by service."""
-        proxies = {"queue": self.queue_proxy.port, "store": self.store_proxy.port}
-        ports = self.ports | proxies
-        return [{name: TcpRelay(ports[name]) for name in RELAYED_SERVICES} for _ in range(self.worker_count)]
+        ports = self.ports | {"store": self.store_proxy.port}
+        if self.has_sqs:
+            ports["queue"] = self.queue_proxy.port
+        names = [name for name in RELAYED_SERVICES if name in ports]
+        return [{name: TcpRelay(ports[name]) for name in names} for _ in range(self.worker_count)]
 
     def _relay_settings(self, worker: int) -> dict[str, str]:
         """Settings that send a worker's traffic through its relays. `worker`: its index, from 0."""
         urls = {name: f"http://{LOOPBACK}:{relay.port}" for name, relay in self.relays[worker].items()}
         return {
             "MYSQL_PORT": str(self.relays[worker]["database"].port),
-            "AWS_ENDPOINT_URL_SQS": urls["queue"],
             "AWS_ENDPOINT_URL_S3": urls["store"],
             "ARCHIVE_INTERFACE_URL": f"{urls['archive']}/",
+            **({"AWS_ENDPOINT_URL_SQS": urls["queue"]} if self.has_sqs else {}),
         }
 
     def _child(self, name: str, argv: Sequence[str], env: Mapping[str, str], cwd: Path = ROOT) -> Child:

@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from chalicelib.aws.bundle_store import BundleStore
-from chalicelib.aws.job_queue import JobQueue
 from chalicelib.aws.manifest_uploads import ManifestUploadStore
+from chalicelib.aws.sqs_queue import SqsQueue
 from chalicelib.job_message import Claim
 from chalicelib.posting.new_cart import CartReplacer
 from chalicelib.stores.carts import CartStore
 from chalicelib.stores.ended_carts import EndedCartStore
 from chalicelib.stores.jobs import JobStore
 from chalicelib.stores.uploads import UploadStore
+from chalicelib.waking.database_queue import DatabaseQueue
 from workers.bundling.plan_windows import WindowPlanner
 from workers.files.volume import Volume
 from workers.staging.eviction import Evictor
@@ -68,8 +69,8 @@ WORKER: dict[str, tuple[type, str, When]] = {
     "job-finished": (JobStore, "finish", "after"),
     "job-deferred": (JobStore, "defer", "after"),
     "job-parked": (JobStore, "park", "after"),
-    "messages-sent": (JobQueue, "send", "after"),
-    "message-deleting": (JobQueue, "delete", "before"),
+    "messages-sent": (SqsQueue, "send", "after"),
+    "message-deleting": (SqsQueue, "delete", "before"),
     "cart-failed": (CartStore, "fail", "after"),
     "reservations-released": (SpaceReleaser, "release_cart", "after"),
     "bundles-deleted": (BundleStore, "delete_all", "after"),
@@ -82,7 +83,7 @@ API: dict[str, tuple[type, str, When]] = {
     "upload-named-not-answered": (UploadStore, "add", "after"),
     "upload-bound": (UploadStore, "bind", "after"),
     "cart-deleted-not-sent": (BundleStore, "delete_bundle", "before"),
-    "posted-not-answered": (JobQueue, "send", "after"),
+    "posted-not-answered": (SqsQueue, "send", "after"),
 }
 #: A worker dies whenever it starts to write a file whose archive id contains this.
 POISON = "poison"
@@ -91,7 +92,8 @@ POISON = "poison"
 def install(steps: dict[str, tuple[type, str, When]], armed: Path) -> None:
     """`armed`: the folder of the files that arm steps."""
     for name, (owner, method, when) in steps.items():
-        setattr(owner, method, _with_death(getattr(owner, method), armed / name, when))
+        for one in (SqsQueue, DatabaseQueue) if owner is SqsQueue else (owner,):
+            setattr(one, method, _with_death(getattr(one, method), armed / name, when))
 
 
 def install_poison() -> None:

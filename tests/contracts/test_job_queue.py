@@ -1,4 +1,4 @@
-"""Contract of the job queue, held by the double and by moto."""
+"""Contracts of the job queues: what all of them do, and what those that keep messages do (the double, and moto)."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 import boto3
 import pytest
 
 from chalicelib import job_message
-from chalicelib.aws.job_queue import JobQueue, Message
+from chalicelib.aws.sqs_queue import SqsQueue
 from chalicelib.errors import QueueUnavailable
 from chalicelib.job_message import JobMessage
+from chalicelib.job_queue import JobQueue, Message
+from chalicelib.waking.database_queue import DatabaseQueue
+from chalicelib.waking.wake_directory import WakeDirectory
 from tests.doubles.database import MemoryDatabase
 from tests.doubles.job_queue import MemoryJobQueue
 
@@ -25,15 +29,11 @@ MESSAGES = [JobMessage(number, 2, "cart-1") for number in range(12)]
 class Queue:
     """`wait` lets seconds pass."""
 
-    jobs: JobQueue
+    jobs: SqsQueue
     wait: Callable[[float], None]
 
 
-@pytest.fixture(params=["memory", "moto"])
-def queue(request: pytest.FixtureRequest) -> Queue:
-    if request.param == "memory":
-        database = MemoryDatabase()
-        return Queue(cast(JobQueue, MemoryJobQueue(database.clock)), database.advance)
+def sqs(request: pytest.FixtureRequest) -> SqsQueue:
     client = boto3.client(
         "sqs",
         endpoint_url=request.getfixturevalue("aws"),
@@ -41,8 +41,57 @@ def queue(request: pytest.FixtureRequest) -> Queue:
         aws_access_key_id="test",
         aws_secret_access_key="test",
     )
-    url = client.create_queue(QueueName=f"contract-{uuid.uuid4().hex[:12]}")["QueueUrl"]
-    return Queue(JobQueue(client, url), time.sleep)
+    return SqsQueue(client, client.create_queue(QueueName=f"contract-{uuid.uuid4().hex[:12]}")["QueueUrl"])
+
+
+@pytest.fixture(params=["memory", "moto"])
+def queue(request: pytest.FixtureRequest) -> Queue:
+    if request.param == "memory":
+        database = MemoryDatabase()
+        return Queue(cast(SqsQueue, MemoryJobQueue(database.clock)), database.advance)
+    return Queue(sqs(request), time.sleep)
+
+
+@pytest.fixture(params=["memory", "moto", "database"])
+def any_queue(request: pytest.FixtureRequest, tmp_path: Path) -> JobQueue:
+    if request.param == "memory":
+        return cast(JobQueue, MemoryJobQueue(time.monotonic))
+    return sqs(request) if request.param == "moto" else DatabaseQueue(WakeDirectory(tmp_path / "wake"))
+
+
+def received(queue: JobQueue, within: float = 20) -> list[Message]:
+    """What a worker receives that is ready for it; nothing after `within` seconds."""
+    until = time.monotonic() + within
+    while time.monotonic() < until:
+        if messages := queue.receive(1, 1, 60):
+            return messages
+    return []
+
+
+def test_who_is_ready_to_receive_is_told_of_a_job_that_is_sent(any_queue: JobQueue) -> None:
+    assert any_queue.receive(1, 0, 60) == []
+    assert any_queue.send(MESSAGES[:1]) == []
+    (message,) = received(any_queue)
+    any_queue.extend([message.receipt], 60)
+    any_queue.delete(message.receipt)
+    assert any_queue.receive(1, 0, 60) == []
+
+
+def test_a_job_that_is_given_back_is_told_of_again(any_queue: JobQueue) -> None:
+    any_queue.receive(1, 0, 60)
+    any_queue.send(MESSAGES[:1])
+    (message,) = received(any_queue)
+    any_queue.receive(1, 0, 60)
+    any_queue.extend([message.receipt], 0)
+    assert len(received(any_queue)) == 1
+
+
+def test_a_job_with_a_delay_is_told_of_after_it(any_queue: JobQueue) -> None:
+    any_queue.receive(1, 0, 60)
+    began = time.monotonic()
+    any_queue.send(MESSAGES[:1], 1)
+    assert len(received(any_queue)) == 1
+    assert time.monotonic() - began >= 0.9
 
 
 def test_every_message_sent_is_received_once_and_counted(queue: Queue) -> None:
@@ -116,7 +165,7 @@ def test_a_queue_that_does_not_exist_is_unavailable(aws: str) -> None:
     client = boto3.client(
         "sqs", endpoint_url=aws, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
     )
-    missing = JobQueue(client, "no-such-queue")
+    missing = SqsQueue(client, "no-such-queue")
     with pytest.raises(QueueUnavailable, match="receive"):
         missing.receive(1, 0, 1)
     with pytest.raises(QueueUnavailable):

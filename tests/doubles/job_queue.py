@@ -1,4 +1,4 @@
-"""Double of chalicelib.aws.job_queue.JobQueue."""
+"""Double of chalicelib.aws.sqs_queue.SqsQueue."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from chalicelib import job_message
-from chalicelib.aws.job_queue import BATCH, LONGEST_DELAY, Message
 from chalicelib.errors import QueueUnavailable
 from chalicelib.job_message import JobMessage
+from chalicelib.job_queue import BATCH, LONGEST_DELAY, Message
 
 
 @dataclass
@@ -47,7 +47,7 @@ class MemoryJobQueue:
         """Queue a message with any body."""
         self._messages.append(_Queued(body, self._clock() + min(math.ceil(delay), LONGEST_DELAY)))
 
-    def receive(self, most: int, wait: int, visibility: int) -> list[Message]:
+    def receive(self, most: int, wait: float, visibility: int) -> list[Message]:
         """Returns at once, whatever `wait` is."""
         self._check_up()
         visible = [message for message in self._messages if message.visible_at <= self._clock()]

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from chalicelib.aws.job_queue import JobQueue
 from chalicelib.job_message import JobMessage
+from chalicelib.job_queue import JobQueue
 from chalicelib.stores.job_row import JobKind
 from tests.doubles.database import JobRow, MemoryDatabase
 from tests.doubles.job_queue import MemoryJobQueue
@@ -17,6 +17,7 @@ from workers.runtime.consumer import Consumer
 from workers.runtime.heartbeat import Heartbeat
 from workers.runtime.job_runner import Handler, JobRunner
 from workers.runtime.lease import Lease
+from workers.runtime.message_source import MessageSource
 from workers.runtime.next_job import NextJob
 from workers.runtime.outcomes import Outcome
 from workers.runtime.policy import ConsumerPolicy
@@ -60,7 +61,8 @@ class RunnerSite:
             self.world.jobs, next_job, queue, handlers, give_up, self.database.clock, POLICY, self.waits
         )
         heartbeat = Heartbeat(self.world.jobs, queue, self.runner.held, lease=LEASE, visibility=VISIBILITY)
-        self.consumer = Consumer(queue, self.runner, heartbeat, self.database.clock, POLICY)
+        source = MessageSource(queue, self.runner, POLICY, self.database.clock)
+        self.consumer = Consumer(source, self.runner, heartbeat, self.database.clock, POLICY)
         self.cart = self.world.cart()
 
     def send(self, kind: str = JobKind.WINDOW, window: int = 0) -> JobMessage:

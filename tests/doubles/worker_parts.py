@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from chalicelib.aws.bundle_store import BundleStore
-from chalicelib.aws.job_queue import JobQueue
 from chalicelib.aws.manifest_uploads import ManifestUploadStore
+from chalicelib.job_queue import JobQueue
 from chalicelib.policy.everybody import Everybody
 from chalicelib.stores.cart_history import CartHistoryStore
 from tests.doubles.archive import MemoryArchive

@@ -38,6 +38,7 @@ NOT_DEPLOYED = {
     "SMTP_URL": "it is in a secret",
     "ARCHIVE_CLIENT_CERT": "the workers have no such file",
     "ARCHIVE_CLIENT_KEY": "the workers have no such file",
+    "JOB_WAKE_DIR": "the queue is SQS",
     "METRICS_ADDRESS": "CloudWatch reads metrics from the logs",
     "AWS_LAMBDA_FUNCTION_NAME": "Lambda sets it",
     "CART_REVISION": "the workers' image sets it",

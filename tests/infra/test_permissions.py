@@ -41,10 +41,10 @@ CALLERS = (
     "admin/database_users",
     "aws/bucket_listing",
     "aws/bundle_store",
-    "aws/job_queue",
     "aws/manifest_uploads",
     "aws/queue_view",
     "aws/secret_settings",
+    "aws/sqs_queue",
     "aws/url_signing",
     "db/credentials",
 )
@@ -76,7 +76,7 @@ def test_the_action_of_every_call_is_known() -> None:
 
 
 def test_workers_may_make_the_calls_of_the_bundle_store_and_the_queue() -> None:
-    called = set().union(*(calls(module) for module in ("aws/bundle_store", "aws/job_queue")))
+    called = set().union(*(calls(module) for module in ("aws/bundle_store", "aws/sqs_queue")))
     called -= {"get_queue_attributes"}  # only the sweep calls it
     needed = {ACTIONS[name] for name in called} - {None}
     assert needed == allowed("workers.tf", "workers")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import cast
 
 import pytest
 
+from chalicelib.aws.sqs_queue import SqsQueue
 from chalicelib.db.models import Carts, Entries, Jobs
 from chalicelib.db.volume_models import Recalls
 from chalicelib.errors import CartExpired, CartNotFound
@@ -58,7 +60,7 @@ def settle(site: Site) -> None:
         until(lambda: not busy_jobs(site), PATIENCE, "a job is at work")
         idle = 0 if rows(site, Jobs.id) else idle + 1
         age(site.system.database, 100)  # the second passes of the clean-ups are due
-    until(lambda: not site.system.queue.count_messages(), PATIENCE, "messages are left")
+    until(lambda: not cast(SqsQueue, site.system.queue).count_messages(), PATIENCE, "messages are left")
 
 
 def unfinished(site: Site) -> list[str]:
@@ -93,7 +95,7 @@ def make_carts(site: Site, number: int) -> None:
 
 def everything(site: Site) -> dict[str, object]:
     """How much of each thing there is."""
-    queue = site.system.queue.count_messages()
+    queue = cast(SqsQueue, site.system.queue).count_messages()
     files = {"files": len(volume_files(site)), "tmp": temporaries(site), "used": used_bytes(site)}
     stored = {"bundles": len(site.stored()), "uploads": uploads(site), "messages": queue}
     counts = row_counts(site.system.database)

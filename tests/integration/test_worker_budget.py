@@ -9,7 +9,7 @@ from typing import Any
 import peewee
 import pytest
 
-from chalicelib.aws.job_queue import JobQueue
+from chalicelib.aws.sqs_queue import SqsQueue
 from tests.callers import ANYONE
 from tests.integration.conftest import Site
 from tests.integration.worker_site import assert_ready, assert_volume_consistent, generated, manifest
@@ -44,13 +44,13 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def messages(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """Messages sent from here on."""
     sent: list[object] = []
-    original = JobQueue.send
+    original = SqsQueue.send
 
-    def send(self: JobQueue, batch: Any, delay: float = 0) -> None:
+    def send(self: SqsQueue, batch: Any, delay: float = 0) -> None:
         sent.extend(batch)
         original(self, batch, delay)
 
-    monkeypatch.setattr(JobQueue, "send", send)
+    monkeypatch.setattr(SqsQueue, "send", send)
     return sent
 
 

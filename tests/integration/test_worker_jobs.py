@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 import pytest
 
-from chalicelib.aws.job_queue import JobQueue
+from chalicelib.aws.sqs_queue import SqsQueue
 from chalicelib.db.models import Jobs
 from chalicelib.job_message import Claim, JobMessage
 from tests.callers import ANYONE
@@ -67,14 +67,14 @@ def test_the_sweep_sends_a_lost_message_again(site: Site) -> None:
 
 def test_a_worker_receives_one_message_at_a_time(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """If it filled all its slots at once, jobs sent together, such as assistants, would not reach idle workers."""
-    counts, receive = list[int](), JobQueue.receive
+    counts, receive = list[int](), SqsQueue.receive
 
     def counted(*args: Any) -> Any:
         messages = receive(*args)
         counts.append(len(messages))
         return messages
 
-    monkeypatch.setattr(JobQueue, "receive", counted)
+    monkeypatch.setattr(SqsQueue, "receive", counted)
     for number in range(6):
         site.system.service.create(ANYONE, f"together-{number}", manifest(FILES))
     site.start_worker()

@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 
 from tests.chaos import checks
-from tests.chaos.site import Site
+from tests.chaos.site import QUEUES, Site
 from tests.load.client import LoadClient, Tally
 
 WORKERS = 4
@@ -34,7 +34,8 @@ CART_TIMEOUT = 30.0
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    site = Site(Path(options.home or tempfile.mkdtemp(prefix="load-")), WORKERS, SETTINGS, proxied=False)
+    folder = Path(options.home or tempfile.mkdtemp(prefix="load-"))
+    site = Site(folder, WORKERS, SETTINGS | QUEUES[options.queue], proxied=False)
     tally, problems = Tally(), list[str]()
     try:
         memory = _run(site, options.clients, options.minutes * 60, options.seed, tally)
@@ -97,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.load", description=__doc__, formatter_class=raw)
     parser.add_argument("--clients", type=int, default=200, help="number of clients (default 200)")
     parser.add_argument("--minutes", type=float, default=5.0, help="length of the run (default 5)")
+    parser.add_argument("--queue", choices=[*QUEUES], default="sqs", help="the site's job queue (default sqs)")
     parser.add_argument("--seed", type=int, default=1, help="seed for the choice of files (default 1)")
     parser.add_argument(
         "--home", metavar="DIR", help="folder for state and logs, emptied first (default: a new temporary one)"

@@ -9,13 +9,14 @@ from typing import cast
 
 import pytest
 
-from chalicelib.aws.job_queue import JobQueue, Message
 from chalicelib.errors import DatabaseUnavailable, QueueUnavailable
+from chalicelib.job_queue import JobQueue, Message
 from tests.doubles.runner_site import POLICY, VISIBILITY, RunnerSite
 from tests.doubles.worker_parts import Stopping
 from tests.doubles.world import LEASE
 from workers.runtime.consumer import Consumer
 from workers.runtime.heartbeat import Heartbeat
+from workers.runtime.message_source import MessageSource
 
 PAUSE, POLL = 2.0, 20
 Step = Callable[[], list[Message]]
@@ -36,7 +37,8 @@ class Receiving:
         site.runner.stopping = Stopping(site.database)
         queue, policy = cast(JobQueue, self), replace(POLICY, receive_pause=PAUSE, poll=POLL)
         heartbeat = Heartbeat(site.world.jobs, queue, site.runner.held, lease=LEASE, visibility=VISIBILITY)
-        self.consumer = Consumer(queue, site.runner, heartbeat, self._ping, policy, site.database.clock)
+        source = MessageSource(queue, site.runner, policy, site.database.clock)
+        self.consumer = Consumer(source, site.runner, heartbeat, self._ping, policy)
 
     def run(self) -> None:
         self.consumer.run()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from chalicelib.wiring import QUEUE_TRIES, WORKER_TIMEOUTS
+from chalicelib.wiring import WORKER_TIMEOUTS
+from chalicelib.wiring_queue import QUEUE_TRIES
 from workers.runtime.policy import ConsumerPolicy
 
 

@@ -9,9 +9,9 @@ from typing import Any, cast
 
 import pytest
 
-from chalicelib.aws.job_queue import JobQueue
 from chalicelib.db.states import WaitsFor
 from chalicelib.job_message import JobMessage
+from chalicelib.job_queue import JobQueue
 from chalicelib.stores.job_row import Job, JobKind
 from chalicelib.stores.manifest_row import ManifestRow
 from chalicelib.stores.turns import SMALL_FILES

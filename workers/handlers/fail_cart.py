@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from chalicelib.aws.job_queue import JobQueue
 from chalicelib.endings import CartEndings
+from chalicelib.job_queue import JobQueue
 from chalicelib.stores.jobs import JobStore
 from workers.runtime.lease import Lease
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from chalicelib.aws.job_queue import JobQueue
 from chalicelib.db.states import WaitsFor
+from chalicelib.job_queue import JobQueue
 from chalicelib.stores.cart_row import CartState
 from chalicelib.stores.carts import CartStore
 from chalicelib.stores.job_row import JobKind

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from chalicelib.aws.bundle_store import ChecksumMismatch
-from chalicelib.aws.job_queue import JobQueue
 from chalicelib.db.states import WaitsFor
 from chalicelib.errors import LayoutChanged
+from chalicelib.job_queue import JobQueue
 from chalicelib.stores.cart_row import Cart
 from chalicelib.stores.carts import CartStore
 from chalicelib.stores.jobs import JobStore

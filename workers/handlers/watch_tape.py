@@ -6,9 +6,9 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chalicelib.aws.job_queue import JobQueue
 from chalicelib.db.states import WaitsFor, WindowState
 from chalicelib.errors import EntriesFailed
+from chalicelib.job_queue import JobQueue
 from chalicelib.stores.cart_row import Cart
 from chalicelib.stores.entries import CartEntry
 from chalicelib.stores.jobs import JobStore

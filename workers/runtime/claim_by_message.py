@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 
 from chalicelib import job_message
-from chalicelib.aws.job_queue import JobQueue, Message
 from chalicelib.job_message import Claim, JobMessage
+from chalicelib.job_queue import JobQueue, Message
 from chalicelib.stores.job_row import Job
 from workers.runtime.next_job import NextJob
 from workers.runtime.policy import ConsumerPolicy

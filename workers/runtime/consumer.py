@@ -1,4 +1,4 @@
-"""Receives messages, hands each to the job runner, and drains.
+"""Takes jobs from where they come, works on each in a thread of its own, and drains.
 
 The order of a drain matters: receiving stops; handlers stop at their next check; heartbeats go on until the last
 handler has returned; what is left then is requeued with a higher token, which fences off late writes. The job runner
@@ -10,12 +10,10 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
-from chalicelib.aws.job_queue import JobQueue, Message
 from chalicelib.errors import TransientError
 from workers.runtime.heartbeat import Heartbeat
 from workers.runtime.job_runner import JobRunner
@@ -32,25 +30,36 @@ class Besides(Protocol):
     def stop(self) -> None: ...
 
 
+class Source(Protocol):
+    """Where jobs come from: `next` and `close` are called by one thread, `stop` by any."""
+
+    def next(self) -> Callable[[], None] | None:
+        """What to do, in another thread; None if there is nothing after a wait. It raises nothing."""
+
+    def stop(self) -> None:
+        """End a wait of `next`, if that can be."""
+
+    def close(self) -> None:
+        """`next` is not called any more."""
+
+
 class Consumer:
     def __init__(
         self,
-        queue: JobQueue,
+        source: Source,
         runner: JobRunner,
         heartbeat: Heartbeat,
         database_clock: Callable[[], float],
         policy: ConsumerPolicy,
-        clock: Callable[[], float] = time.monotonic,
         besides: Sequence[Besides] = (),
     ) -> None:
         """`database_clock` is only used as a ping: does the database answer?"""
         self._besides = besides
-        self._queue = queue
+        self._source = source
         self._runner = runner
         self._heartbeat = heartbeat
         self._database_clock = database_clock
         self._policy = policy
-        self._clock = clock
         self._free_slots = threading.Semaphore(policy.slots)
         self._pool = ThreadPoolExecutor(policy.slots, thread_name_prefix="job")
         self._signals = _Signals()
@@ -67,6 +76,7 @@ class Consumer:
         while not self._signals.wait():
             pass
         self._runner.stopping.set()
+        self._source.stop()
 
     def stop(self) -> None:
         """Begin to drain. Safe to call within a signal handler."""
@@ -92,6 +102,7 @@ class Consumer:
         Returns whether all of them returned.
         """
         self._runner.stopping.set()
+        self._source.stop()
         self._runner.held.wait_until_none(grace)
         self._heartbeat.stop()
         for runs in self._besides:
@@ -107,26 +118,12 @@ class Consumer:
         while not stopping.is_set():
             self._await_database()
             self._free_slots.acquire()
-            message = self._next_message()
-            if message is None:
+            work = self._source.next()
+            if work is None:
                 self._free_slots.release()
             else:
-                self._pool.submit(self._runner.handle, message).add_done_callback(self._slot_is_free)
-
-    def _next_message(self) -> Message | None:
-        """Receive one message at a time, so that jobs spread over workers (ADR 0022)."""
-        began = self._clock()
-        try:
-            messages = self._queue.receive(1, self._policy.poll, self._policy.visibility)
-        except Exception as error:  # any error: if this thread ended, the worker would hang
-            log.warning("cannot receive messages: %s", error)
-            messages = []
-        if messages:
-            return messages[0]
-        if self._clock() - began < self._policy.receive_pause:
-            # The receive failed, or the queue does not support long polling.
-            self._runner.stopping.wait(self._policy.receive_pause)
-        return None
+                self._pool.submit(work).add_done_callback(self._slot_is_free)
+        self._source.close()
 
     def _await_database(self) -> None:
         """Pause while the database is down: each delivery counts towards the dead-letter limit."""
@@ -142,7 +139,7 @@ class Consumer:
         self._free_slots.release()
         error = done.exception()
         if error is not None:
-            log.error("a message was not settled and will be delivered again: %s", error, exc_info=error)
+            log.error("a job was not settled and will be claimed again: %s", error, exc_info=error)
 
 
 class _Signals:

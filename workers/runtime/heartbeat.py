@@ -7,8 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from chalicelib.aws.job_queue import JobQueue
 from chalicelib.errors import QueueUnavailable
+from chalicelib.job_queue import JobQueue
 from chalicelib.stores.jobs import JobStore
 from workers.runtime.lease import HeldLeases, Lease
 
@@ -56,7 +56,7 @@ class Heartbeat:
 
     def _renew(self, held: list[Lease]) -> float:
         began = self._clock()
-        lost = {job.id for job in self._jobs.renew([lease.job for lease in held])}
+        lost = {job.id for job in self._jobs.renew([lease.job for lease in held])} if held else set()
         for lease in held:
             if lease.job.id in lost:
                 lease.lost.set()

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from chalicelib.aws.job_queue import JobQueue, Message
 from chalicelib.db.states import WaitsFor
 from chalicelib.errors import (
     CartNotFound,
@@ -20,6 +19,7 @@ from chalicelib.errors import (
     TransientError,
 )
 from chalicelib.job_message import JobMessage, group_of
+from chalicelib.job_queue import JobQueue, Message
 from chalicelib.metrics import definitions as metrics
 from chalicelib.metrics.counting import counts
 from chalicelib.stores.job_row import Job, JobKind
@@ -86,12 +86,21 @@ class JobRunner:
 
     def handle(self, message: Message) -> None:
         """Work on the job whose turn it is; the message says only that there is one."""
-        with self.held.claiming():
-            job = self._claim(message)
-            if job is None:
-                return
-            lease = Lease(job, message.receipt, self.stopping)
-            self.held.add(lease)
+        with self._claiming():
+            job = self._claims.claim(message, self.stopping)
+            lease = None if job is None else self._hold(job, message.receipt)
+        if lease is not None:
+            self.work(lease)
+
+    def take(self) -> Lease | None:
+        """Claim the job whose turn it is, to `work` on; None if there is none that this worker has a place for."""
+        with self._claiming():
+            job = None if self.stopping.is_set() else self._next.claim()
+            return None if job is None else self._hold(job, "")
+
+    def work(self, lease: Lease) -> None:
+        """Do a claimed job."""
+        job = lease.job
         self._waits.claimed(job)
         try:
             with self._at_work_on(job):
@@ -115,12 +124,19 @@ class JobRunner:
         except TransientError as error:
             log.warning("job %d stays leased until its lease expires: %s", lease.job.id, error)
 
-    def _claim(self, message: Message) -> Job | None:
-        try:
-            return self._claims.claim(message, self.stopping)
-        except DatabaseUnavailable:
-            self.database_down.set()
-            raise
+    @contextlib.contextmanager
+    def _claiming(self) -> Iterator[None]:
+        with self.held.claiming():
+            try:
+                yield
+            except DatabaseUnavailable:
+                self.database_down.set()
+                raise
+
+    def _hold(self, job: Job, receipt: str) -> Lease:
+        lease = Lease(job, receipt, self.stopping)
+        self.held.add(lease)
+        return lease
 
     def _settle(self, lease: Lease) -> bool:
         """Run the job and act on the outcome; return whether to delete its message."""

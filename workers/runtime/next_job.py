@@ -8,6 +8,7 @@ taken there does not use up its line's turn: otherwise an owner of small carts w
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from chalicelib.job_message import Claim
 from chalicelib.stores.due_jobs import DueJobStore
@@ -19,8 +20,12 @@ from chalicelib.stores.turns import Turn
 class NextJob:
     """Thread-safe."""
 
-    def __init__(self, jobs: JobStore, due: DueJobStore, slots: int) -> None:
-        """`slots`: the worker's places."""
+    def __init__(
+        self, jobs: JobStore, due: DueJobStore, slots: int, has_place: Callable[[], None] = lambda: None
+    ) -> None:
+        """`slots`: the worker's places. `has_place` is called when there is a place for any job again."""
+        self.more_are_due = False  # the last claim found more than one job
+        self._has_place = has_place
         self._jobs = jobs
         self._due = due
         self._alternates = slots == 1
@@ -45,8 +50,11 @@ class NextJob:
     def release(self, job: Job) -> None:
         """The job's place is free again. `job` is as it was claimed."""
         with self._changed:
+            had_place = self.has_any_place
             self._large -= not job.small
             self._changed.notify_all()
+        if not had_place:
+            self._has_place()
 
     @property
     def has_any_place(self) -> bool:
@@ -76,6 +84,7 @@ class NextJob:
     def _first(self, turn: Turn) -> Job | None:
         """Claim the first due job that no other worker claims before. A round without success made others work."""
         while claims := self._due.next(turn):
+            self.more_are_due = len(claims) > 1
             for job_id, token in claims:
                 if job := self._jobs.claim(job_id, token):
                     return job

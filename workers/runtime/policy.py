@@ -17,6 +17,12 @@ class ConsumerPolicy:
     poll: int = 20
     #: pause after a receive that failed
     receive_pause: float = 1.0
+    #: where the jobs table is the queue, an idle worker looks at it after a time between these, unless it is woken
+    look: tuple[float, float] = (0.3, 1.9)
+    #: there, when more workers than this sleep on a machine, each looks the less often: one of them soon will
+    lookers: int = 5
+    #: there, a worker that has claimed a job gives one that it woke this long to claim the next
+    let_others: float = 0.01
     #: how often a worker whose free place is kept for small carts looks for one, while its message waits there
     look_for_small: float = 0.5
     #: after this long it passes the message on, to a worker that may have a place for any job

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from chalicelib.aws.job_queue import JobQueue
 from chalicelib.db.states import WindowState
+from chalicelib.job_queue import JobQueue
 from chalicelib.stores.cart_row import Cart
 from chalicelib.stores.entries import EntryStore
 from chalicelib.stores.space_account import SpaceAccountStore

@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from chalicelib.aws.job_queue import JobQueue
 from chalicelib.job_message import JobMessage
+from chalicelib.job_queue import JobQueue
 from chalicelib.stores.job_row import JobKind
 from chalicelib.stores.jobs import JobStore
 from workers.runtime.lease import Lease

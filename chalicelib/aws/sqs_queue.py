@@ -1,4 +1,4 @@
-"""The job queue: a standard SQS queue with a dead-letter queue."""
+"""The job queue in SQS: a standard queue with a dead-letter queue."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import logging
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import botocore.exceptions
@@ -15,23 +14,15 @@ import botocore.parsers
 from chalicelib import job_message
 from chalicelib.errors import QueueUnavailable
 from chalicelib.job_message import JobMessage
+from chalicelib.job_queue import BATCH, LONGEST_DELAY, Message
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-BATCH = 10  # messages per SQS call
-LONGEST_DELAY = 900  # seconds; the limit of SQS
-
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    receipt: str
-    body: str
-
-
-class JobQueue:
+class SqsQueue:
     """Sends, receives, hides and deletes messages. `name` is the queue's name or URL. Thread-safe.
 
     `send` and `count_messages` log a fault of the queue; every other method raises QueueUnavailable.
@@ -56,13 +47,13 @@ class JobQueue:
                 return [*unsent, *messages[start:]]
         return unsent
 
-    def receive(self, most: int, wait: int, visibility: int) -> list[Message]:
+    def receive(self, most: int, wait: float, visibility: int) -> list[Message]:
         """Up to `most` messages, waiting up to `wait` seconds; others do not see them for `visibility` seconds."""
         with _faults("receive"):
             answer = self._client.receive_message(
                 QueueUrl=self._queue_url(),
                 MaxNumberOfMessages=min(most, BATCH),
-                WaitTimeSeconds=wait,
+                WaitTimeSeconds=int(wait),
                 VisibilityTimeout=visibility,
             )
         return [Message(raw["ReceiptHandle"], raw["Body"]) for raw in answer.get("Messages", [])]

@@ -1,0 +1,95 @@
+"""A directory in which idle workers can be woken by other processes of the machine.
+
+Each worker has a named pipe there. Its name says whether the worker sleeps; who wakes it renames the pipe first, so
+that a worker is woken by one process, once. A pipe without a reader is what a killed worker left, and is removed.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import random
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+ASLEEP, AWAKE = ".asleep", ".awake"
+READERS = os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC  # opens a pipe that somebody reads, or fails
+
+log = logging.getLogger(__name__)
+
+
+class WakeDirectory:
+    """Thread-safe. A fault of the directory is logged once: workers also look by themselves."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._said = ""
+
+    def wake(self, most: int = 1) -> int:
+        """Wake up to `most` sleeping workers, chosen by chance; returns how many."""
+        woken = 0
+        try:
+            sleeping = [name for name in os.listdir(self.path) if name.endswith(ASLEEP)]
+            random.shuffle(sleeping)
+            for name in sleeping:
+                if woken >= most:
+                    break
+                woken += self._wake(self.path / name)
+        except FileNotFoundError:
+            pass  # no worker of this machine has slept yet
+        except OSError as error:
+            self.failed(error)
+        return woken
+
+    def remove_dead(self) -> None:
+        """Remove the pipes of workers that were killed."""
+        for name in os.listdir(self.path):
+            if name.endswith((ASLEEP, AWAKE)):
+                try:
+                    os.close(os.open(self.path / name, READERS))
+                except FileNotFoundError:
+                    pass
+                except OSError as error:
+                    if error.errno != errno.ENXIO:
+                        raise
+                    (self.path / name).unlink(missing_ok=True)
+
+    def sleeping(self) -> int:
+        """How many workers sleep."""
+        self.remove_dead()
+        return sum(name.endswith(ASLEEP) for name in os.listdir(self.path))
+
+    def failed(self, error: OSError) -> None:
+        if self._said != str(error):
+            log.warning("workers cannot be woken and look every two seconds: %s", error)
+        self._said = str(error)
+
+    def _wake(self, asleep: Path) -> bool:
+        awake = asleep.with_suffix(AWAKE)
+        try:
+            os.rename(asleep, awake)
+        except FileNotFoundError:
+            return False  # another process wakes it, or it has woken
+        try:
+            pipe = os.open(awake, READERS)
+        except FileNotFoundError:
+            return True  # it sleeps again, and has looked after what the caller committed
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            awake.unlink(missing_ok=True)  # nobody reads it
+            return False
+        try:
+            return _ring(pipe)
+        finally:
+            os.close(pipe)
+
+
+def _ring(pipe: int) -> bool:
+    if not stat.S_ISFIFO(os.fstat(pipe).st_mode):
+        return False
+    with suppress(BlockingIOError):  # it is full of wake-ups
+        os.write(pipe, b"!")
+    return True
