@@ -1,11 +1,12 @@
 """After a restore: the bucket and the volume are compared with the database, and ready carts without a bundle expire.
 
-Clients of an expired cart are told so, and to post it again. It may be run again: `python3 -m infra.compose.after_restore`.
+Clients of an expired cart are told so, and to post it again. `python3 -m infra.compose.after_restore` may be run again.
 """
 
 from __future__ import annotations
 
 import os
+from functools import partial
 
 from chalicelib.admin.operator import Operator
 from chalicelib.operating.reconcile import Differences
@@ -25,10 +26,8 @@ def main() -> None:
 
 def expire_without_bundle(system: System, found: Differences) -> int:
     """How many carts expired. Their clean-up is a job that the sweep sends."""
-    expired = 0
-    for cart in found.missing:
-        expired += bool(system.database.transaction(lambda cart_id=cart.id: system.endings.expire(cart_id)))
-    return expired
+    endings = [partial(system.endings.expire, cart.id) for cart in found.missing]
+    return sum(bool(system.database.transaction(expire)) for expire in endings)
 
 
 if __name__ == "__main__":

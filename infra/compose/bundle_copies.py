@@ -1,6 +1,6 @@
 """Copies bundles between the bucket and a tar: `python3 -m infra.compose.bundle_copies save > TAR`, `... load < TAR`.
 
-`save` takes all bundles; `load` adds those that the bucket lacks. Each bundle is one member, named by its key, and one part of
+`save` takes all bundles; `load` adds those that the bucket lacks. Each is one member, named by its key, and one part of
 one is in memory at a time.
 """
 
@@ -60,7 +60,7 @@ class BundleCopies:
         return count
 
     def load(self, source: IO[bytes]) -> int:
-        """Store the members that the bucket does not have in this size; their number. Raises ValueError for other keys."""
+        """Store the members that the bucket does not have in this size; their number. Raises ValueError for others."""
         count = 0
         with tarfile.open(fileobj=source, mode="r|") as tar:
             for member in tar:

@@ -1,6 +1,6 @@
-"""Starts the store with the key of a file that boto3 reads too: `python3 -m infra.compose.store_server FOLDER weed ...`.
+"""Starts the store with the key of a file: `python3 -m infra.compose.store_server FOLDER weed ...`.
 
-SeaweedFS takes its key from variables. A file keeps it out of the container's description, which `docker inspect` shows.
+SeaweedFS takes its key from variables. A file, which boto3 reads too, keeps it out of the container's description.
 """
 
 from __future__ import annotations

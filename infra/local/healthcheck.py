@@ -1,4 +1,4 @@
-"""Container health check: `python healthcheck.py PORT [PATH]` exits with 0 if the server at that loopback port is healthy.
+"""Container health check: `python healthcheck.py PORT [PATH]` exits with 0 if the server at this port is healthy.
 
 Every status below 500 is healthy: the store answers 403 to an unsigned request. Proxy settings are ignored.
 """

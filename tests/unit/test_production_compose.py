@@ -32,7 +32,8 @@ def test_a_service_is_limited_watched_and_restarted(service: str) -> None:
     assert options["restart"] == "unless-stopped"
     assert options["logging"]["options"] == {"max-size": "20m", "max-file": "5"}
     assert options["healthcheck"]["test"]
-    assert options["mem_limit"] and options["cpus"]
+    assert options["mem_limit"]
+    assert options["cpus"]
     assert options["pids_limit"] > 0
     assert options["stop_grace_period"]
 
@@ -70,7 +71,9 @@ def test_no_image_is_a_moving_one() -> None:
     assert len(named) == 3
     assert all(re.fullmatch(r"[a-z]+:\d+\.\d+\.\d+-[a-z-]+", image) for image in named)
     assert "latest" not in TEXT
-    (caddy,) = re.findall(r"^ARG CADDY_IMAGE=(.+)$", (ROOT / "infra/compose/Dockerfile.proxy").read_text(), re.MULTILINE)
+    (caddy,) = re.findall(
+        r"^ARG CADDY_IMAGE=(.+)$", (ROOT / "infra/compose/Dockerfile.proxy").read_text(), re.MULTILINE
+    )
     assert caddy in named
 
 
@@ -81,7 +84,9 @@ def test_no_secret_is_in_the_file_or_in_a_variable() -> None:
             assert not secret or variable.endswith("_FILE"), (name, variable)
             if str(value).startswith("/run/secrets/"):
                 assert Path(value).name in options["secrets"]
-    assert all(re.fullmatch(r"\$\{SITE:-./site\}/secrets/\w+", secret["file"]) for secret in COMPOSE["secrets"].values())
+    assert all(
+        re.fullmatch(r"\$\{SITE:-./site\}/secrets/\w+", secret["file"]) for secret in COMPOSE["secrets"].values()
+    )
 
 
 def test_only_the_operator_has_the_login_of_the_tables_owner() -> None:
