@@ -59,7 +59,7 @@ def test_a_cart_over_https(site: Site, owner: Owner) -> None:
 def test_workers_are_woken_by_the_api(site: Site, owner: Owner) -> None:
     pipes = site.engine.podman("exec", *site.engine.containers("api"), "ls", "/run/wake")
     assert pipes.strip(), "the API sees no worker's pipe"
-    assert "database" in site.operate("pacifica-cartd-cmd", "queue")
+    assert "the jobs table" in site.operate("pacifica-cartd-cmd", "queue")
 
 
 def test_the_store_answers_only_signed_urls_and_is_given_no_login(site: Site, owner: Owner) -> None:
