@@ -6,6 +6,7 @@ import io
 import tarfile
 from typing import Any
 
+import boto3
 import pytest
 from moto import mock_aws
 
@@ -23,7 +24,7 @@ def copies(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     monkeypatch.setattr(bundle_copies, "PART", 5 << 20)
     with mock_aws():
-        client: Any = bundle_copies.boto3.client("s3", region_name="us-east-1")
+        client: Any = boto3.client("s3", region_name="us-east-1")
         client.create_bucket(Bucket=BUCKET)
         yield BundleCopies(client, BUCKET), client
 
