@@ -1,6 +1,7 @@
 """After a restore: bucket and volume are compared with the database, and ready carts without a bundle expire.
 
-Clients of an expired cart are told so, and to post it again. One that was downloaded within the hour is deleted instead. `python3 -m infra.compose.after_restore` may be run again.
+Clients of an expired cart are told so, and to post it again. One that was downloaded within the hour is deleted
+instead. `python3 -m infra.compose.after_restore` may be run again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Restores a backup into an empty site: `make restore FROM=site/backups/...`. It stops API, workers and sweep, replaces the
-# database and adds the saved bundles; after an interruption, run it again, with REPLACE=1. Ready carts without a bundle expire: their owners
-# can post them again.
+# database and adds the saved bundles; after an interruption, run it again, with REPLACE=1. Ready carts without a bundle expire
+# or are deleted: their owners can post them again.
 set -eu
 cd "$(dirname "$0")/../.."
 compose=${COMPOSE:-docker compose}
