@@ -39,23 +39,29 @@ class DatabaseQueue:
         return []
 
     def prepare(self) -> None:
-        """Look for work between this and `receive`: what is committed after this call wakes the worker."""
+        """Look for work between this and `sleep`: what is committed after this call wakes the worker."""
         self._sleeps = True
         self._sleeper.prepare()
 
     def receive(self, most: int, wait: float, visibility: int) -> list[Message]:
-        """Sleep for up to `wait` seconds; one void message if there may be work, none otherwise."""
+        """As `sleep`, for one that does nothing between two sleeps; a void message if there may be work."""
         if not self._sleeps:
             self.prepare()
-        end = self._clock() + wait
+        if not self.sleep(wait):
+            return []
+        self.prepare()
+        return [WOKEN]
+
+    def sleep(self, seconds: float) -> bool:
+        """Sleep for up to `seconds`; whether there may be work. Others wake a worker that is prepared, once."""
+        end = self._clock() + seconds
         while True:
             is_woken = self._sleeper.sleep(min([end, *self._times[:1]]) - self._clock())
             if self._pass_times() or self._is_nudged or is_woken:
                 self._is_nudged = False
-                self.prepare()
-                return [WOKEN]
+                return True
             if self._clock() >= end:
-                return []
+                return False
 
     def stay_awake(self) -> None:
         """This worker needs no wake-up: it has found work, or stops."""

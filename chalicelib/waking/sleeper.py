@@ -22,6 +22,7 @@ class Sleeper:
         self._asleep, self._awake = (directory.path / f"{name}{state}" for state in (ASLEEP, AWAKE))
         self._nudged, self._nudge = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._pipe: int | None = None
+        self._is_offered = False
 
     def prepare(self) -> None:
         """From now on others can wake this worker: what they commit later ends the next `sleep`."""
@@ -35,6 +36,7 @@ class Sleeper:
                 if not self._asleep.exists():  # somebody has emptied the directory
                     self._make_pipe()
                     os.rename(self._awake, self._asleep)
+            self._is_offered = True
         except OSError as error:
             self._directory.failed(error)
 
@@ -56,8 +58,9 @@ class Sleeper:
 
     def wake_up(self) -> None:
         """This worker is not to be woken any more. A wake-up that has come already is passed on."""
-        if self._pipe is None:
+        if not self._is_offered:
             return
+        self._is_offered = False
         try:
             os.rename(self._asleep, self._awake)
         except FileNotFoundError:

@@ -24,7 +24,9 @@ class Split(Fault):
         self._service = service
         services = RELAYED_SERVICES if service == ALL else (service,)
         workers = rng.sample(range(site.worker_count), rng.randint(1, site.worker_count))
-        self._relays = [site.relays[worker][name] for worker in workers for name in services]
+        self._relays = [
+            site.relays[worker][name] for worker in workers for name in services if name in site.relays[worker]
+        ]
         self._directions = rng.choice(DIRECTIONS)
         self._delay = rng.uniform(0.0, 1.0)
         self._extra = rng.choice((0.0, 1.0, 1.5 * LEASE))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.db.states import WaitsFor
 from chalicelib.errors import DatabaseUnavailable
 from chalicelib.job_message import JobMessage
 from chalicelib.stores.cart_row import CartState
@@ -32,7 +33,7 @@ class TableSite(RunnerSite):
         self.table = DatabaseQueue(self.directory, self.database.clock)
         self.next_job = NextJob(self.world.jobs, self.world.due_jobs, POLICY.slots, self.table.nudge)
         self.runner._queue, self.runner._next = self.table, self.next_job
-        policy = replace(POLICY, look=(0.0, 0.0), let_others=0.0, receive_pause=0.0)
+        policy = replace(POLICY, look=(0.0, 0.0), look_for_small=0.0, let_others=0.0, receive_pause=0.0)
         self.source = DueSource(self.table, self.runner, self.next_job, policy)
         self.other = Sleeper(self.directory)
         self.ran: list[int] = []
@@ -80,8 +81,21 @@ def test_who_claims_a_job_while_more_are_due_wakes_another_worker(site: TableSit
     assert site.other.sleep(0)
 
 
+def test_a_worker_whose_place_is_for_small_carts_is_not_woken(site: TableSite) -> None:
+    site.on(JobKind.WINDOW, site.finish)
+    site.job()
+    work = site.source.next()
+    assert work is not None
+    for _ in range(2):
+        assert site.source.next() is None
+        assert site.directory.wake() == 0
+    work()
+    assert site.source.next() is None
+    assert site.directory.wake() == 1
+
+
 def test_a_deferred_job_is_looked_for_when_it_is_due(site: TableSite) -> None:
-    site.on(JobKind.WINDOW, lambda lease, work: Defer(30))
+    site.on(JobKind.WINDOW, lambda lease, work: Defer(30, WaitsFor.TURN, "later"))
     site.job()
     assert site.run_next()
     site.on(JobKind.WINDOW, site.finish)

@@ -46,7 +46,7 @@ class CourierPolicy:
     per_owner: int = 3
     postponed: float = 3.0
     look: int = 500
-    pause: float = 2.0
+    pause: float = 3.0
     first: float = 5.0
     longest: float = 3600.0
     patience: float = 3 * 86400.0

@@ -30,7 +30,10 @@ class DueSource:
 
     def next(self) -> Callable[[], None] | None:
         """Claim the job whose turn it is; without one, sleep until there may be one."""
-        self._queue.prepare()
+        if self._next.has_any_place:
+            self._queue.prepare()
+        else:
+            self._queue.stay_awake()  # who is woken must be able to take any job
         try:
             lease = self._runner.take()
         except Exception as error:  # any error: if this thread ended, the worker would hang
@@ -39,7 +42,7 @@ class DueSource:
             return None
         self._say("")
         if lease is None:
-            self._queue.receive(1, self._pause(), self._policy.visibility)
+            self._queue.sleep(self._pause())
             return None
         self._queue.stay_awake()
         if self._next.more_are_due and self._queue.wake_another():
@@ -48,6 +51,8 @@ class DueSource:
 
     def _pause(self) -> float:
         """Seconds until this worker looks by itself."""
+        if not self._next.has_any_place:
+            return self._policy.look_for_small
         return random.uniform(*self._policy.look) * max(1.0, self._queue.sleeping() / self._policy.lookers)
 
     def stop(self) -> None:

@@ -23,7 +23,7 @@ class ConsumerPolicy:
     lookers: int = 5
     #: there, a worker that has claimed a job gives one that it woke this long to claim the next
     let_others: float = 0.01
-    #: how often a worker whose free place is kept for small carts looks for one, while its message waits there
+    #: how often a worker whose free place is kept for small carts looks for one
     look_for_small: float = 0.5
     #: after this long it passes the message on, to a worker that may have a place for any job
     hold_message: float = 5.0

@@ -170,3 +170,16 @@ def test_a_queue_that_hangs_does_not_hold_up_the_figures(
 
     found = gather(load(database_variables), database, hanging, StatusPolicy(queue=0.1))
     assert problems_of(found) == ["the queue did not answer within 0.1 s"]
+
+
+@ON_SQLITE
+def test_where_the_jobs_table_is_the_queue_commands_say_so(
+    run: Run, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOB_QUEUE", "database")
+    add_job(database, add_cart(database, "first"))
+    assert "queue    the jobs table\n" in run("status").out
+    assert "the jobs table: there are no messages" in run("queue").out
+    shown = run("queue", "--json").json
+    assert (shown["queue"], shown["dead_letters"], shown["jobs"]["due"]) == (None, [], 1)
+    assert "no dead letters" in run("queue", "redrive").out
