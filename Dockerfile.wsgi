@@ -12,11 +12,17 @@ RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action=ig
     && printf '#!/usr/bin/env python3\nimport sys\n\nfrom chalicelib.admin.command import main\n\nsys.exit(main())\n' \
         > /usr/local/bin/pacifica-cartd-cmd \
     && chmod 755 /usr/local/bin/pacifica-cartd-cmd \
-    && useradd --system --no-create-home --home-dir /nonexistent --uid 10001 cart
+    && useradd --system --no-create-home --home-dir /nonexistent --uid 10001 cart \
+    && install -d -o cart -g cart -m 700 /run/wake
 
 COPY infra/local/healthcheck.py /usr/local/lib/healthcheck.py
 COPY app.py asgi.py wsgi.py ./
 COPY chalicelib chalicelib
+# For the service `operator` of compose.production.yml.
+COPY infra/__init__.py infra/__init__.py
+COPY infra/local/__init__.py infra/local/provision.py infra/local/
+COPY infra/compose/__init__.py infra/compose/set_up_site.py infra/compose/bundle_copies.py \
+     infra/compose/after_restore.py infra/compose/
 RUN python3 -m compileall -q .
 
 USER 10001

@@ -35,6 +35,14 @@ test-infra: .venv/.dev ## Apply infra/ to moto, make a cart, destroy it; needs t
 test-compose: .venv/.dev .venv/.compose ## Build the images and test docker-compose.yml; needs podman and root, not Docker
 	@COMPOSE_TEST=1 $(BIN)/python -m pytest -n 0 --timeout 1800 tests/compose
 
+.PHONY: backup
+backup: ## Back up the site of compose.production.yml; BUNDLES=1: with its bundles
+	@sh infra/compose/backup.sh
+
+.PHONY: restore
+restore: ## Restore a backup into it: FROM=FOLDER; REPLACE=1: although it has carts
+	@FROM="$(FROM)" sh infra/compose/restore.sh
+
 .PHONY: bench
 bench: .venv/.run .venv/.archive ## Measure the cart, its peer and the floor (15 min, QUICK=1: 3 min); ARGS=--help lists the options
 	@exec $(BIN)/python -m bench $(if $(filter-out 0,$(QUICK)),--quick) $(ARGS)

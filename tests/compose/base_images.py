@@ -1,4 +1,4 @@
-"""Provides the base images of docker-compose.yml and the Dockerfiles, or stand-ins if no image registry is reachable.
+"""Provides the base images of the compose files and the Dockerfiles, or stand-ins if no image registry is reachable.
 
 An image in the tests' storage is used as it is. With COMPOSE_TEST_PULL=1 a missing one is pulled; otherwise debootstrap
 builds an image with the same name and the same programs from Debian packages.
@@ -28,13 +28,16 @@ REMOVED = ("var/lib/apt/lists", "usr/share/doc", "usr/share/locale", "usr/lib/py
 def provide(engine: Engine) -> None:
     """Make every base image available under its full name."""
     python, mariadb = names()
-    for name in (python, mariadb):
+    caddy = _caddy()
+    for name in (python, mariadb, caddy):
         if os.environ.get("COMPOSE_TEST_PULL") and not engine.has_image(name):
             engine.podman("pull", name, timeout=900)
     if not engine.has_image(python):
         _debian(engine, python)
     if not engine.has_image(mariadb) or engine.is_stand_in(mariadb):
         engine.build(ROOT / "tests" / "compose" / "mariadb", mariadb)
+    if not engine.has_image(caddy) or engine.is_stand_in(caddy):
+        engine.build(ROOT / "tests" / "compose" / "caddy", caddy)
 
 
 def names() -> tuple[str, str]:
@@ -44,6 +47,12 @@ def names() -> tuple[str, str]:
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     database = compose["services"]["cartmysql"]["image"].removeprefix("${MARIADB_IMAGE:-").removesuffix("}")
     return f"docker.io/library/{python}", f"docker.io/library/{database}"
+
+
+def _caddy() -> str:
+    text = (ROOT / "infra" / "compose" / "Dockerfile.proxy").read_text()
+    (name,) = re.findall(r"^ARG CADDY_IMAGE=(\S+)$", text, re.MULTILINE)
+    return f"docker.io/library/{name}"
 
 
 def _debian(engine: Engine, name: str) -> None:

@@ -1,4 +1,4 @@
-"""One system for all tests here, started from docker-compose.yml with separate ports and image storage."""
+"""The systems of docker-compose.yml and compose.production.yml, with ports and image storage of their own."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from tests.compose import base_images
 from tests.compose.engine import Engine, missing_programs
+from tests.compose.site import Site
 from tests.compose.system import System
 from tests.e2e.local_system import free_port
 from tests.programs import skip_or_fail
@@ -22,7 +23,7 @@ REMOVED_VARIABLES = ("MYSQL_", "DATABASE_", "ARCHIVE_INTERFACE_URL", "LRU_BUFFER
 
 
 @pytest.fixture(scope="session")
-def system() -> Iterator[System]:
+def engine() -> Engine:
     reason = missing_programs()
     if reason:
         skip_or_fail(reason)
@@ -31,8 +32,14 @@ def system() -> Iterator[System]:
     for name in [name for name in os.environ if name.startswith(REMOVED_VARIABLES)]:
         del os.environ[name]
     ports = {name: str(free_port()) for name in ("CART_PORT", "STORE_PORT", "ARCHIVE_PORT")}
-    running = System(Engine(home, ports))
-    base_images.provide(running.engine)
+    started = Engine(home, ports)
+    base_images.provide(started)
+    return started
+
+
+@pytest.fixture(scope="session")
+def system(engine: Engine) -> Iterator[System]:
+    running = System(engine)
     running.down("-v")  # remove what a killed run left behind
     running.engine.compose("build", timeout=1500)
     try:
@@ -41,3 +48,15 @@ def system() -> Iterator[System]:
     finally:
         running.down("-v")
         running.engine.prune()
+
+
+@pytest.fixture(scope="module")
+def site(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    running = Site(engine, tmp_path_factory.mktemp("site"))
+    running.down()
+    running.engine.compose("build", timeout=1500)
+    try:
+        running.up()
+        yield running
+    finally:
+        running.down()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import fcntl
 import os
 import shutil
@@ -14,7 +15,7 @@ from typing import IO
 from tests.compose import pip_settings
 
 ROOT = Path(__file__).resolve().parents[2]
-COMPOSE = ROOT / ".venv" / "compose" / "bin" / "podman-compose"
+COMPOSE = Path(os.environ.get("PODMAN_COMPOSE") or ROOT / ".venv" / "compose" / "bin" / "podman-compose")
 PROJECT = "carttest"
 #: Program -> its Debian package.
 PROGRAMS = {
@@ -56,6 +57,8 @@ class Engine:
     def __init__(self, home: Path, environ: dict[str, str]) -> None:
         home.mkdir(parents=True, exist_ok=True)
         self.home = home
+        self.project = PROJECT
+        self.files: tuple[str, ...] = ("docker-compose.yml",)
         self._lock: IO[str] = (home / "lock").open("w")
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # two systems would use the same container names
         (home / "containers.conf").write_text(CONTAINERS)
@@ -67,14 +70,25 @@ class Engine:
         self.environ = {**os.environ, **configuration, **environ}
         self._mounts = pip_settings.mounts(home)
 
+    def beside(self, project: str, files: Sequence[str], environ: dict[str, str]) -> Engine:
+        """The same storage for another system: its name, its compose files and its variables."""
+        other = copy.copy(self)
+        other.project, other.files = project, tuple(files)
+        other.environ = {**self.environ, **environ}
+        return other
+
     def podman(self, *arguments: str, timeout: float = 120) -> str:
         """Run podman; returns its standard output. Raises AssertionError with its output if it fails."""
         return self._run(["podman", *arguments], timeout)
 
     def compose(self, *arguments: str, timeout: float = 300) -> str:
         build = f"--podman-build-args={BUILD} {' '.join(self._mounts)}"
+        return self._run([*self.compose_command(), build, *arguments], timeout)
+
+    def compose_command(self) -> list[str]:
+        files = [word for file in self.files for word in ("-f", file)]
         sequential = ["--parallel", "1"]  # the second image of a Dockerfile then comes from the build cache
-        return self._run([str(COMPOSE), "--in-pod", "false", *sequential, "-p", PROJECT, build, *arguments], timeout)
+        return [str(COMPOSE), "--in-pod", "false", *sequential, "-p", self.project, *files]
 
     def build(self, folder: Path, name: str) -> None:
         """Build the image of `folder` with the host's network."""
@@ -95,8 +109,9 @@ class Engine:
 
     def containers(self, service: str, *options: str) -> list[str]:
         """Names of the running containers of a service; with `-a`, also of the exited ones."""
-        label = f"label=io.podman.compose.service={service}"
-        return sorted(self.podman("ps", *options, "--filter", label, "--format", "{{.Names}}").split())
+        labels = {"service": service, "project": self.project}
+        filters = [word for name in labels for word in ("--filter", f"label=io.podman.compose.{name}={labels[name]}")]
+        return sorted(self.podman("ps", *options, *filters, "--format", "{{.Names}}").split())
 
     def remove(self, *names: str) -> None:
         """Stop and remove containers; podman-compose neither scales down nor stops scaled-up containers."""

@@ -1,0 +1,1 @@
+"""What only the containers of docker-compose.yml and compose.production.yml run."""

@@ -1,0 +1,29 @@
+#!/bin/sh
+# Backs up a running site: `make backup`. The database is dumped in one transaction; nothing stops meanwhile. With BUNDLES=1
+# the bundles are saved too. The folder has its final name only when it is whole. Prints the folder.
+set -eu
+umask 077
+cd "$(dirname "$0")/../.."
+compose=${COMPOSE:-docker compose}
+folder=${SITE:-./site}/backups/$(date -u +%Y%m%dT%H%M%SZ)
+part=$folder.part
+mkdir -p "$part"
+
+# shellcheck disable=SC2086 # $compose is several words
+$compose exec -T database sh -c 'MYSQL_PWD=$(cat /run/secrets/database_root) exec mariadb-dump --no-defaults \
+    --socket=/run/mysqld/mysqld.sock --user=root --single-transaction --quick --hex-blob --skip-lock-tables \
+    "$MARIADB_DATABASE"' | gzip >"$part/database.sql.gz"
+# A pipe hides the dump's failure, but only a whole dump ends with this line.
+gzip -dc "$part/database.sql.gz" | tail -n 1 | grep -q '^-- Dump completed' || {
+    echo "the database was not dumped as a whole" >&2
+    exit 1
+}
+# After the dump: each bundle that it calls ready is in the store, unless it has been deleted since.
+if [ -n "${BUNDLES:-}" ]; then
+    # shellcheck disable=SC2086
+    $compose exec -T operator python3 -m infra.compose.bundle_copies save >"$part/bundles.tar"
+fi
+(cd "$part" && sha256sum -- * >SHA256SUMS)
+sync
+mv "$part" "$folder"
+echo "$folder"
