@@ -15,7 +15,7 @@ import peewee
 
 from chalicelib.db.database import Database
 from chalicelib.db.models import Jobs
-from chalicelib.db.prepared import Prepared, slot
+from chalicelib.db.statement import Statement, slot
 from chalicelib.job_message import Claim
 from chalicelib.stores.turns import Turn, is_due
 
@@ -29,9 +29,7 @@ class DueJobStore:
     def __init__(self, database: Database, lease: float) -> None:
         self._db = database
         self._lease = lease
-        self._first, self._first_small = (
-            Prepared(database, partial(self._parts, only_small=small)) for small in (False, True)
-        )
+        self._first, self._first_small = (Statement(partial(self._parts, only_small=small)) for small in (False, True))
 
     def next(self, turn: Turn) -> list[Claim]:
         """The jobs to claim, the fairest first, with the token of their last claim; empty if none is due."""
@@ -68,11 +66,10 @@ class DueJobStore:
     def _read(self, turn: Turn) -> list[Any]:
         """Part, line, due_at, id and token of the first jobs of each part."""
         query = self._first_small if turn.only_small else self._first
-        with self._db.session() as db:
-            return list(query.run(db, after=turn.after).fetchall())
+        return list(query.run(self._db, after=turn.after).fetchall())
 
-    def _parts(self, only_small: bool) -> Any:
-        after = slot(self._db, "after")
+    def _parts(self, _: Database, only_small: bool) -> Any:
+        after = slot("after")
         standing = (Jobs.ready == 1) & self._is_due
         if only_small:
             standing &= Jobs.small == 1

@@ -15,29 +15,19 @@ import peewee
 
 from chalicelib.config.log_context import current_request
 from chalicelib.db.database import Database
-from chalicelib.db.models import Carts, Jobs
-from chalicelib.db.prepared import Prepared, slot
+from chalicelib.db.models import Jobs
+from chalicelib.db.statement import Statement
 from chalicelib.db.states import WaitsFor
 from chalicelib.errors import LeaseLost
 from chalicelib.job_message import Claim, JobMessage, group_of
 from chalicelib.stores.job_row import MANY_PER_CART, NO_CART, Job, JobKind, ReconcilePass
-from chalicelib.stores.job_statements import adding, keeping
-from chalicelib.stores.job_waits import MAX_REASON, NO_WAIT, waiting
-from chalicelib.stores.turns import is_due, is_small
+from chalicelib.stores.job_statements import JobStatements
+from chalicelib.stores.job_waits import MAX_REASON, waiting
+from chalicelib.stores.turns import is_small
 
 T = TypeVar("T")
 
-_PROGRESS = {"attempts": 0, **NO_WAIT}
 OLD_WAIT = "waits: "  # the previous release puts a deferred job's reason into last_error, behind this prefix
-
-
-_OF_CART = {
-    name: peewee.fn.COALESCE(Carts.select(getattr(Carts, name)).where(Carts.id == Jobs.cart_id), "")
-    for name in ("uid", "owner")
-}
-_COLUMNS = [
-    _OF_CART[field.name] if field.name in _OF_CART else getattr(Jobs, field.name) for field in dataclasses.fields(Job)
-]
 
 
 class JobStore:
@@ -64,17 +54,11 @@ class JobStore:
         self._db = database
         self._lease = lease
         self._parked = parked_has_message
-        self._free, self._take, self._over = (
-            Prepared(database, build) for build in (self._free_job, self._taking, self._deletion)
-        )
-        self._adds: dict[str, Prepared] = {}
-        self._keep = keeping(database, lambda: self._held_from_now)
-        self._progress = keeping(database, lambda: {**self._held_from_now, **_PROGRESS, "progress_at": database.now})
+        self._statements = JobStatements(lease)
 
     def add(self, cart_id: int, kind: str, window: int = 0) -> JobMessage:
         """Insert a job, within the caller's transaction; send the message after the commit."""
-        add = self._adds.get(kind) or self._adds.setdefault(kind, adding(self._db, kind, self._lease))
-        cursor = add.run(self._db.peewee, cart_id=cart_id, window=window)
+        cursor = self._statements.add(kind).run(self._db, cart_id=cart_id, window=window)
         return JobMessage(int(cursor.lastrowid), 0, group_of(cart_id), current_request())
 
     def claim(self, job_id: int, token: int) -> Job | None:
@@ -99,17 +83,21 @@ class JobStore:
         `kind` and `window`, if given, replace the job's. Raises LeaseLost when another worker holds the job or it is
         gone.
         """
-        return self._db.transaction(lambda: self._guarded(self._keep, job, work, _becoming(job, kind, window)))
+        return self._db.transaction(
+            lambda: self._guarded(self._statements.keep, job, work, _becoming(job, kind, window))
+        )
 
     def progressed(self, job: Job, work: Callable[[], T], kind: str | None = None, window: int | None = None) -> T:
         """Like `fenced`, for work that makes progress; resets `attempts`."""
-        return self._db.transaction(lambda: self._guarded(self._progress, job, work, _becoming(job, kind, window)))
+        return self._db.transaction(
+            lambda: self._guarded(self._statements.progress, job, work, _becoming(job, kind, window))
+        )
 
     def finish(self, job: Job, work: Callable[[], T]) -> T:
         """Delete the job and run `work`, its last write, in one transaction. Raises LeaseLost like `fenced`."""
 
         def guarded() -> T:
-            if not self._over.run(self._db.peewee, id=job.id, token=job.token).rowcount:
+            if not self._statements.end.run(self._db, id=job.id, token=job.token).rowcount:
                 raise LeaseLost
             return work()
 
@@ -201,41 +189,19 @@ class JobStore:
         return [JobMessage(job_id, token, group_of(cart_id), request) for job_id, token, cart_id, request in rows]
 
     def _claimed(self, job_id: int, token: int) -> Job | None:
-        row = self._free.run(self._db.peewee, id=job_id, token=token).fetchone()
+        row = self._statements.free.run(self._db, id=job_id, token=token).fetchone()
         if row is None:
             return None
-        self._take.run(self._db.peewee, id=job_id)
+        self._statements.take.run(self._db, id=job_id)
         job = Job(*row)
         error = "" if job.last_error.startswith(OLD_WAIT) else job.last_error
         return dataclasses.replace(job, token=job.token + 1, attempts=job.attempts + 1, last_error=error)
-
-    def _free_job(self) -> Any:
-        """Reads a job that is due. One that another worker is claiming has its lock, and is skipped."""
-        query: Any = Jobs.select(*_COLUMNS).where(self._mine, is_due(self._db.now, self._lease))
-        return query.for_update("FOR UPDATE SKIP LOCKED") if self._db.is_mysql else query
-
-    def _taking(self) -> Any:
-        held = {**self._held_from_now, "sends": 0, "has_message": 1}
-        query = Jobs.update(token=Jobs.token + 1, attempts=Jobs.attempts + 1, **held)
-        return query.where(Jobs.id == slot(self._db, "id"))
-
-    def _deletion(self) -> Any:
-        return Jobs.delete().where(self._mine)
-
-    @property
-    def _mine(self) -> Any:
-        return (Jobs.id == slot(self._db, "id")) & (Jobs.token == slot(self._db, "token"))
 
     def _add_only(self, kind: JobKind, window: int) -> JobMessage:
         """Add a job of no cart, replacing those like it that no worker holds."""
         same = (Jobs.cart_id == NO_CART) & (Jobs.kind == kind) & (Jobs.window == window)
         Jobs.delete().where(same, Jobs.lease_until <= self._db.now).execute(self._db.peewee)
         return self.add(NO_CART, kind, window)
-
-    @property
-    def _held_from_now(self) -> dict[str, Any]:
-        until = self._db.now + self._lease
-        return {"lease_until": until, "next_send_at": until, "due_at": until, "ready": 0}
 
     def _due_after(self, delay: float) -> dict[str, Any]:
         now = self._db.now
@@ -250,14 +216,16 @@ class JobStore:
         with self._db.session() as db:
             return bool(Jobs.update(**free, **waits, small=small, **changes).where(_is(job)).execute(db))
 
-    def _guarded(self, renew: Prepared, job: Job, work: Callable[[], T], becoming: dict[str, Any]) -> T:
-        if not renew.run(self._db.peewee, id=job.id, token=job.token, **becoming).rowcount:
+    def _guarded(self, renew: Statement, job: Job, work: Callable[[], T], becoming: dict[str, Any]) -> T:
+        if not renew.run(self._db, id=job.id, token=job.token, **becoming).rowcount:
             raise LeaseLost
         return work()
 
     def _renewal(self, job: Job, **changes: Any) -> Any:
         # Requires a live lease. An expired one is never revived: another worker may have acted since.
-        return Jobs.update(**self._held_from_now, **changes).where(_is(job), Jobs.lease_until > self._db.now)
+        return Jobs.update(**self._statements.held_from(self._db.now), **changes).where(
+            _is(job), Jobs.lease_until > self._db.now
+        )
 
 
 def _becoming(job: Job, kind: str | None, window: int | None) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from chalicelib.errors import ArchiveRefused, ArchiveUnavailable
 from infra.local.archive_simulator import RunningSimulator, running_simulator
 from tests.doubles.archive import MemoryArchive
 from tests.unit.scripted_archive import nothing, status_of, whole
-from workers.archive.client import ArchiveClient, FileStatus
+from workers.archive.client import ArchiveClient
+from workers.archive.file_status import FileStatus
 from workers.archive.messages import EnoughReceived
 
 MTIME_NS = 1_500_000_000_000_000_000

@@ -8,7 +8,8 @@ from functools import partial
 from typing import TypeVar
 
 from chalicelib.errors import ArchiveRefused, ArchiveUnavailable
-from workers.archive.client import Answers, AnswersTo, Check, FileStatus, Media, TakeRange, Watched
+from workers.archive.client import Answers, AnswersTo, Check, TakeRange, Watched
+from workers.archive.file_status import FileStatus, Media
 from workers.archive.messages import EnoughReceived
 
 T = TypeVar("T")

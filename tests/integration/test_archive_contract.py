@@ -17,7 +17,8 @@ from chalicelib.errors import ArchiveRefused, ArchiveUnavailable
 from infra.local.archive_simulator import running_simulator
 from tests.integration.real_archive import real_archive
 from tests.unit.scripted_archive import nothing, recall, status_of, whole
-from workers.archive.client import ArchiveClient, FileStatus
+from workers.archive.client import ArchiveClient
+from workers.archive.file_status import FileStatus
 
 UNICODE_ID = "Prüf datei +100%&=日本"
 MTIME_NS = 1_500_000_000_250_000_000

@@ -7,7 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from workers.archive.client import ArchiveClient, FileStatus
+from workers.archive.client import ArchiveClient
+from workers.archive.file_status import FileStatus
 
 GOOD_HEADERS = {
     "X-Content-Length": "11",

@@ -20,7 +20,8 @@ from cryptography.x509.oid import NameOID
 from chalicelib.config.log_context import logged_with
 from chalicelib.errors import ArchiveRefused, ArchiveUnavailable
 from tests.unit.scripted_archive import GOOD_HEADERS
-from workers.archive.client import ArchiveClient, FileStatus
+from workers.archive.client import ArchiveClient
+from workers.archive.file_status import FileStatus
 from workers.archive.identity import Identity
 
 NAMED = Identity(token="archive-secret", owner_header="X-Remote-User")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.scripted_archive import scripted_archive, status_of, status_with
-from workers.archive.client import FileStatus
+from workers.archive.file_status import FileStatus
 from workers.archive.mtime import EARLIEST, LATEST, parse_mtime
 
 SECOND = 10**9

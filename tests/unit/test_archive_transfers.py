@@ -28,7 +28,7 @@ from tests.unit.scripted_archive import (
     status_of,
     whole,
 )
-from workers.archive.client import FileStatus
+from workers.archive.file_status import FileStatus
 from workers.runtime.lease import WorkerStopping
 from workers.runtime.parallel import parallel_map
 

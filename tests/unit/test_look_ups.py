@@ -16,7 +16,7 @@ from chalicelib.stores.job_row import JobKind
 from chalicelib.stores.turns import SMALL_BYTES
 from tests.doubles.archive import ArchiveFile
 from tests.doubles.site import MemorySite
-from workers.archive.client import FileStatus
+from workers.archive.file_status import FileStatus
 from workers.runtime.lease import Lease
 from workers.runtime.outcomes import Continue, Defer, Outcome
 from workers.runtime.time_slice import SlicePolicy

@@ -19,9 +19,7 @@ from urllib.parse import quote, urlsplit
 
 from chalicelib.errors import ArchiveRefused, ArchiveUnavailable
 from workers.archive.curl_loop import AnswerOrError
-from workers.archive.file_status import FileStatus as FileStatus
-from workers.archive.file_status import Media as Media
-from workers.archive.file_status import media_in, size_in
+from workers.archive.file_status import FileStatus, media_in, size_in
 from workers.archive.identity import NO_IDENTITY, Identity, request_header
 from workers.archive.limits import Limits
 from workers.archive.messages import OK, Answer, Method, Request, is_refusal

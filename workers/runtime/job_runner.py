@@ -31,7 +31,7 @@ from workers.runtime.next_job import NextJob
 from workers.runtime.outcomes import Continue, Defer, Done, Outcome, Park
 from workers.runtime.policy import ConsumerPolicy
 from workers.runtime.steps import steps
-from workers.runtime.wait_counts import count_wait
+from workers.runtime.wait_counts import count_outcome, count_wait
 from workers.runtime.wait_log import WaitLog
 from workers.runtime.waits import waits_of
 
@@ -168,9 +168,8 @@ class JobRunner:
     def _run(self, lease: Lease) -> Outcome:
         """Run the job's handler, and the handlers of the kinds it continues as."""
         job = lease.job
-        log.info(
-            "job %d: %s of cart %d, window %d, attempt %d", job.id, job.kind, job.cart_id, job.window, job.attempts
-        )
+        what = (job.id, job.kind, job.cart_id, job.window, job.attempts)
+        log.info("job %d: %s of cart %d, window %d, attempt %d", *what)
         if job.kind not in self._handlers:
             why = f"unknown job kind {job.kind}; waiting for a newer worker"
             return Defer(self._policy.newer_kind_delay, WaitsFor.WORKER, why)
@@ -196,8 +195,7 @@ class JobRunner:
 
     def _act_on(self, lease: Lease, outcome: Outcome) -> None:
         if isinstance(outcome, Defer | Park):
-            is_woken = isinstance(outcome, Park) and outcome.waits_for in (WaitsFor.SPACE, WaitsFor.LIMIT)
-            count_wait(outcome.waits_for, 0 if is_woken else outcome.delay)  # Reserver counts the time when it is over
+            count_outcome(outcome)
         if isinstance(outcome, Defer):
             self._defer(lease, outcome)
         elif isinstance(outcome, Park):

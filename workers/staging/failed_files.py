@@ -7,7 +7,7 @@ from collections.abc import Collection
 from chalicelib.db.states import WaitsFor
 from chalicelib.stores.entries import EntryStore
 from chalicelib.stores.jobs import JobStore
-from workers.archive.client import FileStatus
+from workers.archive.file_status import FileStatus
 from workers.files.hashes import mismatch
 from workers.runtime.lease import Lease
 from workers.runtime.outcomes import Defer

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from chalicelib.errors import ArchiveRefused, ArchiveUnavailable
 from chalicelib.job_queue import JobQueue
 from chalicelib.stores.jobs import JobStore
-from workers.archive.client import ArchiveClient, FileStatus
+from workers.archive.client import ArchiveClient
+from workers.archive.file_status import FileStatus
 from workers.runtime.lease import Lease
 from workers.staging.file_retries import FileRetries
 from workers.stores.tape_looks import DueLooks, Look, TapeLookStore

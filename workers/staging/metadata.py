@@ -7,7 +7,8 @@ from itertools import takewhile
 
 from chalicelib.errors import ArchiveRefused, ArchiveTimedOut, ArchiveUnavailable
 from chalicelib.stores.entries import CartEntry
-from workers.archive.client import ArchiveClient, FileStatus
+from workers.archive.client import ArchiveClient
+from workers.archive.file_status import FileStatus
 from workers.runtime.lease import Lease
 from workers.staging.file_retries import FailingEntry
 from workers.staging.missing_files import refused
