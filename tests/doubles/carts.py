@@ -13,6 +13,7 @@ from chalicelib.stores.cart_progress import MARK_EVERY, NOTHING_COUNTED, STALLED
 from chalicelib.stores.cart_row import UNFINISHED, Cart, CartState
 from chalicelib.stores.carts import LiveCartExists
 from chalicelib.stores.manifest_row import ManifestRow
+from chalicelib.stores.posted_cart import posted_cart
 from tests.doubles.charges import Uncharged
 from tests.doubles.database import MemoryDatabase
 
@@ -31,7 +32,9 @@ class MemoryCartStore:
             raise LiveCartExists
         cart_id = self._db.next_id()
         tables.owners[cart_id], tables.warnings[cart_id] = owner, list(manifest.warnings)
-        tables.carts[cart_id] = _new_cart(cart_id, owner, uid, manifest, self._db.now)
+        tables.carts[cart_id] = replace(
+            posted_cart(cart_id, owner, uid, manifest, ""), created_at=self._db.now, used_at=self._db.now
+        )
         tables.requests[cart_id] = request
         self._record(cart_id, CartEvent.POSTED)
         return cart_id
@@ -197,40 +200,3 @@ def _marked(row: Cart, now: float) -> Cart:
     elif row.later_at is not None and row.later_at <= now - MARK_EVERY:
         row = replace(row, earlier_at=row.later_at, earlier_bytes=row.later_bytes, later_at=now, later_bytes=counted)
     return replace(row, counted_at=now)
-
-
-def _new_cart(cart_id: int, owner: str, uid: str, new: ManifestRow, now: float) -> Cart:
-    return Cart(
-        id=cart_id,
-        owner=owner,
-        uid=uid,
-        live=1,
-        state=CartState.WAITING,
-        message="",
-        root=new.root,
-        digest=new.digest,
-        uploaded=int(new.uploaded),
-        names=new.names,
-        sums=new.sums,
-        attempt=1,
-        upload_id="",
-        part_size=0,
-        files_total=new.files,
-        files_staged=0,
-        bytes_total=0,
-        bytes_staged=0,
-        windows_total=0,
-        windows_staged=0,
-        windows_done=0,
-        bundle_size=0,
-        bundle_bytes=0,
-        bundle_etag="",
-        bundle_checksum="",
-        created_at=now,
-        staging_at=None,
-        bundling_at=None,
-        ended_at=None,
-        used_at=now,
-        url_until=0.0,
-        cleared_at=None,
-    )

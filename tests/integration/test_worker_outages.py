@@ -77,7 +77,10 @@ def test_a_worker_pauses_between_receives_from_a_queue_without_long_polling(
 
 def test_heartbeats_continue_after_any_error(site_of: Callable[..., Site], monkeypatch: pytest.MonkeyPatch) -> None:
     site = site_of(LEASE="2")
+    site.put("slow", b"slow")
+    site.simulator.control(latency_ms=20_000)
     worker = site.start_worker()
+    site.system.service.create(ANYONE, "held", manifest({"slow": b"slow"}))
     renew, beats = worker.system.jobs.renew, list[float]()
 
     def failing(jobs: Any) -> Any:

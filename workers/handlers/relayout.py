@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from chalicelib.aws.bundle_store import BundleStore
 from chalicelib.db.states import WaitsFor
@@ -55,6 +56,7 @@ class Relayout:
             self._carts.charges.give_back_bundle(cart.id, cart.owner)
 
         self._jobs.fenced(lease.job, write, JobKind.RECALL, 0)
+        lease.job = replace(lease.job, kind=JobKind.RECALL, window=0)  # so that no later write makes it a window again
         self._repairs.note(Repair.LAYOUT, cart.id, why)
         self._releaser.settle(lease)
         self._remove_uploads(lease, cart)
