@@ -7,6 +7,7 @@ server of its own. The volume is full of files that no window needs, so each res
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import os
 import statistics
@@ -40,15 +41,16 @@ def main(arguments: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="reservations-") as folder:
         root = Path(folder)
         with mariadb.started(root / "db", PORT, root / "mariadb.log") as server:
-            print(f"{options.workers} workers, {FILES} files a window, {options.delay * 1000:.0f} ms a call")
+            found: dict[str, Any] = {}
             for name, evicting in (("evicting", True), ("free space", False)):
                 server.recreate("reservations")
-                print(f"{name:<12}{_rate(server, root, options, evicting=evicting)}")
-            print(f"{'waiting':<12}{_waiting(server, root, options)}")
+                found[name] = _rate(server, root, options, evicting=evicting)
+            found["waiting"] = _waiting(server, root, options)
+    print(json.dumps(found, indent=2))
     return 0
 
 
-def _rate(server: mariadb.Server, root: Path, options: Any, *, evicting: bool) -> str:
+def _rate(server: mariadb.Server, root: Path, options: Any, *, evicting: bool) -> dict[str, float]:
     """Reservations a second, how long one takes, and the CPU of a whole turn: reserve, stage nothing, release."""
     variables = server.variables("reservations")
     database = Database(load(variables))
@@ -74,11 +76,13 @@ def _rate(server: mariadb.Server, root: Path, options: Any, *, evicting: bool) -
     times = sorted(seconds for share, _ in found for seconds in share)
     workers = sum(seconds for _, seconds in found)
     p99 = times[int(len(times) * 0.99)]
-    figures = (len(times) / options.seconds, 1000 * statistics.median(times), 1000 * p99)
-    costs = (1000 * workers / len(times), 1000 * cpu / len(times))
-    return "{:.0f} reservations/s, median {:.0f} ms, p99 {:.0f} ms; CPU {:.1f} ms workers, {:.1f} ms database".format(
-        *figures, *costs
-    )
+    return {
+        "reservations_per_s": round(len(times) / options.seconds, 1),
+        "median_ms": round(1000 * statistics.median(times), 1),
+        "p99_ms": round(1000 * p99, 1),
+        "workers_cpu_ms": round(1000 * workers / len(times), 2),
+        "database_cpu_ms": round(1000 * cpu / len(times), 2),
+    }
 
 
 def _cpu(pid: int) -> float:
@@ -122,7 +126,7 @@ def _reserve_until(site: WorkerSite, cart_id: int, until: float, times: list[flo
         site.stage_and_release(lease, work)
 
 
-def _waiting(server: mariadb.Server, root: Path, options: Any) -> str:
+def _waiting(server: mariadb.Server, root: Path, options: Any) -> dict[str, float]:
     """Statements of an idle site, and the time to wake who is next, with many windows that wait."""
     server.recreate("reservations")
     variables = server.variables("reservations")
@@ -140,10 +144,12 @@ def _waiting(server: mariadb.Server, root: Path, options: Any) -> str:
     wake = (time.monotonic() - began) / 20
     database.close()
     site.close()
-    return (
-        f"{options.waiting} windows: {tries} jobs due within 5 minutes, {idle:.1f} statements/s; "
-        f"a release wakes in {1000 * wake:.1f} ms"
-    )
+    return {
+        "windows": options.waiting,
+        "due_within_5_min": tries,
+        "statements_per_s": round(idle, 2),
+        "wake_ms": round(1000 * wake, 1),
+    }
 
 
 if __name__ == "__main__":
