@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import peewee
@@ -58,7 +59,7 @@ class Statement:
 
 
 class ListStatement:
-    """A statement with an IN that has other values at each run, and as many as there are."""
+    """A statement with one IN or several of the same values: others at each run, and as many as there are."""
 
     def __init__(self, build: Callable[[Database, peewee.SQL], Any]) -> None:
         """`build` makes the query with the right side of its IN, which it is given."""
@@ -67,12 +68,14 @@ class ListStatement:
     def run(self, database: Database, values: Sequence[Any]) -> Any:
         """Execute it, in the caller's transaction if there is one, and return the driver's cursor."""
         text, parameters = self._one._of(database)
-        before, _, after = text.partition(_ROWS)
         place = "%s" if database.is_mysql else "?"
-        first = before.count(place)
-        given = [*parameters[:first], *values, *parameters[first:]]
+        first, *rest = text.split(_ROWS)
+        own = iter(parameters)
+        given = list(islice(own, first.count(place)))
+        for part in rest:
+            given += [*values, *islice(own, part.count(place))]
         with database.session() as db:
-            return execute(db, f"{before}{', '.join([place] * len(values))}{after}", given)
+            return execute(db, text.replace(_ROWS, ", ".join([place] * len(values))), given)
 
 
 class RowsStatement:

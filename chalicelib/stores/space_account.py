@@ -12,6 +12,7 @@ from peewee import fn
 
 from chalicelib.db.database import Database
 from chalicelib.db.models import Windows
+from chalicelib.db.statement import Statement, slot
 from chalicelib.db.states import FileState, WindowState
 from chalicelib.db.volume_models import StagedFiles, Volume
 
@@ -37,22 +38,16 @@ class SpaceAccountStore:
 
     def lock(self) -> SpaceAccount:
         """Lock the account for the rest of the caller's transaction."""
-        query = _account()
-        if self._db.is_mysql:
-            query = query.for_update()
-        return SpaceAccount(*query.first(self._db.peewee))
+        return SpaceAccount(*_LOCK.run(self._db).fetchone())
 
     def read(self) -> SpaceAccount:
         """The account as it is, not locked."""
-        with self._db.session() as db:
-            return SpaceAccount(*_account().first(db))
+        return SpaceAccount(*_READ.run(self._db).fetchone())
 
     def charge(self, used: int, staged: int) -> None:
         """Add to both sums, in bytes; either may be negative. Call it under the lock."""
         if used or staged:
-            removed = Volume.removed + max(0, -staged)
-            query = Volume.update(used=Volume.used + used, staged=Volume.staged + staged, removed=removed)
-            query.where(Volume.id == 1).execute(self._db.peewee)
+            _CHARGE.run(self._db, used=used, staged=staged, removed=max(0, -staged))
 
     def difference(self) -> tuple[tuple[int, int], tuple[int, int]] | None:
         """(used, staged) as they are and as the staged files add up, within a transaction; None if they are equal."""
@@ -85,3 +80,14 @@ def _account() -> Any:
     waiting = (Windows.state == WindowState.TAKEN) & Windows.waits_since.is_null(False)
     oldest = Windows.select(fn.MIN(Windows.cart_id)).where(waiting)
     return Volume.select(Volume.used, Volume.staged, oldest, Volume.removed).where(Volume.id == 1).tuples()
+
+
+def _locked(database: Database) -> Any:
+    return _account().for_update() if database.is_mysql else _account()
+
+
+_SUMS: tuple[Any, ...] = (Volume.used, Volume.staged, Volume.removed)
+_LOCK, _READ = Statement(_locked), Statement(lambda _: _account())
+_CHARGE = Statement(
+    lambda _: Volume.update({column: column + slot(column.name) for column in _SUMS}).where(Volume.id == 1)
+)

@@ -12,6 +12,7 @@ from typing import Any
 
 from chalicelib.db.database import Database
 from chalicelib.db.models import Carts, Jobs, Windows
+from chalicelib.db.statement import Statement, slot
 from chalicelib.db.states import WindowState
 from chalicelib.job_message import JobMessage, group_of
 from chalicelib.stores.job_row import JobKind
@@ -44,10 +45,10 @@ class WaitingWindowStore:
 
         `after`: only of carts younger than this one; `most`: only parked ones that wait for no more bytes.
         """
-        which: Any = Windows.waits_since.is_null(False) & (Windows.cart_id > after)
-        if most is not None:
-            which &= (Windows.waits_for <= most) & (Jobs.lease_until <= self._db.now) & (Jobs.due_at > self._db.now)
-        return self._find(which, limit)
+        if most is None:
+            return [_window(*row) for row in _FOR_SPACE.run(self._db, after=after, limit=limit).fetchall()]
+        parked = (Jobs.lease_until <= self._db.now) & (Jobs.due_at > self._db.now)
+        return self._find(_behind(after) & (Windows.waits_for <= most) & parked, limit)
 
     def at_limit(self, limit: int, owner: str | None = None) -> list[WaitingWindow]:
         """Up to `limit` windows that wait for their owner's limit, of this owner or of all; the oldest cart first."""
@@ -69,14 +70,25 @@ class WaitingWindowStore:
         return [JobMessage(window.job_id, window.token, group_of(window.cart_id)) for window in woken]
 
     def _find(self, which: Any, limit: int) -> list[WaitingWindow]:
-        now = self._db.now
-        held = Jobs.lease_until > now
-        job = (Jobs.cart_id == Windows.cart_id) & (Jobs.window == Windows.number) & (Jobs.kind == JobKind.WINDOW)
-        columns = (Windows.cart_id, Carts.owner, Windows.waits_for, Jobs.id, Jobs.token, held, Jobs.due_at > now)
-        query = Windows.select(*columns).join(Jobs, on=job).join(Carts, on=Carts.id == Windows.cart_id)
-        query = query.where(Windows.state == WindowState.TAKEN, which).order_by(Windows.cart_id, Windows.number)
         with self._db.session() as db:
-            return [_window(*row) for row in query.limit(limit).tuples().execute(db)]
+            return [_window(*row) for row in _waiting(self._db, which).limit(limit).tuples().execute(db)]
+
+
+def _waiting(database: Database, which: Any) -> Any:
+    """The windows and their jobs, the oldest cart first."""
+    now = database.now
+    job = (Jobs.cart_id == Windows.cart_id) & (Jobs.window == Windows.number) & (Jobs.kind == JobKind.WINDOW)
+    held, later = Jobs.lease_until > now, Jobs.due_at > now
+    columns = (Windows.cart_id, Carts.owner, Windows.waits_for, Jobs.id, Jobs.token, held, later)
+    query = Windows.select(*columns).join(Jobs, on=job).join(Carts, on=Carts.id == Windows.cart_id)
+    return query.where(Windows.state == WindowState.TAKEN, which).order_by(Windows.cart_id, Windows.number)
+
+
+def _behind(after: Any) -> Any:
+    return Windows.waits_since.is_null(False) & (Windows.cart_id > after)
+
+
+_FOR_SPACE = Statement(lambda database: _waiting(database, _behind(slot("after"))).limit(slot("limit")))
 
 
 def _window(

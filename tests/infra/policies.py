@@ -14,10 +14,11 @@ EXCEPTIONS = {
 }
 MANAGED = ("AmazonAPIGatewayPushToCloudWatchLogs",)
 POLICIES = ("policy", "assume_role_policy")
-#: Allowed wildcards: one bucket or prefix, the streams of one log group, one API stage, one type of EC2 resource.
+#: Allowed wildcards: one bucket or prefix, the streams of one log group, one API stage, one type of EC2 resource,
+#: the tasks of one cluster.
 ALLOWED_WILDCARDS = re.compile(
     r"arn:aws:(s3:::[^*/]+/([^*]+/)?|(logs:[^*:]+:\d+:log-group:[^*:]+:)"
-    r"|execute-api:[^*:]+:\d+:\w+/\w+/(OPTIONS/|(GET|HEAD)/-/shared/)?|ec2:[^*:]+:\d+:[a-z-]+/)\*"
+    r"|execute-api:[^*:]+:\d+:\w+/\w+/(OPTIONS/|(GET|HEAD)/-/shared/)?|ec2:[^*:]+:\d+:[a-z-]+/|ecs:[^*:]+:\d+:task/[^*/]+/)\*"
 )
 
 

@@ -14,6 +14,7 @@ from peewee import fn
 
 from chalicelib.db.database import Database, chunks
 from chalicelib.db.models import Jobs
+from chalicelib.db.statement import Statement, slot
 from chalicelib.db.states import FileState
 from chalicelib.db.volume_models import StagedFiles
 from chalicelib.stores.space_account import BLOCK, SpaceAccountStore
@@ -23,6 +24,15 @@ _UNNEEDED = StagedFiles.pins == 0
 _IDLE = _UNNEEDED & (StagedFiles.state == FileState.STAGED)
 _EVICTING = StagedFiles.state == FileState.EVICTING
 _ALLOCATED = (StagedFiles.size + (BLOCK - 1)).bin_and(-BLOCK)  # as allocated_bytes; dialects divide differently
+
+
+_MARKED = Statement(
+    lambda _: (
+        StagedFiles.select(StagedFiles.archive_id)
+        .where(_EVICTING, StagedFiles.puller == slot("puller"))
+        .limit(slot("limit"))
+    )
+)
 
 
 class EvictedFileStore:
@@ -74,9 +84,7 @@ class EvictedFileStore:
 
     def marked(self, job_id: int, limit: int) -> list[str]:
         """Up to `limit` files that the job has marked and not forgotten yet, by any of its claims."""
-        query = StagedFiles.select(StagedFiles.archive_id).where(_EVICTING, StagedFiles.puller == job_id)
-        with self._db.session() as db:
-            return [row[0] for row in query.limit(limit).tuples().execute(db)]
+        return [row[0] for row in _MARKED.run(self._db, puller=job_id, limit=limit).fetchall()]
 
     def marked_bytes(self) -> int:
         """Bytes of the marked files that no window needs meanwhile; within the caller's transaction."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import peewee
 
 from chalicelib.db.database import Database, chunks
 from chalicelib.db.models import Jobs
+from chalicelib.db.statement import ListStatement
 from chalicelib.db.states import FileState
 from chalicelib.db.volume_models import Recalls, StagedFiles
 
@@ -39,23 +41,26 @@ class KnownFileStore:
     def find(self, archive_ids: Iterable[str]) -> KnownFiles:
         """What is known of these files: one statement for a thousand."""
         known = KnownFiles()
-        with self._db.session() as db:
-            for ids in chunks(sorted(set(archive_ids))):
-                listed = self._db.listed(ids)
-                staged = StagedFiles.select(*_STAGED).where(
-                    StagedFiles.archive_id.in_(listed), StagedFiles.state == FileState.STAGED
-                )
-                recalled = Recalls.select(*_RECALLED).join(Jobs, on=Jobs.id == Recalls.job_id)
-                accepted = Recalls.size.is_null(False) & Recalls.requested_at.is_null(False)
-                recalled = recalled.where(Recalls.archive_id.in_(listed), accepted)
-                for archive_id, size, mtime_ns, hashes, owner in staged.union_all(recalled).tuples().execute(db):
-                    if hashes:
-                        known.staged[archive_id] = KnownFile(size, mtime_ns, json.loads(hashes))
-                    else:
-                        known.on_tape[archive_id] = KnownFile(size, mtime_ns, owner=owner)
+        for ids in chunks(sorted(set(archive_ids))):
+            for archive_id, size, mtime_ns, hashes, owner in _KNOWN.run(self._db, ids).fetchall():
+                if hashes:
+                    known.staged[archive_id] = KnownFile(size, mtime_ns, json.loads(hashes))
+                else:
+                    known.on_tape[archive_id] = KnownFile(size, mtime_ns, owner=owner)
         return known
 
 
 _NONE = peewee.SQL("''")
 _STAGED = (StagedFiles.archive_id, StagedFiles.size, StagedFiles.mtime_ns, StagedFiles.hashes, _NONE)
 _RECALLED = (Recalls.archive_id, Recalls.size, Recalls.mtime_ns, _NONE, Recalls.owner)
+
+
+def _known(_: Database, listed: Any) -> Any:
+    is_staged = StagedFiles.state == FileState.STAGED
+    staged = StagedFiles.select(*_STAGED).where(StagedFiles.archive_id.in_(listed), is_staged)
+    accepted = Recalls.size.is_null(False) & Recalls.requested_at.is_null(False)
+    recalled = Recalls.select(*_RECALLED).join(Jobs, on=Jobs.id == Recalls.job_id)
+    return staged.union_all(recalled.where(Recalls.archive_id.in_(listed), accepted))
+
+
+_KNOWN = ListStatement(_known)
