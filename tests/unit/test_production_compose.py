@@ -120,6 +120,7 @@ def test_signed_urls_lead_to_the_proxy_which_keeps_their_host_and_passes_on_noth
     assert environment("api")["BUNDLE_PUBLIC_ENDPOINT"].startswith("https://${STORE_HOST")
     store = CADDY.partition("{$STORE_HOST} {")[2]
     assert "header_up -Authorization" in store
+    assert "header_up -Cookie" in store
     assert "header_up Host" not in CADDY
     assert f"path /{environment('api')['BUNDLE_BUCKET']}/*" in store
     assert "query X-Amz-Signature=*" in store
