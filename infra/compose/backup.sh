@@ -1,13 +1,22 @@
 #!/bin/sh
 # Backs up a running site: `make backup`. The database is dumped in one transaction; nothing stops meanwhile. With BUNDLES=1
-# the bundles are saved too. The folder has its final name only when it is whole. Prints the folder.
+# the bundles are saved too. The folder has its final name only when it is whole, and none is left otherwise. Prints the
+# folder.
 set -eu
 umask 077
 cd "$(dirname "$0")/../.."
 compose=${COMPOSE:-docker compose}
-folder=${SITE:-./site}/backups/$(date -u +%Y%m%dT%H%M%SZ)
+. infra/compose/site_folder.sh
+backups=$(site_folder)/backups
+mkdir -p "$backups"
+exec 9>"$backups/.lock"
+flock -n 9 || { echo "another backup is being made" >&2; exit 1; }
+rm -rf "$backups"/*.part # of a backup that was killed
+folder=$backups/$(date -u +%Y%m%dT%H%M%SZ)
 part=$folder.part
-mkdir -p "$part"
+trap 'rm -rf "$part"' EXIT # when the disk is full, for example
+trap 'exit 1' HUP INT TERM
+mkdir "$part"
 
 # shellcheck disable=SC2086 # $compose is several words
 $compose exec -T database sh -c 'MYSQL_PWD=$(cat /run/secrets/database_root) exec mariadb-dump --no-defaults \
@@ -25,5 +34,5 @@ if [ -n "${BUNDLES:-}" ]; then
 fi
 (cd "$part" && sha256sum -- * >SHA256SUMS)
 sync
-mv "$part" "$folder"
+mv -T "$part" "$folder"
 echo "$folder"

@@ -5,7 +5,8 @@ set -eu
 umask 077
 [ $# = 2 ] || { sed -n 's/^# .*Usage: /usage: /p' "$0" >&2; exit 2; }
 cd "$(dirname "$0")/../.."
-site=${SITE:-./site}
+. infra/compose/site_folder.sh
+site=$(site_folder)
 variables=${ENV_FILE:-.env}
 
 random() { # 32 random bytes in hexadecimal
@@ -32,6 +33,7 @@ EOF
 new "$variables" <<EOF
 COMPOSE_FILE=compose.production.yml
 COMPOSE_PROJECT_NAME=cart
+SITE=$site
 CART_HOST=$1
 STORE_HOST=$2
 # How clients log in: token, oidc or "oidc,token" (docs/access.md). oidc needs OIDC_ISSUERS and OIDC_AUDIENCE in site/cart.env.

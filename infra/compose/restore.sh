@@ -19,12 +19,20 @@ sql() { # sql [DATABASE]: executes stdin
         --socket=/run/mysqld/mysqld.sock --user=root "$@"' sh "$@"
 }
 
-carts=$(echo 'SELECT COUNT(*) FROM carts' | sql -N pacifica_cartd 2>/dev/null || echo 0)
-if [ "$carts" != 0 ] && [ -z "${REPLACE:-}" ]; then
-    echo "This site has $carts carts. REPLACE=1 replaces them by those of the backup." >&2
-    exit 1
+if [ -z "${REPLACE:-}" ]; then
+    # No answer is not "no carts".
+    carts=$(echo 'SELECT COUNT(*) FROM carts' | sql -N pacifica_cartd) || {
+        echo "The database does not say whether this site has carts, and nothing was changed. Try again when the site" \
+            "has started. After an interrupted restore: REPLACE=1." >&2
+        exit 1
+    }
+    if [ "$carts" != 0 ]; then
+        echo "This site has $carts carts. REPLACE=1 replaces them by those of the backup." >&2
+        exit 1
+    fi
 fi
 
+trap '[ $? = 0 ] || echo "The restore did not end well, and API, workers and sweep are stopped. Run it again, with REPLACE=1." >&2' EXIT
 # shellcheck disable=SC2086
 $compose stop api workers sweep
 echo 'DROP DATABASE IF EXISTS pacifica_cartd; CREATE DATABASE pacifica_cartd;' | sql

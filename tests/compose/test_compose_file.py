@@ -105,7 +105,9 @@ def wait(folder: Path, cart: str, timeout: float = 60.0) -> str:
 
 
 def header(answer: str, name: str) -> str:
-    (value,) = [line.partition(":")[2].strip() for line in answer.splitlines() if line.startswith(f"{name}:")]
+    """The only value of a header; servers write names in any case."""
+    lines = [line.partition(":") for line in answer.splitlines()]
+    (value,) = [value.strip() for found, _, value in lines if found.lower() == name.lower()]
     return value
 
 

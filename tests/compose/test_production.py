@@ -83,6 +83,7 @@ def test_the_api_answers_to_its_own_name_and_to_logins_only(site: Site) -> None:
     assert site.status(f"https://{STORE}/", "-H", f"Host: {CART}") == "200"  # the proxy goes by Host alone
     redirected = site.curl(f"http://{CART}/some-cart", "-o", "/dev/null", "-w", "%{http_code} %{redirect_url}")
     assert redirected == f"308 https://{CART}/some-cart"
+    assert site.status(f"http://{CART}/", "-H", "Host: evil.example.test") == "421"  # no open redirect
     assert "max-age=" in site.curl(f"https://{CART}/", "-D", "-", "-o", "/dev/null")
 
 

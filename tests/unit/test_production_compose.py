@@ -120,9 +120,21 @@ def test_signed_urls_lead_to_the_proxy_which_keeps_their_host_and_passes_on_noth
     assert environment("api")["BUNDLE_PUBLIC_ENDPOINT"].startswith("https://${STORE_HOST")
     store = CADDY.partition("{$STORE_HOST} {")[2]
     assert "header_up -Authorization" in store
+    assert "header_up -Cookie" in store
     assert "header_up Host" not in CADDY
     assert f"path /{environment('api')['BUNDLE_BUCKET']}/*" in store
     assert "query X-Amz-Signature=*" in store
+
+
+def test_a_request_does_not_wait_for_a_database_that_is_gone() -> None:
+    tries = int(environment("api")["DATABASE_CONNECT_ATTEMPTS"])
+    assert (tries - 1) * float(environment("api")["DATABASE_WAIT"]) <= 2
+
+
+def test_no_request_is_redirected_to_a_name_of_its_choice() -> None:
+    plain = CADDY.partition("\nhttp:// {")[2].partition("\n}")[0]
+    assert re.findall(r"host (.+)", plain) == ["{$CART_HOST} {$STORE_HOST}"]
+    assert re.findall(r"redir .+", plain) == ["redir @named https://{host}{uri} 308"]
 
 
 def test_the_page_describes_every_service_and_variable() -> None:
