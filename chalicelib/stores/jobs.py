@@ -24,6 +24,7 @@ from chalicelib.stores.job_row import MANY_PER_CART, NO_CART, Job, JobKind, Reco
 from chalicelib.stores.job_statements import JobStatements
 from chalicelib.stores.job_waits import MAX_REASON, waiting
 from chalicelib.stores.turns import is_small
+from chalicelib.stores.unlocked_jobs import go_to_the_end
 
 T = TypeVar("T")
 
@@ -68,8 +69,7 @@ class JobStore:
         """
         job = self._db.transaction(lambda: self._claimed(job_id, token))
         if job is not None and job.kind in MANY_PER_CART:
-            with self._db.session() as db:
-                Jobs.update(due_at=self._db.now).where(Jobs.cart_id == job.cart_id, Jobs.ready == 1).execute(db)
+            go_to_the_end(self._db, job.cart_id)
         return job
 
     def renew(self, jobs: Iterable[Job]) -> list[Job]:

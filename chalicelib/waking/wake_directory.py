@@ -52,12 +52,12 @@ class WakeDirectory:
                 except FileNotFoundError:
                     pass
                 except OSError as error:
-                    if error.errno != errno.ENXIO:
-                        raise
-                    (self.path / name).unlink(missing_ok=True)
+                    if error.errno == errno.ENXIO:
+                        (self.path / name).unlink(missing_ok=True)
+                    # What cannot be opened is no worker's that this one could wake.
 
     def sleeping(self) -> int:
-        """How many workers sleep."""
+        """How many workers sleep, or what looks as if one did."""
         self.remove_dead()
         return sum(name.endswith(ASLEEP) for name in os.listdir(self.path))
 
@@ -67,19 +67,24 @@ class WakeDirectory:
         self._said = str(error)
 
     def _wake(self, asleep: Path) -> bool:
+        """Whether it was woken. What is no pipe that this process may open is renamed, and so passed over later."""
         awake = asleep.with_suffix(AWAKE)
         try:
             os.rename(asleep, awake)
         except FileNotFoundError:
             return False  # another process wakes it, or it has woken
+        except OSError as error:
+            self.failed(error)
+            return False
         try:
             pipe = os.open(awake, READERS)
         except FileNotFoundError:
             return True  # it sleeps again, and has looked after what the caller committed
         except OSError as error:
-            if error.errno != errno.ENXIO:
-                raise
-            awake.unlink(missing_ok=True)  # nobody reads it
+            if error.errno == errno.ENXIO:
+                awake.unlink(missing_ok=True)  # nobody reads it
+            else:
+                self.failed(error)
             return False
         try:
             return _ring(pipe)
