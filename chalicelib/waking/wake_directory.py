@@ -45,26 +45,33 @@ class WakeDirectory:
 
     def remove_dead(self) -> None:
         """Remove the pipes of workers that were killed."""
-        for name in os.listdir(self.path):
-            if name.endswith((ASLEEP, AWAKE)):
-                try:
-                    os.close(os.open(self.path / name, READERS))
-                except FileNotFoundError:
-                    pass
-                except OSError as error:
-                    if error.errno == errno.ENXIO:
-                        (self.path / name).unlink(missing_ok=True)
-                    # What cannot be opened is no worker's that this one could wake.
+        self._living()
 
     def sleeping(self) -> int:
-        """How many workers sleep, or what looks as if one did."""
-        self.remove_dead()
-        return sum(name.endswith(ASLEEP) for name in os.listdir(self.path))
+        """How many workers sleep."""
+        return sum(name.endswith(ASLEEP) for name in self._living())
 
     def failed(self, error: OSError) -> None:
         if self._said != str(error):
             log.warning("workers cannot be woken and look every two seconds: %s", error)
         self._said = str(error)
+
+    def _living(self) -> list[str]:
+        """The names of all pipes that a worker reads. Those of killed workers are removed, all else is left alone."""
+        names = [name for name in os.listdir(self.path) if name.endswith((ASLEEP, AWAKE))]
+        return [name for name in names if self._is_read(self.path / name)]
+
+    def _is_read(self, path: Path) -> bool:
+        try:
+            pipe = os.open(path, READERS)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                path.unlink(missing_ok=True)
+            return False
+        try:
+            return _is_pipe(pipe)
+        finally:
+            os.close(pipe)
 
     def _wake(self, asleep: Path) -> bool:
         """Whether it was woken. What is no pipe that this process may open is renamed, and so passed over later."""
@@ -83,7 +90,7 @@ class WakeDirectory:
         except OSError as error:
             if error.errno == errno.ENXIO:
                 awake.unlink(missing_ok=True)  # nobody reads it
-            else:
+            elif error.errno in (errno.EACCES, errno.EPERM):
                 self.failed(error)
             return False
         try:
@@ -93,8 +100,12 @@ class WakeDirectory:
 
 
 def _ring(pipe: int) -> bool:
-    if not stat.S_ISFIFO(os.fstat(pipe).st_mode):
+    if not _is_pipe(pipe):
         return False
     with suppress(BlockingIOError):  # it is full of wake-ups
         os.write(pipe, b"!")
     return True
+
+
+def _is_pipe(descriptor: int) -> bool:
+    return stat.S_ISFIFO(os.fstat(descriptor).st_mode)

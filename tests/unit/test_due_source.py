@@ -152,6 +152,7 @@ def test_what_is_no_pipe_in_the_directory_keeps_no_worker_asleep(site: TableSite
         (path / f"file.{state}").touch()
         (path / f"link.{state}").symlink_to(tmp_path / "nothing")
     site.other.prepare()
+    assert site.directory.sleeping() == 1
     assert site.directory.wake(9) == 1
     assert site.other.sleep(0)
 
@@ -164,3 +165,16 @@ def test_the_group_of_the_directory_can_wake_a_worker(site: TableSite) -> None:
         os.umask(before)
     (pipe,) = site.directory.path.iterdir()
     assert stat.S_IMODE(pipe.stat().st_mode) == 0o660
+
+
+def test_others_that_sleep_there_do_not_put_off_a_look_for_long(
+    site: TableSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = replace(POLICY, look=(2.0, 2.0), lookers=5, least_often=5.0)
+    source = DueSource(site.table, site.runner, site.next_job, policy)
+    slept = list[float]()
+    monkeypatch.setattr(site.table, "sleep", slept.append)
+    for sleeping in (1, 10, 1000):
+        monkeypatch.setattr(site.table, "sleeping", lambda sleeping=sleeping: sleeping)
+        source.next()
+    assert slept == [2.0, 4.0, 10.0]
