@@ -17,11 +17,15 @@ log = logging.getLogger(__name__)
 
 
 def update_unlocked(database: Database, job_ids: Sequence[int], which: Any, changes: Mapping[str, Any]) -> None:
-    """Change these jobs where `which` still holds, in a transaction.
+    """Change these jobs where `which` still holds.
 
     By their ids: a range of an index that is locked first and the rows then could deadlock with a claim.
     """
-    database.transaction(lambda: _update(database, job_ids, which, changes))
+    if database.is_mysql:
+        database.transaction(lambda: _update(database, job_ids, which, changes))
+        return
+    with database.writing() as db:  # one statement at a time writes anyway
+        Jobs.update(**changes).where(Jobs.id.in_(job_ids), which).execute(db)
 
 
 def go_to_the_end(database: Database, cart_id: int) -> None:
@@ -37,10 +41,7 @@ def go_to_the_end(database: Database, cart_id: int) -> None:
 
 
 def _update(database: Database, job_ids: Sequence[int], which: Any, changes: Mapping[str, Any]) -> None:
-    ids: Sequence[int] = sorted(job_ids)
-    if database.is_mysql:
-        query: Any = Jobs.select(Jobs.id).where(Jobs.id.in_(ids), which)
-        unlocked = query.for_update("FOR UPDATE SKIP LOCKED").tuples()
-        ids = [job_id for (job_id,) in unlocked.execute(database.peewee)]
-    if ids:
-        Jobs.update(**changes).where(Jobs.id.in_(ids), which).execute(database.peewee)
+    query: Any = Jobs.select(Jobs.id).where(Jobs.id.in_(sorted(job_ids)), which)
+    unlocked = query.for_update("FOR UPDATE SKIP LOCKED").tuples()
+    if ids := [job_id for (job_id,) in unlocked.execute(database.peewee)]:
+        Jobs.update(**changes).where(Jobs.id.in_(ids)).execute(database.peewee)
