@@ -18,6 +18,7 @@ from chalicelib.db.models import Jobs
 from chalicelib.db.statement import Statement, slot
 from chalicelib.job_message import Claim
 from chalicelib.stores.turns import Turn, is_due
+from chalicelib.stores.unlocked_jobs import update_unlocked
 
 CANDIDATES = 8  # other workers may claim the first ones meanwhile
 LINED_UP = 100  # jobs that became due, at once
@@ -82,12 +83,8 @@ class DueJobStore:
         return wrapped[0].union_all(wrapped[1]).union_all(wrapped[2])
 
     def _line_up(self, job_ids: Sequence[int]) -> None:
-        """Let jobs that became due stand in line.
-
-        By their ids: a range of an index that is locked first and the rows then could deadlock with a claim.
-        """
-        with self._db.session() as db:
-            Jobs.update(ready=1).where(Jobs.id.in_(job_ids), self._became_due).execute(db)
+        """Let jobs that became due stand in line."""
+        update_unlocked(self._db, job_ids, self._became_due, {"ready": 1})
 
 
 _NEXT_LINES, _FIRST_LINES, _BECAME_DUE = range(3)

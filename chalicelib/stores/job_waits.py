@@ -40,5 +40,5 @@ class JobWaitStore:
 
     def _update(self, job: Job, **values: Any) -> bool:
         held = (Jobs.id == job.id) & (Jobs.token == job.token) & (Jobs.lease_until > self._db.now)
-        with self._db.session() as db:
+        with self._db.writing() as db:
             return bool(Jobs.update(**values).where(held).execute(db))

@@ -24,6 +24,7 @@ from chalicelib.stores.job_row import MANY_PER_CART, NO_CART, Job, JobKind, Reco
 from chalicelib.stores.job_statements import JobStatements
 from chalicelib.stores.job_waits import MAX_REASON, waiting
 from chalicelib.stores.turns import is_small
+from chalicelib.stores.unlocked_jobs import go_to_the_end
 
 T = TypeVar("T")
 
@@ -68,13 +69,12 @@ class JobStore:
         """
         job = self._db.transaction(lambda: self._claimed(job_id, token))
         if job is not None and job.kind in MANY_PER_CART:
-            with self._db.session() as db:
-                Jobs.update(due_at=self._db.now).where(Jobs.cart_id == job.cart_id, Jobs.ready == 1).execute(db)
+            go_to_the_end(self._db, job.cart_id)
         return job
 
     def renew(self, jobs: Iterable[Job]) -> list[Job]:
         """Extend these leases; return the jobs whose lease is lost."""
-        with self._db.session() as db:
+        with self._db.writing() as db:
             return [job for job in jobs if not self._renewal(job).execute(db)]
 
     def fenced(self, job: Job, work: Callable[[], T], kind: str | None = None, window: int | None = None) -> T:
@@ -128,14 +128,14 @@ class JobStore:
         unclaimed = peewee.Case(None, [(Jobs.attempts > 0, Jobs.attempts - 1)], 0)
         due = {"next_send_at": self._db.now, "due_at": self._db.now, "ready": 1}
         query = Jobs.update(attempts=unclaimed, token=Jobs.token + 1, lease_until=0, **due)
-        with self._db.session() as db:
+        with self._db.writing() as db:
             query.where(_is(job)).execute(db)
 
     def fail_attempt(self, job: Job, delay: float, error: str) -> None:
         """Give up the lease after a failed attempt; retry in `delay` seconds."""
         failed = {"lease_until": 0, "last_error": error[:MAX_REASON], "wait_reason": ""}
         query = Jobs.update(**failed, **waiting(WaitsFor.RETRY, self._db.now), **self._due_after(delay))
-        with self._db.session() as db:
+        with self._db.writing() as db:
             query.where(_is(job)).execute(db)
 
     def delete_all(self, cart_id: int) -> None:
@@ -213,7 +213,7 @@ class JobStore:
         if waits_for == WaitsFor.PAUSE:
             waits["progress_at"] = self._db.now
         small = is_small(job.cart_id, job.kind)  # the layout may have shown that it is not
-        with self._db.session() as db:
+        with self._db.writing() as db:
             return bool(Jobs.update(**free, **waits, small=small, **changes).where(_is(job)).execute(db))
 
     def _guarded(self, renew: Statement, job: Job, work: Callable[[], T], becoming: dict[str, Any]) -> T:

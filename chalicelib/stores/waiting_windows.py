@@ -63,7 +63,7 @@ class WaitingWindowStore:
         free, now = Jobs.lease_until <= self._db.now, self._db.now
         ours = Jobs.id.in_([window.job_id for window in woken])
         due = {"ready": 1, "has_message": 1, "sends": 0, "next_send_at": now + self._lease}
-        with self._db.session() as db:
+        with self._db.writing() as db:
             if any(window.held for window in woken):
                 Jobs.update(due_at=now).where(ours, ~free).execute(db)
             Jobs.update(due_at=now, **due).where(ours, free, Jobs.due_at > now).execute(db)

@@ -83,7 +83,8 @@ class Sleeper:
         self._directory.path.mkdir(mode=0o770, parents=True, exist_ok=True)
         self._directory.remove_dead()
         new = self._awake.with_suffix(".new")  # until it has a reader, others would take it for a dead worker's
-        os.mkfifo(new, 0o660)
+        os.mkfifo(new)
+        os.chmod(new, 0o660)  # whatever the umask: others of the directory's group wake it
         # Also for writing: without a writer, a poll would return at once.
         self._pipe = os.open(new, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         os.rename(new, self._awake)

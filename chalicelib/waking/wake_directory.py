@@ -45,41 +45,53 @@ class WakeDirectory:
 
     def remove_dead(self) -> None:
         """Remove the pipes of workers that were killed."""
-        for name in os.listdir(self.path):
-            if name.endswith((ASLEEP, AWAKE)):
-                try:
-                    os.close(os.open(self.path / name, READERS))
-                except FileNotFoundError:
-                    pass
-                except OSError as error:
-                    if error.errno != errno.ENXIO:
-                        raise
-                    (self.path / name).unlink(missing_ok=True)
+        self._living()
 
     def sleeping(self) -> int:
         """How many workers sleep."""
-        self.remove_dead()
-        return sum(name.endswith(ASLEEP) for name in os.listdir(self.path))
+        return sum(name.endswith(ASLEEP) for name in self._living())
 
     def failed(self, error: OSError) -> None:
         if self._said != str(error):
             log.warning("workers cannot be woken and look every two seconds: %s", error)
         self._said = str(error)
 
+    def _living(self) -> list[str]:
+        """The names of all pipes that a worker reads. Those of killed workers are removed, all else is left alone."""
+        names = [name for name in os.listdir(self.path) if name.endswith((ASLEEP, AWAKE))]
+        return [name for name in names if self._is_read(self.path / name)]
+
+    def _is_read(self, path: Path) -> bool:
+        try:
+            pipe = os.open(path, READERS)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                path.unlink(missing_ok=True)
+            return False
+        try:
+            return _is_pipe(pipe)
+        finally:
+            os.close(pipe)
+
     def _wake(self, asleep: Path) -> bool:
+        """Whether it was woken. What is no pipe that this process may open is renamed, and so passed over later."""
         awake = asleep.with_suffix(AWAKE)
         try:
             os.rename(asleep, awake)
         except FileNotFoundError:
             return False  # another process wakes it, or it has woken
+        except OSError as error:
+            self.failed(error)
+            return False
         try:
             pipe = os.open(awake, READERS)
         except FileNotFoundError:
             return True  # it sleeps again, and has looked after what the caller committed
         except OSError as error:
-            if error.errno != errno.ENXIO:
-                raise
-            awake.unlink(missing_ok=True)  # nobody reads it
+            if error.errno == errno.ENXIO:
+                awake.unlink(missing_ok=True)  # nobody reads it
+            elif error.errno in (errno.EACCES, errno.EPERM):
+                self.failed(error)
             return False
         try:
             return _ring(pipe)
@@ -88,8 +100,12 @@ class WakeDirectory:
 
 
 def _ring(pipe: int) -> bool:
-    if not stat.S_ISFIFO(os.fstat(pipe).st_mode):
+    if not _is_pipe(pipe):
         return False
     with suppress(BlockingIOError):  # it is full of wake-ups
         os.write(pipe, b"!")
     return True
+
+
+def _is_pipe(descriptor: int) -> bool:
+    return stat.S_ISFIFO(os.fstat(descriptor).st_mode)

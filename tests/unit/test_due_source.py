@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -141,3 +143,38 @@ def test_a_job_that_ends_its_worker_each_time_ends_its_cart(site: TableSite) -> 
     assert cart.state == CartState.ERROR
     assert "its worker died each time" in cart.message
     assert not site.ran
+
+
+def test_what_is_no_pipe_in_the_directory_keeps_no_worker_asleep(site: TableSite, tmp_path: Path) -> None:
+    path = site.directory.path
+    for state in ("asleep", "awake"):
+        (path / f"folder.{state}").mkdir(parents=True)
+        (path / f"file.{state}").touch()
+        (path / f"link.{state}").symlink_to(tmp_path / "nothing")
+    site.other.prepare()
+    assert site.directory.sleeping() == 1
+    assert site.directory.wake(9) == 1
+    assert site.other.sleep(0)
+
+
+def test_the_group_of_the_directory_can_wake_a_worker(site: TableSite) -> None:
+    before = os.umask(0o077)
+    try:
+        site.other.prepare()
+    finally:
+        os.umask(before)
+    (pipe,) = site.directory.path.iterdir()
+    assert stat.S_IMODE(pipe.stat().st_mode) == 0o660
+
+
+def test_others_that_sleep_there_do_not_put_off_a_look_for_long(
+    site: TableSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = replace(POLICY, look=(2.0, 2.0), lookers=5, least_often=5.0)
+    source = DueSource(site.table, site.runner, site.next_job, policy)
+    slept = list[float]()
+    monkeypatch.setattr(site.table, "sleep", slept.append)
+    for sleeping in (1, 10, 1000):
+        monkeypatch.setattr(site.table, "sleeping", lambda sleeping=sleeping: sleeping)
+        source.next()
+    assert slept == [2.0, 4.0, 10.0]

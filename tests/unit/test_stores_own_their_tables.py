@@ -32,7 +32,7 @@ OWNERS = {
         "chalicelib.stores.jobs",
         "chalicelib.stores.job_statements",
         "chalicelib.stores.job_waits",
-        "chalicelib.stores.due_jobs",
+        "chalicelib.stores.unlocked_jobs",
         "chalicelib.stores.unsent_jobs",
         "chalicelib.stores.operated_jobs",
         "chalicelib.stores.waiting_windows",

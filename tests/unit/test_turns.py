@@ -257,3 +257,17 @@ def test_a_job_whose_worker_died_is_taken_by_any_message() -> None:
 def test_a_policy_holds_a_message_for_less_than_it_stays_hidden() -> None:
     policy = ConsumerPolicy(slots=4, visibility=31)
     assert policy.hold_message + policy.look_for_small < policy.visibility
+
+
+def test_a_worker_does_not_ask_again_and_again_for_a_job_that_nobody_can_claim(monkeypatch: pytest.MonkeyPatch) -> None:
+    places = Places(slots=2)
+    message = places.post("stuck")
+    asked = list[int]()
+
+    def locked(job_id: int, token: int) -> None:
+        asked.append(job_id)
+        assert len(asked) < 10
+
+    monkeypatch.setattr(places.world.jobs, "claim", locked)
+    assert places.next_job.claim() is None
+    assert set(asked) == {message.job_id}

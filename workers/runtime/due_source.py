@@ -53,7 +53,8 @@ class DueSource:
         """Seconds until this worker looks by itself."""
         if not self._next.has_any_place:
             return self._policy.look_for_small
-        return random.uniform(*self._policy.look) * max(1.0, self._queue.sleeping() / self._policy.lookers)
+        times = min(self._policy.least_often, max(1.0, self._queue.sleeping() / self._policy.lookers))
+        return random.uniform(*self._policy.look) * times
 
     def stop(self) -> None:
         self._queue.nudge()

@@ -8,6 +8,7 @@ taken there does not use up its line's turn: otherwise an owner of small carts w
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 from chalicelib.job_message import Claim
@@ -15,6 +16,8 @@ from chalicelib.stores.due_jobs import DueJobStore
 from chalicelib.stores.job_row import Job
 from chalicelib.stores.jobs import JobStore
 from chalicelib.stores.turns import Turn
+
+PAUSE = 0.01  # seconds: a commit takes less
 
 
 class NextJob:
@@ -25,6 +28,7 @@ class NextJob:
     ) -> None:
         """`slots`: the worker's places. `has_place` is called when there is a place for any job again."""
         self.more_are_due = False  # the last claim found more than one job
+        self._are_stuck = False
         self._has_place = has_place
         self._jobs = jobs
         self._due = due
@@ -38,6 +42,7 @@ class NextJob:
     def claim(self) -> Job | None:
         """The fairest due job that this worker has a place for, claimed; call `release` when it is over."""
         with self._changed:
+            self._are_stuck = False
             if job := self._claim_small():
                 self._small_line = job.line
             elif job := self._claim_any():
@@ -70,9 +75,9 @@ class NextJob:
         return self._due.seconds_until_due(claim)
 
     def wait_for_place(self, seconds: float) -> None:
-        """Wait up to `seconds` for a place for any job."""
+        """Wait up to `seconds` for a place for any job, or if others stand still with the jobs that are due."""
         with self._changed:
-            self._changed.wait_for(lambda: self.has_any_place, seconds)
+            self._changed.wait_for(lambda: self.has_any_place and not self._are_stuck, seconds)
 
     def _claim_small(self) -> Job | None:
         turn_of_small = not self.has_any_place or (self._alternates and self._was_large)
@@ -82,10 +87,23 @@ class NextJob:
         return self._first(Turn(self._line)) if self.has_any_place else None
 
     def _first(self, turn: Turn) -> Job | None:
-        """Claim the first due job that no other worker claims before. A round without success made others work."""
+        """Claim the first due job that no other worker claims before; None if there is none.
+
+        A round without success made others work, unless the same jobs are due after it. If they still are after a
+        pause, who writes to them stands still: then this worker must not ask again and again.
+        """
+        before: list[Claim] = []
+        same = 0
         while claims := self._due.next(turn):
+            same = same + 1 if claims == before else 0
+            if same > 1:
+                self._are_stuck = True
+                break
+            if same:
+                time.sleep(PAUSE)
             self.more_are_due = len(claims) > 1
             for job_id, token in claims:
                 if job := self._jobs.claim(job_id, token):
                     return job
+            before = claims
         return None

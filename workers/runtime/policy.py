@@ -21,6 +21,8 @@ class ConsumerPolicy:
     look: tuple[float, float] = (0.3, 1.9)
     #: there, when more workers than this sleep on a machine, each looks the less often: one of them soon will
     lookers: int = 5
+    #: but no more than this many times: what sleeps there may stand still, or belong to another site
+    least_often: float = 5.0
     #: there, a worker that has claimed a job gives one that it woke this long to claim the next
     let_others: float = 0.01
     #: how often a worker whose free place is kept for small carts looks for one

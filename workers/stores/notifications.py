@@ -94,7 +94,7 @@ class NotificationStore:
         return self._change(claimed, given_up_at=self._db.now, open=None, last_error=error[:1024])
 
     def _change(self, claimed: Notification, **changes: Any) -> bool:
-        with self._db.session() as db:
+        with self._db.writing() as db:
             return bool(Notifications.update(**changes).where(_is_open(claimed)).execute(db))
 
 
