@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 
 from chalicelib.aws.bundle_store import BundleStore
@@ -55,6 +56,7 @@ class Relayout:
             self._carts.charges.give_back_bundle(cart.id, cart.owner)
 
         self._jobs.fenced(lease.job, write, JobKind.RECALL, 0)
+        lease.job = dataclasses.replace(lease.job, kind=JobKind.RECALL, window=0)  # later statements keep what it is
         self._repairs.note(Repair.LAYOUT, cart.id, why)
         self._releaser.settle(lease)
         self._remove_uploads(lease, cart)
