@@ -220,3 +220,19 @@ def test_windows_that_evict_at_the_same_time_each_evict_for_themselves(
     monkeypatch.setattr(site.volume, "remove_staged", evict_too)
     assert isinstance(attempt(site, site.lay_out("older", blocks("o", 1))), FileActions)
     assert (site.on_volume(), site.used()) == ({"third", "last"}, (4 * BLOCK, 2 * BLOCK))
+
+
+def test_what_was_removed_just_after_the_look_does_not_fail_a_window(
+    site: MemorySite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave_staged(site, "idle")
+    evicting, looks = housekeeping(site, JobKind.EVICT), list[int]()
+    site.database.transaction(lambda: site.evictor.mark(evicting.job.id, BLOCK, ()))
+
+    def usable(*_: object) -> int:
+        looks.append(1)
+        site.evictor.clear(evicting)
+        return LIMIT if len(looks) > 1 else BLOCK  # in the first look, what is being evicted counts as others'
+
+    monkeypatch.setattr(site.volume, "usable", usable)
+    assert isinstance(attempt(site, site.lay_out("new", blocks("n", 4))), FileActions)

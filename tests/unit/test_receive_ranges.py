@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from chalicelib.errors import ArchiveRefused
 from infra.local.archive_simulator import running_simulator
 from infra.local.archive_simulator_files import find
 from tests.doubles.site import MemorySite, expired
@@ -88,6 +90,38 @@ def test_an_archive_that_serves_no_ranges_is_asked_for_the_whole(
     monkeypatch.setattr(site.archive, "read", whole)
     assert isinstance(pull(site, *reserved), dict)
     assert site.volume.path("x").read_bytes() == CONTENT
+
+
+def test_an_archive_that_refuses_ranges_is_asked_for_the_whole(
+    site: MemorySite, reserved: Reserved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_ranges(site, monkeypatch)
+    assert isinstance(pull(site, *reserved), dict)
+    assert site.volume.path("x").read_bytes() == CONTENT
+
+
+def test_what_is_left_does_not_end_a_cart_where_ranges_are_refused(
+    site: MemorySite, reserved: Reserved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease, spec = reserved
+    for module in (pull_large, partial_files):
+        monkeypatch.setattr(module, "RANGED_FROM", len(CONTENT) + 1)
+    site.archive.files["x"].breaks_after = 2 * RANGE
+    assert isinstance(pull(site, lease, spec), Failing)
+    refuse_ranges(site, monkeypatch)
+    assert isinstance(pull(site, expired(lease, site), spec), dict)
+    assert site.volume.path("x").read_bytes() == CONTENT
+
+
+def refuse_ranges(site: MemorySite, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = site.archive.read
+
+    def refusing(*given: Any, stop: int | None = None, **more: Any) -> None:
+        if stop is not None:
+            raise ArchiveRefused("archive answered 404")
+        read(*given, **more)
+
+    monkeypatch.setattr(site.archive, "read", refusing)
 
 
 def test_ranges_come_over_several_connections_at_once(site: MemorySite) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
-from dataclasses import replace
 
 from chalicelib.aws.bundle_store import BundleStore
 from chalicelib.db.states import WaitsFor
@@ -56,7 +56,7 @@ class Relayout:
             self._carts.charges.give_back_bundle(cart.id, cart.owner)
 
         self._jobs.fenced(lease.job, write, JobKind.RECALL, 0)
-        lease.job = replace(lease.job, kind=JobKind.RECALL, window=0)  # so that no later write makes it a window again
+        lease.job = dataclasses.replace(lease.job, kind=JobKind.RECALL, window=0)  # later statements keep what it is
         self._repairs.note(Repair.LAYOUT, cart.id, why)
         self._releaser.settle(lease)
         self._remove_uploads(lease, cart)

@@ -5,6 +5,8 @@ Then it is the cart's recall. What did not fail stays: the staged files, and wha
 
 from __future__ import annotations
 
+import dataclasses
+
 from chalicelib.aws.bundle_store import BundleStore
 from chalicelib.stores.carts import CartStore
 from chalicelib.stores.job_row import JobKind
@@ -38,5 +40,6 @@ class RestartHandler:
             self._rows.begin_again(cart.id)
 
         self._jobs.fenced(lease.job, write, JobKind.RECALL, 0)
+        lease.job = dataclasses.replace(lease.job, kind=JobKind.RECALL, window=0)  # later statements keep what it is
         self._releaser.settle(lease)
         return Continue(JobKind.RECALL)

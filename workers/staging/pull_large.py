@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 
+from chalicelib.errors import ArchiveRefused
 from workers.archive.client import ArchiveClient
 from workers.files.file_spec import FileSpec
 from workers.files.hashes import Hashes, Hashing
@@ -56,12 +57,19 @@ class LargePuller:
         return hashing.hashes()  # those of pieces that do not make a whole are wrong
 
     def _receive_rest(self, spec: FileSpec, descriptor: int, hashing: Hashing, have: int, again: bool) -> None:
-        if spec.size >= RANGED_FROM and not again:
-            try:
+        """Where ranges are not served, something is missing, so the next try asks for the whole file."""
+        in_ranges = spec.size >= RANGED_FROM and not again
+        try:
+            if in_ranges:
                 self._ranges.receive(spec, descriptor, hashing, have)
-            except RangesIgnored:
-                log.info("%s: the archive serves no ranges; pulling it as a whole", spec.archive_id)
-            return
+            else:
+                self._receive_in_one(spec, descriptor, hashing, have, again)
+        except (RangesIgnored, ArchiveRefused):
+            if not (in_ranges or have):
+                raise
+            log.info("%s: the archive serves no ranges; pulling it as a whole", spec.archive_id)
+
+    def _receive_in_one(self, spec: FileSpec, descriptor: int, hashing: Hashing, have: int, again: bool) -> None:
         received = self._receiver.receive(spec, descriptor, hashing, unverified=again, have=have)
         if received != spec.size and not have:
             check_unchanged(self._archive, spec, self._lease)

@@ -100,7 +100,7 @@ class Reserver:
         """
         if work.window.state != WindowState.TAKEN:
             self._volume.remove_older_temporaries(lease.claim)
-        room, is_new = self._free_space.recent(), False
+        room, is_new, was_hopeless = self._free_space.recent(), False, False
         waited = lease.job.waits_for == WaitsFor.SPACE
         while True:
             lease.check()
@@ -112,14 +112,16 @@ class Reserver:
                 self._wake_next(lease, bool(waited or evicted) and not outcome.behind)
                 return outcome.actions
             waited = waited or isinstance(outcome, _NoRoom)
+            is_hopeless = isinstance(outcome, _NoRoom) and outcome.hopeless
             if evicted:
                 is_new = False
-            elif is_new:
+            elif is_new and (was_hopeless or not is_hopeless):  # else what was on the disk may just have gone
                 return self._wait(lease, work, outcome, room)
             else:
                 # Once more: the last look may be too old, and what was released before our wait was recorded did not
                 # wake us.
                 room, is_new = self._free_space.measured(), True
+            was_hopeless = is_hopeless
 
     def _wake_next(self, lease: Lease, held_up_others: bool) -> None:
         """After a wait, which is counted: those behind may fit beside it."""
