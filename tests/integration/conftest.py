@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 import threading
 import time
 import uuid
@@ -50,7 +51,23 @@ def delayed_messages_arrive_on_time() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(params=["sqlite", "mysql"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """On which databases a test runs, if it does not say so itself.
+
+    Tests of a whole site take seconds each, so they run on one: MariaDB, or SQLite where there is none. What differs
+    between the two is tested on both: the stores by contracts, and all that needs nothing but a database. The
+    end-to-end tests, the API's and `make run` are on SQLite. BOTH_DATABASES=1 runs all on both.
+    """
+    marks = metafunc.definition.iter_markers("parametrize")
+    if "database_variables" not in metafunc.fixturenames or any("database_variables" in m.args[0] for m in marks):
+        return
+    databases = ["sqlite", "mysql"]
+    if "site_of" in metafunc.fixturenames and not os.environ.get("BOTH_DATABASES"):
+        databases = ["mysql" if mariadb.can_start() else "sqlite"]
+    metafunc.parametrize("database_variables", databases, indirect=True)
+
+
+@pytest.fixture
 def database_variables(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
     if request.param == "sqlite":
         yield {"SQLITE_PATH": str(tmp_path / "cart.db")}

@@ -36,6 +36,12 @@ def server(*options: str) -> Iterator[dict[str, str] | None]:
         yield from _own(Path(folder), daemon, installer, options)
 
 
+def can_start() -> bool:
+    """Whether `server` has one to give."""
+    installed = _find("mariadbd") is not None and shutil.which("mariadb-install-db") is not None
+    return bool(os.environ.get("MYSQL_HOST")) or installed
+
+
 @contextlib.contextmanager
 def new_database(server_variables: dict[str, str]) -> Iterator[dict[str, str]]:
     """The variables of an empty database on that server; it is dropped at the end."""

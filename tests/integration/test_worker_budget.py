@@ -58,8 +58,8 @@ def messages(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 def test_a_thousand_entries_cost_53_statements_five_messages_and_two_requests_per_file(
     site_of: Callable[..., Site], statements: list[str], messages: list[object], hash_name: str
 ) -> None:
-    # On a busy machine the cart must not call assistants, as it would for a slow archive.
-    site = site_of({"sharing": {"worth": 60.0}, "staging": {"record_every": 60.0}})
+    # On a busy machine the cart must not call assistants, as it would for a slow archive, or ask whether others wait.
+    site = site_of({"sharing": {"worth": 60.0}, "staging": {"record_every": 60.0}, "slices": {"length": 60.0}})
     site.start_worker()
     post(site, "many", manifest(FILES, hash_name))
     assert_ready(site, "many", FILES)
