@@ -1,7 +1,7 @@
 """The windows that wait for space, or for their owner's limit, and how their parked jobs are woken.
 
-A waiting window's job is parked for minutes. Whoever frees what it waits for makes it due; the sweep does so for the
-first of each line, in case that was lost.
+A waiting window's job is parked for minutes. The job that frees what it waits for makes it due; the sweep does so for
+the first of each line, in case that was lost.
 """
 
 from __future__ import annotations

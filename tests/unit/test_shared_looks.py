@@ -1,4 +1,4 @@
-"""Tape is looked at once per file, whoever waits for it, and no more often than ARCHIVE_LOOKS a second in all."""
+"""Tape is looked at once per file for all carts, and at most ARCHIVE_LOOKS times a second in all."""
 
 from __future__ import annotations
 
