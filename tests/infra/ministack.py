@@ -79,7 +79,7 @@ class Called:
             self.stand_in(self.environ)
 
     def resources(self) -> list[dict[str, Any]]:
-        """Everything that was made, as Terraform's state has it."""
+        """Everything that was made, from Terraform's state."""
         return list(policies.resources(json.loads(self.run("show", "-json"))["values"]["root_module"]))
 
     def plan(self, auth: str, **more: str) -> dict[str, list[str]]:

@@ -59,12 +59,10 @@ class Transfers:
     ) -> Generator[tuple[Item, AnswerOrError], None, None]:
         """Yield each item with the answer to its request, in any order. If `request` raises ArchiveRefused, yields it.
 
-        An item that is None stands for none now: the next is asked for after the next answer.
-
-        `moved` is called when something useful has come. Raises what `check` raises, which is called at least once a
-        second, and what a request's `take` raises. The
-        calling thread must make no other request between two answers. If you stop early, close the generator: its
-        slots stay taken until then.
+        An item that is None stands for none now: the next is asked for after the next answer. `moved` is called when
+        something useful has come. Raises what `check` raises, which is called at least once a second, and what a
+        request's `take` raises. The calling thread must make no other request between two answers. If you stop early,
+        close the generator: its slots stay taken until then.
         """
         waiting, more = iter(items), True
         with self._loop() as borrowed:

@@ -95,8 +95,7 @@ class Reserver:
         """Reserve the window's space, or take over the reservation it has; return what to do for each file.
 
         Returns Park while others hold the space, or other windows all that its owner may have; Defer if some space is
-        free at a known time. Raises NoSpaceAvailable
-        when the volume can never hold the window.
+        free at a known time. Raises NoSpaceAvailable when the volume can never hold the window.
         """
         if work.window.state != WindowState.TAKEN:
             self._volume.remove_older_temporaries(lease.claim)
